@@ -1,0 +1,19 @@
+import type { BlobStore, Ingest, Leases, Scope, WorkspaceRecords } from '../store/contracts.ts'
+
+/** A checkout, and what is needed to change it safely. */
+export interface Workspace {
+  /** Absolute real path. */
+  readonly root: string
+  readonly blobs: BlobStore & Ingest
+  readonly scope: Scope
+  readonly records: WorkspaceRecords
+  readonly leases: Leases
+  /** The cache folder; no output may be in it or contain it. */
+  readonly cacheDir: string
+  /** `<cache>/trash`: what is in the way of an output and not recue's is moved here, never deleted. */
+  readonly trashDir: string
+  /** `<cache>/tmp`: staging, used where it is on the workspace's file system. */
+  readonly tmpDir: string
+  /** HOME: never an output. */
+  readonly home: string
+}

@@ -1,0 +1,163 @@
+import type { ActionDigest, Digest } from '../digest/digest.ts'
+import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+
+/** On whose behalf a store is asked. */
+export interface Scope {
+  /** REAPI's `instance_name`: a tenant's namespace of action results. Blobs are content and are shared. */
+  readonly instance: string
+}
+
+export const DEFAULT_SCOPE: Scope = { instance: '' }
+
+/** A sequence of chunks; iterate it once. A `Uint8Array` stands for a blob that is small or in memory anyway. */
+export type Bytes = Uint8Array | AsyncIterable<Uint8Array>
+
+/** Bytes that hold a file or a socket until iterated to the end, left by `break`, or disposed of. */
+export type OpenBytes = AsyncIterable<Uint8Array> & AsyncDisposable
+
+export interface ReadOptions {
+  /** First byte wanted, 0 unless said. Beyond the end: no bytes. */
+  readonly offset?: number
+  /** How many bytes at most; to the end unless said. */
+  readonly length?: number
+  readonly signal?: AbortSignal
+}
+
+/** One answer of {@link BlobStore.readBatch}: `index` is the place in the list of digests that was asked for. */
+export interface BatchEntry {
+  readonly index: number
+  /** The whole blob, checked; valid until the next entry is asked for. Undefined: the store does not have it whole. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/** The content-addressed store (CAS): blobs by digest, equal content kept once. */
+export interface BlobStore {
+  /** Those of `digests` that a following `read` would not find. What it finds is protected from eviction for a grace period. */
+  missing(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<Digest[]>
+  /**
+   * One blob as a stream, flat in memory whatever its size. `undefined` is a miss. A chunk that does not check out ends
+   * the iteration with `store.corrupt`, before any of that chunk is handed out.
+   */
+  read(scope: Scope, digest: Digest, options?: ReadOptions): Promise<OpenBytes | undefined>
+  /**
+   * Many small blobs, each whole in memory, in the order that is cheapest for the store: every index exactly once.
+   * For blobs up to {@link BATCH_BLOB_BYTES}; larger ones are answered too, but belong to `read`.
+   */
+  readBatch(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): AsyncIterable<BatchEntry>
+  /**
+   * Keeps a blob; done means that `read` finds it, here and in other processes. Atomic: whole or not at all. Given as a
+   * stream, the bytes are checked against the digest on the way and refused with `store.corrupt` when they differ; given
+   * as a `Uint8Array`, the caller vouches for them (wrap the store in `verified` where nobody can). Concurrent writes
+   * are grouped into one commit, so do not await them one by one.
+   */
+  write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void>
+}
+
+/** Blobs up to this size are read and written in memory, larger ones as streams. */
+export const BATCH_BLOB_BYTES = 1 << 20
+
+/** For those stores that can name bytes while they keep them: one pass over a source whose digest nobody knows yet. */
+export interface Ingest {
+  ingest(scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest>
+}
+
+export type ActionLookup =
+  | { readonly kind: 'hit'; readonly result: ActionResult; readonly resultDigest: Digest }
+  | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }
+
+/** What a put found in its place. `different` is non-determinism: other outputs or another exit code for the same action. */
+export type PutOutcome = 'new' | 'same' | 'different'
+
+/** The action cache (AC): action digest → action result. */
+export interface ActionStore {
+  /** A hit is complete: all blobs it names were there when asked. `resultDigest` names the encoded result. */
+  get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup>
+  /**
+   * The one point of visibility. Refused with `store.incomplete` unless all blobs that the result names (trees and what
+   * they name included) are there; last write wins, whole.
+   */
+  put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome>
+  /** True when there was one. */
+  remove(scope: Scope, action: ActionDigest): Promise<boolean>
+}
+
+/** Held until disposed of, or until the holding process dies: an operating-system lock, never a pid file. */
+export interface Lease extends AsyncDisposable {
+  readonly name: string
+}
+
+/** Mutual exclusion by name between processes of one machine; and between callers in one process. */
+export interface Leases {
+  /** The lease, or undefined when somebody else holds it. Never waits. */
+  tryHold(name: string): Promise<Lease | undefined>
+  /** Waits until it can be held. `onWait` is called once, when it could not be had at once, with what the holder said of itself. */
+  hold(
+    name: string,
+    options?: { readonly note?: string; readonly onWait?: (holder: string) => void; readonly signal?: AbortSignal },
+  ): Promise<Lease>
+}
+
+/** One kept action result, as lists and the collector see it. Times in Unix milliseconds, sizes in bytes. */
+export interface CatalogEntry {
+  readonly action: ActionDigest
+  readonly instance: string
+  readonly createdMs: number
+  /** When it was last used; coarse. */
+  readonly accessedMs: number
+  readonly hits: number
+  /** Content bytes of all that the result names, before compression and sharing. */
+  readonly contentBytes: number
+  readonly durationMs: number
+  readonly label: string
+}
+
+export interface StoreUsage {
+  readonly actions: number
+  readonly blobs: number
+  /** Content of all blobs, before compression. */
+  readonly contentBytes: number
+  /** What the folder takes on disk: index, journal, blobs, trash, all of it. */
+  readonly diskBytes: number
+  readonly trashBytes: number
+  /** The quota in force. */
+  readonly maxCacheBytes: number
+}
+
+export interface CollectOptions {
+  /** Say what would go; remove nothing. */
+  readonly dryRun?: boolean
+  /** Collect down to this many bytes instead of the quota's low-water mark. */
+  readonly targetBytes?: number
+  readonly signal?: AbortSignal
+}
+
+export interface CollectReport {
+  readonly removedActions: number
+  readonly removedBlobs: number
+  readonly freedBytes: number
+  readonly keptActions: number
+  readonly diskBytes: number
+}
+
+/** What is kept, for people and for the collector. */
+export interface Catalog {
+  list(): AsyncIterable<CatalogEntry>
+  usage(): Promise<StoreUsage>
+  collect(options?: CollectOptions): Promise<CollectReport>
+}
+
+/**
+ * Small facts about workspaces that only this machine can use: stat-cache snapshots, the record of restored outputs,
+ * an unfinished restore. Each with its checksum: a damaged one is as one never written. `load` is synchronous, since
+ * it stands on the way of every hit.
+ */
+export interface WorkspaceRecords {
+  load(kind: RecordKind, name: string): Uint8Array | undefined
+  /** Atomic and visible to other processes when done. */
+  save(kind: RecordKind, name: string, record: Uint8Array): Promise<void>
+  remove(kind: RecordKind, name: string): Promise<void>
+  /** Names of all records of a kind that begin with `prefix`. */
+  names(kind: RecordKind, prefix: string): string[]
+}
+
+export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable'
