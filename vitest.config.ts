@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
 export default defineConfig({
-  test: { include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'], testTimeout: 20_000 },
+  test: {
+    include: ['{src,scripts,bin,bench,examples,test}/**/*.test.ts'],
+    exclude: ['**/node_modules/**', 'test/e2e/**', 'test/crash/**'],
+    testTimeout: 20_000,
+  },
 })

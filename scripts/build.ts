@@ -1,0 +1,78 @@
+/**
+ * Builds what is shipped into `dist/`. Parts, all unless named:
+ *
+ * - `executable`: `dist/recue`, one file for this platform with its runtime inside;
+ * - `node`: `dist/node/recue.cjs`, the same command for Node;
+ * - `library`: `dist/library.js` and its types.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+const bin = path.join(root, 'node_modules', '.bin')
+
+const parts = { executable: buildExecutable, node: buildNodeEntry, library: buildLibrary }
+
+const asked = process.argv.slice(2)
+for (const [name, build] of Object.entries(parts)) {
+  if (asked.length === 0 || asked.includes(name)) build()
+}
+
+function buildExecutable(): void {
+  run('bun', [
+    'build',
+    'src/cli/main.ts',
+    '--compile',
+    '--minify',
+    '--bytecode',
+    '--format=cjs',
+    // A checkout is not trusted: nothing that lies in the working directory may change what recue loads.
+    '--no-compile-autoload-dotenv',
+    '--no-compile-autoload-bunfig',
+    '--no-compile-autoload-tsconfig',
+    '--no-compile-autoload-package-json',
+    ...crossCompilation(),
+    `--outfile=${process.env.RECUE_BUILD_OUTFILE ?? 'dist/recue'}`,
+  ])
+}
+
+/** `scripts/platform-packages.ts` says which platform to build for and where its runtime lies; else it is this one. */
+function crossCompilation(): string[] {
+  const { RECUE_BUILD_TARGET: target, RECUE_BUILD_RUNTIME: runtime } = process.env
+  return target && runtime ? [`--target=${target}`, `--compile-executable-path=${runtime}`] : []
+}
+
+/** Two files: a small entry that switches Node's compile cache on, and the command, which that cache then serves. */
+function buildNodeEntry(): void {
+  rmSync(path.join(root, 'dist/node'), { recursive: true, force: true })
+  run('bun', [
+    'build',
+    'src/cli/main.ts',
+    '--target=node',
+    '--format=cjs',
+    '--minify-syntax',
+    '--minify-whitespace',
+    '--outfile=dist/node/command.cjs',
+  ])
+  writeFileSync(
+    path.join(root, 'dist/node/recue.cjs'),
+    "#!/usr/bin/env node\n'use strict'\nrequire('node:module').enableCompileCache?.()\nrequire('./command.cjs')\n",
+  )
+  chmodSync(path.join(root, 'dist/node/recue.cjs'), 0o755)
+}
+
+function buildLibrary(): void {
+  run('bun', ['build', 'src/library.ts', '--target=node', '--format=esm', '--outfile=dist/library.js'])
+  rmSync(path.join(root, 'dist/types'), { recursive: true, force: true })
+  run('tsc', ['-p', 'tsconfig.build.json'])
+}
+
+function run(program: string, args: readonly string[]): void {
+  mkdirSync(path.join(root, 'dist'), { recursive: true })
+  const result = spawnSync(path.join(bin, program), args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  if (result.status === 0) return
+  process.stderr.write(result.stdout)
+  process.exit(result.status ?? 1)
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/e2e/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/fixtures/**'],
+    globalSetup: ['test/e2e/global-setup.ts'],
+    // Whole builds of real projects: each takes seconds, and they would only slow each other down.
+    fileParallelism: false,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
+})
