@@ -1,0 +1,66 @@
+import type { OptionTable } from './options.ts'
+
+/** Options of every command. */
+export const COMMON_OPTIONS = {
+  help: { kind: 'flag', short: 'h', summary: 'Show help for the command.', group: 'Everywhere' },
+  cwd: { kind: 'text', short: 'C', value: 'DIR', summary: 'Act as if started in DIR.', group: 'Everywhere' },
+  root: {
+    kind: 'text',
+    value: 'DIR',
+    summary:
+      'The folder that everything in a key is relative to. Default: the nearest recue config, git, package.json.',
+    group: 'Everywhere',
+  },
+  cacheDir: { kind: 'text', value: 'DIR', summary: 'The cache folder.', setting: 'cacheDir', group: 'Everywhere' },
+  json: { kind: 'flag', summary: 'Print JSON for programs instead of text for people.', group: 'Everywhere' },
+  quiet: { kind: 'flag', short: 'q', summary: 'Say nothing but errors.', setting: 'quiet', group: 'Everywhere' },
+  verbose: { kind: 'flag', short: 'v', summary: 'Say more.', setting: 'verbose', group: 'Everywhere' },
+} as const satisfies OptionTable
+
+/** How the store is opened: options of every command that uses it. */
+export const STORE_OPTIONS = {
+  maxCacheSize: {
+    kind: 'size',
+    value: 'SIZE',
+    summary: 'Quota for all under the cache folder. Default: 20 GiB or 10 % of the file system.',
+    setting: 'maxCacheSize',
+    group: 'Store',
+  },
+  maxCasSize: {
+    kind: 'size',
+    value: 'SIZE',
+    summary: 'Quota for blobs alone.',
+    setting: 'maxCasSize',
+    group: 'Store',
+  },
+  casInlineThreshold: {
+    kind: 'size',
+    value: 'SIZE',
+    summary: 'Blobs up to this size are kept in the index.',
+    setting: 'casInlineThreshold',
+    group: 'Store',
+  },
+  ttl: {
+    kind: 'duration',
+    value: 'TIME',
+    summary: 'Forget results this long after their last use.',
+    setting: 'ttl',
+    group: 'Store',
+  },
+  compression: {
+    kind: 'text',
+    value: 'LEVEL',
+    default: 'auto',
+    summary: 'auto, off, or a level of zstd from 1 to 19.',
+    setting: 'compression',
+    group: 'Store',
+  },
+  durability: {
+    kind: 'choice',
+    choices: ['fast', 'full'],
+    default: 'fast',
+    summary: 'full: results survive a power cut (fsync); fast: a crash.',
+    setting: 'durability',
+    group: 'Store',
+  },
+} as const satisfies OptionTable

@@ -1,0 +1,55 @@
+/** What the text of an option becomes. Lists and maps are given by repeating the option. */
+export type OptionKind = 'flag' | 'text' | 'choice' | 'number' | 'size' | 'duration' | 'list' | 'map'
+
+/**
+ * One option: the flag, its variable, its place in the config and its line of help are all made from this. The key in
+ * its table is the name in camelCase: `maxCacheSize` is `--max-cache-size` and `RECUE_MAX_CACHE_SIZE`.
+ */
+export interface OptionSpec {
+  readonly kind: OptionKind
+  readonly summary: string
+  readonly short?: string
+  /** What stands for the value in help. */
+  readonly value?: string
+  readonly choices?: readonly string[]
+  /** Present when nobody says otherwise, as it would be written. A flag whose default is `true` is shown as `--no-…`. */
+  readonly default?: string
+  /** Its key in the config, where it may be set there. */
+  readonly setting?: string
+  /** The heading it stands under in help. */
+  readonly group?: string
+}
+
+export type OptionTable = Readonly<Record<string, OptionSpec>>
+
+type ValueOf<Spec extends OptionSpec> = Spec['kind'] extends 'flag'
+  ? boolean
+  : Spec['kind'] extends 'list'
+    ? readonly string[]
+    : Spec['kind'] extends 'map'
+      ? Readonly<Record<string, string>>
+      : Spec['kind'] extends 'number' | 'size' | 'duration'
+        ? number
+        : string
+
+/** Flags, lists and maps have a value always; the others may be undefined unless they have a default. */
+export type Values<Table extends OptionTable> = {
+  readonly [Key in keyof Table]:
+    | ValueOf<Table[Key]>
+    | (Table[Key] extends { default: string } | { kind: 'flag' | 'list' | 'map' } ? never : undefined)
+}
+
+/** `maxCacheSize` → `max-cache-size`. */
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** `maxCacheSize` → `RECUE_MAX_CACHE_SIZE`. */
+export function variableName(key: string): string {
+  return `RECUE_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+/** How the flag is written in help and messages: `--no-clean` where the default is to clean. */
+export function flagOf(key: string, spec: OptionSpec): string {
+  return spec.kind === 'flag' && spec.default === 'true' ? `--no-${flagName(key)}` : `--${flagName(key)}`
+}

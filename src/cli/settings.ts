@@ -1,0 +1,143 @@
+import { CacheError, isCacheError } from '../errors.ts'
+import { parseDuration } from '../units/duration.ts'
+import { parseSize } from '../units/size.ts'
+import { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
+import { flagOf, type OptionSpec, type OptionTable, type Values, variableName } from './options.ts'
+import { KEY_OPTIONS, RUN_OPTIONS } from './run-options.ts'
+import { didYouMean } from './suggestion.ts'
+
+/** Every option there is: the one table behind flags, variables, config keys, help and reference. */
+export const ALL_OPTIONS = { ...COMMON_OPTIONS, ...STORE_OPTIONS, ...KEY_OPTIONS, ...RUN_OPTIONS }
+
+export type Settings = Values<typeof ALL_OPTIONS>
+
+/** Who said so, strongest first. */
+export type Origin = 'flag' | 'environment' | 'task' | 'project' | 'user' | 'default'
+
+/** Values of one origin as they were written: texts of flags and variables, JSON of configs. By key of the table. */
+export interface Layer {
+  readonly origin: Origin
+  /** Where exactly: a flag's name is added by itself, a config's is its file. */
+  readonly place: string
+  readonly values: ReadonlyMap<string, unknown>
+}
+
+export interface Resolved {
+  readonly value: unknown
+  readonly origin: Origin
+  readonly place: string
+}
+
+/** The strongest layer wins for each option, whole: lists and maps are not merged, so that a flag can take away. */
+export function resolve(table: OptionTable, layers: readonly Layer[]): ReadonlyMap<string, Resolved> {
+  const resolved = new Map<string, Resolved>()
+  for (const [key, spec] of Object.entries(table)) {
+    const layer = layers.find(({ values }) => values.has(key))
+    if (layer === undefined) {
+      resolved.set(key, { value: defaultOf(spec), origin: 'default', place: '' })
+      continue
+    }
+    const place = placeOf(layer, key, spec)
+    resolved.set(key, { value: convert(spec, layer.values.get(key), place), origin: layer.origin, place })
+  }
+  return resolved
+}
+
+/** The values alone, typed by their table. */
+export function valuesOf<Table extends OptionTable>(resolved: ReadonlyMap<string, Resolved>): Values<Table> {
+  return Object.fromEntries([...resolved].map(([key, { value }]) => [key, value])) as Values<Table>
+}
+
+/** What `RECUE_…` variables say. A list is one item a line, or separated by commas outside of braces. */
+export function environmentLayer(table: OptionTable, environment: Readonly<Record<string, string | undefined>>): Layer {
+  const values = new Map<string, unknown>()
+  for (const [key, spec] of Object.entries(table)) {
+    const text = environment[variableName(key)]
+    if (text === undefined || (text === '' && spec.kind !== 'text')) continue
+    values.set(key, spec.kind === 'list' || spec.kind === 'map' ? splitList(text) : [text])
+  }
+  return { origin: 'environment', place: '', values }
+}
+
+export function splitList(text: string): string[] {
+  const items = text.includes('\n') ? text.split('\n') : text.split(/,(?![^{]*\})/)
+  return items.map((item) => item.trim()).filter((item) => item !== '')
+}
+
+function placeOf(layer: Layer, key: string, spec: OptionSpec): string {
+  if (layer.origin === 'flag') return flagOf(key, spec)
+  if (layer.origin === 'environment') return variableName(key)
+  return `${layer.place}: ${spec.setting ?? key}`
+}
+
+function defaultOf(spec: OptionSpec): unknown {
+  if (spec.kind === 'flag') return spec.default === 'true'
+  if (spec.kind === 'list') return []
+  if (spec.kind === 'map') return {}
+  return spec.default
+}
+
+/** Texts of flags and variables come as a list of what was given, the last one counts; a config gives JSON. */
+function convert(spec: OptionSpec, written: unknown, place: string): unknown {
+  const isText = Array.isArray(written)
+  if (spec.kind === 'list') return checkedList(spec, written as readonly string[], place)
+  if (spec.kind === 'map') return isText ? mapOf(written as readonly string[], place) : written
+  const value: unknown = isText ? written.at(-1) : written
+  if (typeof value !== 'string') return spec.kind === 'text' ? String(value) : value
+  try {
+    return convertText(spec, value)
+  } catch (error) {
+    if (!isCacheError(error)) throw error
+    throw new CacheError(error.code, `${place}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
+  }
+}
+
+function convertText(spec: OptionSpec, text: string): unknown {
+  switch (spec.kind) {
+    case 'flag':
+      return flagValue(text)
+    case 'size':
+      return parseSize(text)
+    case 'duration':
+      return parseDuration(text)
+    case 'number':
+      if (!/^\d+$/.test(text)) throw new CacheError('usage', `"${text}" is not a number.`)
+      return Number(text)
+    case 'choice':
+      return oneOf(spec.choices ?? [], text)
+    default:
+      return text
+  }
+}
+
+function flagValue(text: string): boolean {
+  if (/^(1|true|yes|on)$/i.test(text)) return true
+  if (/^(0|false|no|off)$/i.test(text)) return false
+  throw new CacheError('usage', `"${text}" is neither true nor false.`)
+}
+
+function oneOf(choices: readonly string[], text: string): string {
+  if (choices.includes(text)) return text
+  throw new CacheError('usage', `"${text}" is none of ${choices.join(', ')}.`, {
+    hint: didYouMean(text, choices) ?? `Choose one of: ${choices.join(', ')}.`,
+  })
+}
+
+function checkedList(spec: OptionSpec, items: readonly string[], place: string): readonly string[] {
+  const { choices } = spec
+  const wrong = choices === undefined ? undefined : items.find((item) => !choices.includes(item))
+  if (wrong === undefined) return items
+  throw new CacheError('usage', `${place}: "${wrong}" is none of ${choices?.join(', ')}.`)
+}
+
+function mapOf(pairs: readonly string[], place: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf('=')
+      if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)]
+      throw new CacheError('usage', `${place}: "${pair}" is not NAME=VALUE.`, {
+        hint: `Write it as: ${place} NAME=VALUE`,
+      })
+    }),
+  )
+}
