@@ -1,0 +1,145 @@
+import { crc32c } from '../../digest/crc32c.ts'
+import type { Digest } from '../../digest/digest.ts'
+import type { Codec, RecordPlace } from './segment.ts'
+
+/** Where the index says a blob is. */
+export type BlobPlace =
+  /** Also in the journal; `record` is where. */
+  | {
+      readonly kind: 'inline'
+      readonly sizeBytes: number
+      readonly record: RecordPlace
+      readonly ordinal: number
+      readonly bytes: Uint8Array
+    }
+  | { readonly kind: 'pack'; readonly sizeBytes: number; readonly record: RecordPlace; readonly ordinal: number }
+  /** A file in `blobs/`; `record` is the journal's `file` record with its checksums. */
+  | {
+      readonly kind: 'file'
+      readonly sizeBytes: number
+      readonly record: RecordPlace
+      readonly codec: Codec
+      readonly storedBytes: number
+    }
+
+/** What the index keeps of an action result. Times in Unix milliseconds. */
+export interface ActionRow {
+  readonly action: Digest
+  readonly instance: string
+  readonly record: RecordPlace
+  readonly createdMs: number
+  readonly durationMs: number
+  /** Content bytes of all that the result names. */
+  readonly contentBytes: number
+  /** The encoded ActionResult. */
+  readonly result: Uint8Array
+}
+
+const BLOB_KINDS = ['inline', 'pack', 'file'] as const
+const PLACE_BYTES = 44
+const ACTION_BYTES = 56
+
+/** The key of a blob's row: 32 bytes. */
+export function blobKey(hash: string): Buffer {
+  return Buffer.from(hash, 'hex')
+}
+
+/** crc u32 | kind u8 | codec u8 | ordinal u16 | size f64 | segment u32 | record bytes u32 | offset f64 | stored f64 | 0 u32 | inline bytes. */
+export function encodeBlobPlace(key: Uint8Array, place: BlobPlace): Buffer {
+  const inline = place.kind === 'inline' ? place.bytes : undefined
+  const row = Buffer.allocUnsafe(PLACE_BYTES + (inline?.length ?? 0))
+  row[4] = BLOB_KINDS.indexOf(place.kind)
+  row[5] = place.kind === 'file' && place.codec === 'zstd' ? 1 : 0
+  row.writeUInt16LE(place.kind === 'file' ? 0 : place.ordinal, 6)
+  row.writeDoubleLE(place.sizeBytes, 8)
+  row.writeUInt32LE(place.record.segment, 16)
+  row.writeUInt32LE(place.record.recordBytes, 20)
+  row.writeDoubleLE(place.record.offset, 24)
+  row.writeDoubleLE(place.kind === 'file' ? place.storedBytes : 0, 32)
+  row.writeUInt32LE(0, 40)
+  if (inline !== undefined) row.set(inline, PLACE_BYTES)
+  return sealed(key, row)
+}
+
+/** Undefined: the row is damaged, or stands under another key. */
+export function decodeBlobPlace(key: Uint8Array, value: Uint8Array): BlobPlace | undefined {
+  const row = checked(key, value, PLACE_BYTES)
+  if (row === undefined) return undefined
+  const sizeBytes = row.readDoubleLE(8)
+  const record = { segment: row.readUInt32LE(16), recordBytes: row.readUInt32LE(20), offset: row.readDoubleLE(24) }
+  switch (BLOB_KINDS[row[4] as number]) {
+    case 'inline':
+      return { kind: 'inline', sizeBytes, record, ordinal: row.readUInt16LE(6), bytes: row.subarray(PLACE_BYTES) }
+    case 'pack':
+      return { kind: 'pack', sizeBytes, record, ordinal: row.readUInt16LE(6) }
+    case 'file':
+      return {
+        kind: 'file',
+        sizeBytes,
+        record,
+        codec: row[5] === 1 ? 'zstd' : 'raw',
+        storedBytes: row.readDoubleLE(32),
+      }
+    default:
+      return undefined
+  }
+}
+
+/** The key of an action's row: its hash and the instance. */
+export function actionKey(instance: string, hash: string): Buffer {
+  return instance === '' ? Buffer.from(hash, 'hex') : Buffer.concat([Buffer.from(hash, 'hex'), Buffer.from(instance)])
+}
+
+/** crc u32 | segment u32 | record bytes u32 | 0 u32 | offset, action size, created, duration, content bytes f64 | result. */
+export function encodeActionRow(key: Uint8Array, action: ActionRow): Buffer {
+  const row = Buffer.allocUnsafe(ACTION_BYTES + action.result.length)
+  row.writeUInt32LE(action.record.segment, 4)
+  row.writeUInt32LE(action.record.recordBytes, 8)
+  row.writeUInt32LE(0, 12)
+  row.writeDoubleLE(action.record.offset, 16)
+  row.writeDoubleLE(action.action.sizeBytes, 24)
+  row.writeDoubleLE(action.createdMs, 32)
+  row.writeDoubleLE(action.durationMs, 40)
+  row.writeDoubleLE(action.contentBytes, 48)
+  row.set(action.result, ACTION_BYTES)
+  return sealed(key, row)
+}
+
+/** Undefined: the row is damaged, or stands under another key. */
+export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow | undefined {
+  const row = checked(key, value, ACTION_BYTES)
+  if (row === undefined) return undefined
+  const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
+  return {
+    action: { hash: name.toString('hex', 0, 32), sizeBytes: row.readDoubleLE(24) },
+    instance: name.toString('utf8', 32),
+    record: { segment: row.readUInt32LE(4), recordBytes: row.readUInt32LE(8), offset: row.readDoubleLE(16) },
+    createdMs: row.readDoubleLE(32),
+    durationMs: row.readDoubleLE(40),
+    contentBytes: row.readDoubleLE(48),
+    result: row.subarray(ACTION_BYTES),
+  }
+}
+
+/** A workspace record's row value: crc u32 | record. */
+export function encodeRecordRow(key: string, record: Uint8Array): Buffer {
+  const row = Buffer.allocUnsafe(4 + record.length)
+  row.set(record, 4)
+  return sealed(Buffer.from(key), row)
+}
+
+/** Undefined: the row is damaged, or stands under another key. */
+export function decodeRecordRow(key: string, value: Uint8Array): Uint8Array | undefined {
+  return checked(Buffer.from(key), value, 4)?.subarray(4)
+}
+
+function sealed(key: Uint8Array, row: Buffer): Buffer {
+  row.writeUInt32LE(crc32c(row.subarray(4), crc32c(key)), 0)
+  return row
+}
+
+function checked(key: Uint8Array, value: Uint8Array, leastBytes: number): Buffer | undefined {
+  if (value.length < leastBytes) return undefined
+  const row = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return row.readUInt32LE(0) === crc32c(row.subarray(4), crc32c(key)) ? row : undefined
+}

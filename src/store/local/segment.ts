@@ -1,0 +1,250 @@
+import { crc32c } from '../../digest/crc32c.ts'
+import type { Digest } from '../../digest/digest.ts'
+
+/**
+ * The journal's records, which are the truth of the store: what the index says can be built again from them and the files
+ * in `blobs/`. A record is found by (segment, offset, length) and checked alone:
+ *
+ *     magic u32 | kind u8 | codec u8 | 0 u16 | head bytes u32 | body bytes u32 | stamp f64 | body CRC32C u32 | head CRC32C u32
+ *     head | body
+ *
+ * Little-endian. The head's checksum covers everything before it and the head, so a scan may skip bodies.
+ */
+export type SegmentRecord =
+  /** Small and middle blobs, together in one zstd frame (or raw), one after the other in the order of `digests`. */
+  | {
+      readonly kind: 'pack'
+      readonly stampMs: number
+      readonly codec: Codec
+      readonly digests: readonly Digest[]
+      readonly body: Uint8Array
+    }
+  /** A large blob in a file of its own; also the intent of its writer, who renames the file into place after this. */
+  | {
+      readonly kind: 'file'
+      readonly stampMs: number
+      readonly codec: Codec
+      readonly digest: Digest
+      /** Content bytes of every chunk but the last. */
+      readonly chunkBytes: number
+      /** For each chunk how many bytes of the file it takes, and their CRC32C. */
+      readonly chunks: readonly { readonly storedBytes: number; readonly crc: number }[]
+    }
+  /** `result` is the encoded ActionResult. */
+  | {
+      readonly kind: 'action'
+      readonly stampMs: number
+      readonly instance: string
+      readonly action: Digest
+      readonly result: Uint8Array
+    }
+  | {
+      readonly kind: 'action-removed'
+      readonly stampMs: number
+      readonly instance: string
+      readonly action: Digest
+    }
+  /** Evicted on purpose: a rebuild need not bring them back. */
+  | { readonly kind: 'blobs-removed'; readonly stampMs: number; readonly hashes: readonly string[] }
+
+/** How stored bytes stand for content. */
+export type Codec = 'raw' | 'zstd'
+
+/** Where a record lies. Segment numbers are never used twice. */
+export interface RecordPlace {
+  readonly segment: number
+  readonly offset: number
+  /** Header, head and body. */
+  readonly recordBytes: number
+}
+
+export const RECORD_HEADER_BYTES = 32
+const MAGIC = 0x31_55_43_52 // "RCU1"
+const PACK_ENTRY_BYTES = 36
+const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed'] as const
+const NONE = new Uint8Array(0)
+
+/** The header, head and body of a record, in the pieces that one `writev` puts after each other. */
+export function encodeRecord(record: SegmentRecord): Uint8Array[] {
+  const head = encodeHead(record)
+  const body = bodyOf(record)
+  const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + head.length)
+  bytes.writeUInt32LE(MAGIC, 0)
+  bytes[4] = KINDS.indexOf(record.kind) + 1
+  bytes[5] = 'codec' in record && record.codec === 'zstd' ? 1 : 0
+  bytes.writeUInt16LE(0, 6)
+  bytes.writeUInt32LE(head.length, 8)
+  bytes.writeUInt32LE(body.length, 12)
+  bytes.writeDoubleLE(record.stampMs, 16)
+  bytes.writeUInt32LE(crc32c(body), 24)
+  bytes.set(head, RECORD_HEADER_BYTES)
+  bytes.writeUInt32LE(headCrc(bytes, head.length), 28)
+  return body.length === 0 ? [bytes] : [bytes, body]
+}
+
+/** Bytes of the pieces of an encoded record. */
+export function piecesBytes(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0)
+}
+
+/**
+ * How long the record is that starts with these bytes (at least {@link RECORD_HEADER_BYTES} of them), as it says
+ * itself; undefined when no record starts here.
+ */
+export function recordExtent(header: Uint8Array): { headBytes: number; bodyBytes: number } | undefined {
+  if (header.length < RECORD_HEADER_BYTES) return undefined
+  const bytes = asBuffer(header)
+  if (bytes.readUInt32LE(0) !== MAGIC) return undefined
+  return { headBytes: bytes.readUInt32LE(8), bodyBytes: bytes.readUInt32LE(12) }
+}
+
+/** A whole record with both checksums good, or undefined. The body is a view of `bytes`. */
+export function decodeRecord(bytes: Uint8Array): SegmentRecord | undefined {
+  const extent = recordExtent(bytes)
+  if (extent === undefined || bytes.length < RECORD_HEADER_BYTES + extent.headBytes + extent.bodyBytes) return undefined
+  const start = RECORD_HEADER_BYTES + extent.headBytes
+  const body = bytes.subarray(start, start + extent.bodyBytes)
+  if (crc32c(body) !== asBuffer(bytes).readUInt32LE(24)) return undefined
+  return decodeHead(bytes, body)
+}
+
+/**
+ * A record whose body was skipped: for scans that only need to know what is where. `bytes` holds header and head; the
+ * body of a pack or an action is empty in what is returned, and unchecked.
+ */
+export function decodeRecordHead(bytes: Uint8Array): SegmentRecord | undefined {
+  return decodeHead(bytes, NONE)
+}
+
+/**
+ * One blob's place in a pack: the record is checked whole, the blob's name in it too, since an index row may be older
+ * than the segment. Undefined: damaged, or another record.
+ */
+export function decodePack(
+  bytes: Uint8Array,
+): { codec: Codec; entries: Uint8Array; count: number; body: Uint8Array } | undefined {
+  const extent = recordExtent(bytes)
+  if (extent === undefined || bytes[4] !== 1 || extent.headBytes % PACK_ENTRY_BYTES !== 0) return undefined
+  const start = RECORD_HEADER_BYTES + extent.headBytes
+  if (bytes.length !== start + extent.bodyBytes) return undefined
+  const body = bytes.subarray(start)
+  const buffer = asBuffer(bytes)
+  if (headCrc(buffer, extent.headBytes) !== buffer.readUInt32LE(28)) return undefined
+  if (crc32c(body) !== buffer.readUInt32LE(24)) return undefined
+  const entries = bytes.subarray(RECORD_HEADER_BYTES, start)
+  return { codec: bytes[5] === 1 ? 'zstd' : 'raw', entries, count: extent.headBytes / PACK_ENTRY_BYTES, body }
+}
+
+/** The hash (32 bytes, a view) and size of the entry at `ordinal` of a pack's head. */
+export function packEntry(entries: Uint8Array, ordinal: number): { hash: Uint8Array; sizeBytes: number } {
+  const at = ordinal * PACK_ENTRY_BYTES
+  return { hash: entries.subarray(at, at + 32), sizeBytes: asBuffer(entries).readUInt32LE(at + 32) }
+}
+
+function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefined {
+  const extent = recordExtent(bytes)
+  if (extent === undefined || bytes.length < RECORD_HEADER_BYTES + extent.headBytes) return undefined
+  const buffer = asBuffer(bytes)
+  if (headCrc(buffer, extent.headBytes) !== buffer.readUInt32LE(28)) return undefined
+  const head = buffer.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + extent.headBytes)
+  const stampMs = buffer.readDoubleLE(16)
+  const codec: Codec = buffer[5] === 1 ? 'zstd' : 'raw'
+  switch (KINDS[(buffer[4] as number) - 1]) {
+    case 'pack':
+      return { kind: 'pack', stampMs, codec, digests: packDigests(head), body }
+    case 'file':
+      return { kind: 'file', stampMs, codec, ...fileHead(head) }
+    case 'action':
+      return { kind: 'action', stampMs, ...actionHead(head), result: body }
+    case 'action-removed':
+      return { kind: 'action-removed', stampMs, ...actionHead(head) }
+    case 'blobs-removed':
+      return { kind: 'blobs-removed', stampMs, hashes: hashList(head) }
+    default:
+      return undefined
+  }
+}
+
+function encodeHead(record: SegmentRecord): Uint8Array {
+  switch (record.kind) {
+    case 'pack':
+      return encodePackHead(record.digests)
+    case 'file':
+      return encodeFileHead(record)
+    case 'action':
+    case 'action-removed':
+      return encodeActionHead(record.instance, record.action)
+    case 'blobs-removed':
+      return Buffer.from(record.hashes.join(''), 'hex')
+  }
+}
+
+function bodyOf(record: SegmentRecord): Uint8Array {
+  if (record.kind === 'pack') return record.body
+  return record.kind === 'action' ? record.result : NONE
+}
+
+function encodePackHead(digests: readonly Digest[]): Buffer {
+  const head = Buffer.allocUnsafe(digests.length * PACK_ENTRY_BYTES)
+  digests.forEach(({ hash, sizeBytes }, i) => {
+    head.write(hash, i * PACK_ENTRY_BYTES, 'hex')
+    head.writeUInt32LE(sizeBytes, i * PACK_ENTRY_BYTES + 32)
+  })
+  return head
+}
+
+function packDigests(head: Buffer): Digest[] {
+  const digests: Digest[] = []
+  for (let at = 0; at + PACK_ENTRY_BYTES <= head.length; at += PACK_ENTRY_BYTES)
+    digests.push({ hash: head.toString('hex', at, at + 32), sizeBytes: head.readUInt32LE(at + 32) })
+  return digests
+}
+
+function encodeFileHead(record: SegmentRecord & { kind: 'file' }): Buffer {
+  const head = Buffer.allocUnsafe(44 + record.chunks.length * 8)
+  head.write(record.digest.hash, 0, 'hex')
+  head.writeDoubleLE(record.digest.sizeBytes, 32)
+  head.writeUInt32LE(record.chunkBytes, 40)
+  record.chunks.forEach(({ storedBytes, crc }, i) => {
+    head.writeUInt32LE(storedBytes, 44 + i * 8)
+    head.writeUInt32LE(crc, 48 + i * 8)
+  })
+  return head
+}
+
+function fileHead(head: Buffer): Pick<SegmentRecord & { kind: 'file' }, 'digest' | 'chunkBytes' | 'chunks'> {
+  const chunks: { storedBytes: number; crc: number }[] = []
+  for (let at = 44; at + 8 <= head.length; at += 8)
+    chunks.push({ storedBytes: head.readUInt32LE(at), crc: head.readUInt32LE(at + 4) })
+  const digest = { hash: head.toString('hex', 0, 32), sizeBytes: head.readDoubleLE(32) }
+  return { digest, chunkBytes: head.readUInt32LE(40), chunks }
+}
+
+function encodeActionHead(instance: string, action: Digest): Buffer {
+  const name = Buffer.from(instance)
+  const head = Buffer.allocUnsafe(40 + name.length)
+  head.write(action.hash, 0, 'hex')
+  head.writeDoubleLE(action.sizeBytes, 32)
+  name.copy(head, 40)
+  return head
+}
+
+function actionHead(head: Buffer): { instance: string; action: Digest } {
+  const action = { hash: head.toString('hex', 0, 32), sizeBytes: head.readDoubleLE(32) }
+  return { instance: head.toString('utf8', 40), action }
+}
+
+function hashList(head: Buffer): string[] {
+  const hashes: string[] = []
+  for (let at = 0; at + 32 <= head.length; at += 32) hashes.push(head.toString('hex', at, at + 32))
+  return hashes
+}
+
+function headCrc(record: Buffer, headBytes: number): number {
+  const start = crc32c(record.subarray(0, 28))
+  return crc32c(record.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + headBytes), start)
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
