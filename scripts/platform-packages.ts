@@ -87,7 +87,7 @@ function compileFor(platform: Platform): void {
   const bun = `@oven/bun-${platform.os === 'win32' ? 'windows' : platform.os}-${platform.cpu === 'arm64' ? 'aarch64' : platform.cpu}${platform.libc === 'musl' ? '-musl' : ''}`
   const folder = path.join(out, '.bun', platform.name)
   mkdirSync(folder, { recursive: true })
-  run('npm', ['pack', '--silent', '--pack-destination', folder, `${bun}@${manifest.devDependencies?..bun ?? ''}`])
+  run('npm', ['pack', '--silent', '--pack-destination', folder, `${bun}@${manifest.devDependencies?.bun ?? ''}`])
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? ''
   run('tar', ['xzf', path.join(folder, tarball), '-C', folder])
   run('node', ['scripts/build.ts', 'executable'], {

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Contender, once } from './paired-runs.ts'
+import { node } from './place.ts'
+
+export const peersFolder = path.dirname(fileURLToPath(import.meta.url))
+
+/** Installs the peers into `bench/node_modules` where they are not yet. */
+export function installPeers(): void {
+  if (existsSync(path.join(peersFolder, 'node_modules/.package-lock.json'))) return
+  once({ name: 'npm', argv: ['npm', 'install', '--no-audit', '--no-fund', '--no-package-lock'], cwd: peersFolder })
+}
+
+const quiet = { DO_NOT_TRACK: '1', TURBO_TELEMETRY_DISABLED: '1', NX_NO_CLOUD: 'true', NX_TUI: 'false' }
+
+/** The native binary itself: its npm bin starts a Node first, four times slower. */
+export function turboNative(project: string): Contender {
+  installPeers()
+  const [binary] = globSync(['node_modules/@turbo/*/bin/turbo', 'node_modules/turbo-*/bin/turbo'], { cwd: peersFolder })
+  if (binary === undefined) throw new Error('turbo has no native binary for this platform in bench/node_modules')
+  return { name: 'turbo, native', argv: [path.join(peersFolder, binary), 'run', 'build'], cwd: project, env: quiet }
+}
+
+/** With its daemon, as it comes. */
+export function nx(project: string): Contender {
+  installPeers()
+  const bin = path.join(peersFolder, 'node_modules/nx/dist/bin/nx.js')
+  return { name: 'nx', argv: [node, bin, 'run', 'app:build-nx'], cwd: project, env: quiet }
+}
+
+nx.stop = (project: string): void => {
+  spawnSync(node, [path.join(peersFolder, 'node_modules/nx/dist/bin/nx.js'), 'daemon', '--stop'], {
+    cwd: project,
+    stdio: 'ignore',
+  })
+}
+
+export function moon(project: string): Contender {
+  installPeers()
+  return {
+    name: 'moon',
+    argv: [path.join(peersFolder, 'node_modules/.bin/moon'), 'run', 'app:build-moon'],
+    cwd: project,
+    env: quiet,
+  }
+}
+
+/** Lives in npm scripts alone. */
+export function wireit(project: string): Contender {
+  installPeers()
+  return { name: 'wireit', argv: ['npm', 'run', 'build:wireit'], cwd: project, env: quiet }
+}

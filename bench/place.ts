@@ -1,0 +1,30 @@
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+
+/** What is measured, as `npm run build` leaves it. */
+export const executable = path.join(root, 'dist/recue')
+export const nodeEntry = path.join(root, 'dist/node/recue.cjs')
+/** The Node of devDependencies: the same for us and for the floor we compare with. */
+export const node = realpathSync(path.join(root, 'node_modules/node/bin/node'))
+
+/** A folder of its own for one benchmark, gone afterwards; in `RECUE_BENCH_DIR` or the system's folder for such. */
+export async function inPlace<T>(name: string, body: (folder: string) => T | Promise<T>): Promise<T> {
+  if (!existsSync(executable)) throw new Error('dist/recue is not there: run `npm run build` first')
+  const folder = realpathSync(
+    mkdtempSync(path.join(process.env.RECUE_BENCH_DIR ?? os.tmpdir(), `recue-bench-${name}-`)),
+  )
+  try {
+    return await body(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Variables that keep a measured recue to itself: its own cache folder, no user's config. */
+export function alone(folder: string): Record<string, string> {
+  return { RECUE_CACHE_DIR: path.join(folder, 'cache'), XDG_CONFIG_HOME: path.join(folder, 'no-config') }
+}
