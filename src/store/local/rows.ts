@@ -31,13 +31,15 @@ export interface ActionRow {
   readonly durationMs: number
   /** Content bytes of all that the result names. */
   readonly contentBytes: number
+  /** SHA-256 of `result` in hex, so that a hit need not hash. */
+  readonly resultHash: string
   /** The encoded ActionResult. */
   readonly result: Uint8Array
 }
 
 const BLOB_KINDS = ['inline', 'pack', 'file'] as const
 const PLACE_BYTES = 44
-const ACTION_BYTES = 56
+const ACTION_BYTES = 88
 
 /** The key of a blob's row: 32 bytes. */
 export function blobKey(hash: string): Buffer {
@@ -90,7 +92,7 @@ export function actionKey(instance: string, hash: string): Buffer {
   return instance === '' ? Buffer.from(hash, 'hex') : Buffer.concat([Buffer.from(hash, 'hex'), Buffer.from(instance)])
 }
 
-/** crc u32 | segment u32 | record bytes u32 | 0 u32 | offset, action size, created, duration, content bytes f64 | result. */
+/** crc u32 | segment u32 | record bytes u32 | 0 u32 | offset, action size, created, duration, content bytes f64 | result hash | result. */
 export function encodeActionRow(key: Uint8Array, action: ActionRow): Buffer {
   const row = Buffer.allocUnsafe(ACTION_BYTES + action.result.length)
   row.writeUInt32LE(action.record.segment, 4)
@@ -101,6 +103,7 @@ export function encodeActionRow(key: Uint8Array, action: ActionRow): Buffer {
   row.writeDoubleLE(action.createdMs, 32)
   row.writeDoubleLE(action.durationMs, 40)
   row.writeDoubleLE(action.contentBytes, 48)
+  row.write(action.resultHash, 56, 'hex')
   row.set(action.result, ACTION_BYTES)
   return sealed(key, row)
 }
@@ -117,6 +120,7 @@ export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow |
     createdMs: row.readDoubleLE(32),
     durationMs: row.readDoubleLE(40),
     contentBytes: row.readDoubleLE(48),
+    resultHash: row.toString('hex', 56, 88),
     result: row.subarray(ACTION_BYTES),
   }
 }

@@ -1,0 +1,93 @@
+import { statSync } from 'node:fs'
+import type { Digest } from '../../digest/digest.ts'
+import { sha256Hex } from '../../digest/sha256.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { durationOf, namedSizeBytes } from '../named-blobs.ts'
+import type { IndexDb } from './index-db.ts'
+import { blobPath, type Layout } from './layout.ts'
+import { actionKey, blobKey, encodeActionRow, encodeBlobPlace } from './rows.ts'
+import type { RecordPlace, SegmentRecord } from './segment.ts'
+
+const PUT_BLOB = 'INSERT OR REPLACE INTO blobs (hash, place, touched) VALUES (?, ?, ?)'
+const PUT_ACTION = 'INSERT OR REPLACE INTO actions (key, value, touched, hits, generation) VALUES (?, ?, ?, ?, ?)'
+
+/**
+ * Says in the index what a record of the journal says; within a write transaction. Records must come in the order of
+ * their stamps where they are about the same action. Actions are put in as unchecked: the next look-up makes sure that
+ * all their blobs are there. `result` of an action record must be whole; the body of a pack is not looked at.
+ */
+export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecord, place: RecordPlace): void {
+  switch (record.kind) {
+    case 'pack':
+      return indexPack(index, record.digests, place, record.stampMs)
+    case 'file':
+      return indexFile(index, layout, record, place)
+    case 'action':
+      return indexAction(index, record, place)
+    case 'action-removed':
+      index.sql('DELETE FROM actions WHERE key=?').run(actionKey(record.instance, record.action.hash))
+      return
+    case 'blobs-removed':
+      for (const hash of record.hashes) index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(hash))
+      return
+  }
+}
+
+/** The rows of a pack's blobs; `inline(ordinal)` gives the bytes of those that are to be in the index too. */
+export function indexPack(
+  index: IndexDb,
+  digests: readonly Digest[],
+  record: RecordPlace,
+  touchedMs: number,
+  inline?: (ordinal: number) => Uint8Array | undefined,
+): void {
+  const put = index.sql(PUT_BLOB)
+  for (let ordinal = 0; ordinal < digests.length; ordinal++) {
+    const { hash, sizeBytes } = digests[ordinal] as Digest
+    const bytes = inline?.(ordinal)
+    const key = blobKey(hash)
+    const place =
+      bytes === undefined
+        ? encodeBlobPlace(key, { kind: 'pack', sizeBytes, record, ordinal })
+        : encodeBlobPlace(key, { kind: 'inline', sizeBytes, record, ordinal, bytes })
+    put.run(key, place, Math.floor(touchedMs))
+  }
+}
+
+/** The row of a large blob, if its file is in place and as long as the record says. */
+export function indexFile(
+  index: IndexDb,
+  layout: Layout,
+  file: SegmentRecord & { kind: 'file' },
+  record: RecordPlace,
+): void {
+  const storedBytes = file.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0)
+  const stats = statSync(blobPath(layout, file.digest.hash, file.codec), { throwIfNoEntry: false })
+  if (stats?.size !== storedBytes) return
+  const key = blobKey(file.digest.hash)
+  const place = { kind: 'file', sizeBytes: file.digest.sizeBytes, record, codec: file.codec, storedBytes } as const
+  index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(file.stampMs))
+}
+
+function indexAction(index: IndexDb, action: SegmentRecord & { kind: 'action' }, record: RecordPlace): void {
+  const result = ActionResult.decode(action.result)
+  putActionRow(index, action, record, 0, {
+    resultHash: sha256Hex(action.result),
+    durationMs: durationOf(result),
+    contentBytes: namedSizeBytes(result),
+  })
+}
+
+/** `generation`: that of the index when all blobs were seen to be there; 0 when nobody looked. */
+export function putActionRow(
+  index: IndexDb,
+  action: SegmentRecord & { kind: 'action' },
+  record: RecordPlace,
+  generation: number,
+  facts: { resultHash: string; durationMs: number; contentBytes: number },
+): void {
+  const key = actionKey(action.instance, action.action.hash)
+  const createdMs = Math.floor(action.stampMs)
+  const row = encodeActionRow(key, { ...action, ...facts, record, createdMs })
+  index.sql(PUT_ACTION).run(key, row, createdMs, 0, generation)
+}

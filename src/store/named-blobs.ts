@@ -1,0 +1,77 @@
+import type { Digest } from '../digest/digest.ts'
+import { type ActionResult, type Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { RunDetail } from '../proto/recue/v1/recue.ts'
+
+/** Reads a small blob whole; undefined when it is not there. */
+export type ReadBlob = (digest: Digest) => Promise<Uint8Array | undefined>
+
+/** What an action result names, trees and what they name included. */
+export interface NamedBlobs {
+  readonly digests: readonly Digest[]
+  /** Content bytes of all of them. */
+  readonly contentBytes: number
+}
+
+/**
+ * All blobs that must be there for the result to be complete; undefined when a tree that has to be read for that is not
+ * there or is none. Empty blobs are left out: every store has them.
+ */
+export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<NamedBlobs | undefined> {
+  const found = directDigests(result)
+  for (const { treeDigest } of result.outputDirectories) {
+    if (treeDigest === undefined) continue
+    const bytes = await read(treeDigest)
+    const tree = bytes && decodeTree(bytes)
+    if (tree === undefined) return undefined
+    if (tree.root !== undefined) addFiles(tree.root, found)
+    for (const child of tree.children) addFiles(child, found)
+  }
+  const digests = new Map<string, Digest>()
+  let contentBytes = 0
+  for (const digest of found) {
+    contentBytes += digest.sizeBytes
+    if (digest.sizeBytes > 0) digests.set(digest.hash, digest)
+  }
+  return { digests: [...digests.values()], contentBytes }
+}
+
+/** Content bytes of what the result names itself, without what its trees name: for those who cannot read them. */
+export function namedSizeBytes(result: ActionResult): number {
+  return directDigests(result).reduce((sum, digest) => sum + digest.sizeBytes, 0)
+}
+
+/** How long the command took, from recue's own detail or REAPI's timestamps; 0 where nothing says. */
+export function durationOf(result: ActionResult): number {
+  const metadata = result.executionMetadata
+  const detail = metadata?.auxiliaryMetadata.find((any) => any.typeUrl.endsWith('/recue.v1.RunDetail'))
+  if (detail !== undefined) return RunDetail.decode(detail.value).durationMs
+  const { executionStartTimestamp: start, executionCompletedTimestamp: end } = metadata ?? {}
+  if (start === undefined || end === undefined) return 0
+  return (end.seconds - start.seconds) * 1000 + (end.nanos - start.nanos) / 1e6
+}
+
+function directDigests(result: ActionResult): Digest[] {
+  const found: Digest[] = []
+  // A file whose contents are in the result needs no blob.
+  for (const file of result.outputFiles)
+    if (file.digest !== undefined && file.contents.length === 0) found.push(file.digest)
+  for (const directory of result.outputDirectories) {
+    if (directory.treeDigest !== undefined) found.push(directory.treeDigest)
+    if (directory.rootDirectoryDigest !== undefined) found.push(directory.rootDirectoryDigest)
+  }
+  if (result.stdoutDigest !== undefined && result.stdoutRaw.length === 0) found.push(result.stdoutDigest)
+  if (result.stderrDigest !== undefined && result.stderrRaw.length === 0) found.push(result.stderrDigest)
+  return found
+}
+
+function decodeTree(bytes: Uint8Array): Tree | undefined {
+  try {
+    return Tree.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function addFiles(directory: Directory, found: Digest[]): void {
+  for (const file of directory.files) if (file.digest !== undefined) found.push(file.digest)
+}
