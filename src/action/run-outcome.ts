@@ -74,5 +74,10 @@ export interface RunOptions {
   readonly liveOutput: boolean
   readonly sink: OutputSink
   readonly notice: (notice: RunNotice) => void
+  /**
+   * This process is there for the command alone: SIGINT, SIGTERM and SIGHUP do not end it while the command runs, but
+   * reach the command, which is waited for. A library leaves its host's signals as they are.
+   */
+  readonly hostSignals?: boolean
   readonly signal?: AbortSignal
 }

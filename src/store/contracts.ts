@@ -160,4 +160,5 @@ export interface WorkspaceRecords {
   names(kind: RecordKind, prefix: string): string[]
 }
 
-export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable'
+/** `flight`: that a run which others waited for kept nothing. */
+export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable' | 'flight'

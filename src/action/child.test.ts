@@ -1,0 +1,206 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type ChildRequest, runChild } from './child.ts'
+import type { StreamName } from './stream-order.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'recue-child-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Heard {
+  readonly stream: StreamName
+  readonly bytes: Buffer
+}
+
+function shell(script: string, more: Partial<ChildRequest> = {}) {
+  return command(['/bin/sh', '-c', script], more)
+}
+
+function node(script: string, more: Partial<ChildRequest> = {}) {
+  return command([process.execPath, '-e', script], more)
+}
+
+async function command(argv: readonly string[], more: Partial<ChildRequest> = {}) {
+  const heard: Heard[] = []
+  const end = await runChild({
+    program: argv[0] as string,
+    argv,
+    cwd: folder,
+    variables: { PATH: process.env.PATH ?? '' },
+    onOutput: (stream, chunk) => {
+      heard.push({ stream, bytes: Buffer.from(chunk) })
+    },
+    ...more,
+  })
+  const of = (name: StreamName) =>
+    Buffer.concat(heard.filter(({ stream }) => stream === name).map(({ bytes }) => bytes))
+  return { ...end, heard, stdout: of('stdout'), stderr: of('stderr') }
+}
+
+/** Waits for a fact about the world that no event tells. */
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !isTrue(); i++) await new Promise((wake) => setTimeout(wake, 25))
+  expect(isTrue()).toBe(true)
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+function readNumber(name: string): number {
+  try {
+    return Number(readFileSync(join(folder, name), 'utf8').trim())
+  } catch {
+    return 0
+  }
+}
+
+describe('a child', () => {
+  test('gives its own exit code', async () => {
+    expect(await shell('exit 7')).toMatchObject({
+      exitCode: 7,
+      endedBy: 'exit',
+      leftBehind: false,
+      wasInterrupted: false,
+    })
+  })
+
+  test('that a signal ends gives 128 and its number', async () => {
+    expect(await shell('kill -TERM $$')).toMatchObject({ exitCode: 143, endedBy: 'signal' })
+    expect(await shell('kill -KILL $$')).toMatchObject({ exitCode: 137, endedBy: 'signal' })
+  })
+
+  test('has an empty standard input', async () => {
+    expect((await shell('cat; echo done')).stdout.toString()).toBe('done\n')
+  })
+
+  test('reads the standard input it is given, byte for byte', async () => {
+    const stdin = Buffer.from([0, 255, 10, 13, 128])
+    expect((await shell('cat', { stdin })).stdout).toEqual(stdin)
+  })
+
+  test('may ignore its input', async () => {
+    expect((await shell('exit 0', { stdin: Buffer.alloc(1 << 20) })).exitCode).toBe(0)
+  })
+
+  test('gets the environment it is given and nothing else', async () => {
+    const { stdout } = await command(['/usr/bin/env'], { variables: { ONLY: 'this' } })
+    expect(stdout.toString()).toBe('ONLY=this\n')
+  })
+
+  test('sees its first word as its name', async () => {
+    const { stdout } = await command(['a name', '-c', 'echo "$0"'], { program: '/bin/sh' })
+    expect(stdout.toString()).toBe('a name\n')
+  })
+
+  test('runs in its folder', async () => {
+    writeFileSync(join(folder, 'here'), 'yes')
+    expect((await shell('cat here')).stdout.toString()).toBe('yes')
+  })
+})
+
+describe('a command that cannot be started', () => {
+  test('is not found', async () => {
+    await expect(command(['/no/such/program'])).rejects.toMatchObject({ code: 'command.not-found' })
+  })
+
+  test('is not executable', async () => {
+    const program = join(folder, 'text')
+    writeFileSync(program, 'hello')
+    await expect(command([program])).rejects.toMatchObject({ code: 'command.not-executable' })
+  })
+})
+
+describe('output', () => {
+  test('of 20 MB arrives whole at a slow reader, who holds the child back', async () => {
+    let pending = 0
+    let most = 0
+    let bytes = 0
+    const end = await node(
+      `const b = Buffer.alloc(1 << 20, 'x'); for (let i = 0; i < 20; i++) require('fs').writeSync(1, b)`,
+      {
+        onOutput: async (_stream, chunk) => {
+          most = Math.max(most, ++pending)
+          await new Promise((wake) => setImmediate(wake))
+          bytes += chunk.byteLength
+          pending--
+        },
+      },
+    )
+    expect(end.exitCode).toBe(0)
+    expect(bytes).toBe(20 << 20)
+    expect(most).toBe(1)
+  })
+
+  test('is binary', async () => {
+    const { stdout } = await node(`process.stdout.write(Buffer.from(Array.from({ length: 256 }, (_, i) => i)))`)
+    expect([...stdout]).toEqual(Array.from({ length: 256 }, (_, i) => i))
+  })
+
+  test('keeps the order between the streams as received', async () => {
+    const { heard } = await shell('for i in 1 2 3 4 5; do echo o$i; sleep 0.02; echo e$i >&2; sleep 0.02; done')
+    expect(heard.map(({ bytes }) => bytes.toString()).join('')).toBe(
+      [1, 2, 3, 4, 5].map((i) => `o${i}\ne${i}\n`).join(''),
+    )
+  })
+
+  test('of a process left in the background does not hold the run for ever', async () => {
+    const end = await shell('echo before; sleep 300 & echo $! > pid; exit 3')
+    expect(end).toMatchObject({ exitCode: 3, leftBehind: true })
+    expect(end.stdout.toString()).toBe('before\n')
+    expect(end.durationMs).toBeLessThan(8_000)
+    process.kill(readNumber('pid'))
+  })
+
+  test('of a process that outlives the command by little is heard', async () => {
+    const end = await shell('(sleep 0.3; echo late) & exit 0')
+    expect(end).toMatchObject({ leftBehind: false })
+    expect(end.stdout.toString()).toBe('late\n')
+  })
+})
+
+describe('ending a child', () => {
+  test('a timeout ends it and all it started, with exit 124', async () => {
+    const end = await shell('sleep 300 & echo $! > pid; wait', { timeoutMs: 300, graceMs: 2_000 })
+    expect(end).toMatchObject({ exitCode: 124, endedBy: 'timeout' })
+    expect(isRunning(readNumber('pid'))).toBe(false)
+  })
+
+  test('one that ignores SIGTERM is killed after the grace', async () => {
+    const end = await shell('trap "" TERM; echo $$ > pid; while :; do sleep 0.1; done', {
+      timeoutMs: 300,
+      graceMs: 200,
+    })
+    expect(end).toMatchObject({ exitCode: 124 })
+    expect(isRunning(readNumber('pid'))).toBe(false)
+  })
+
+  test('an abort ends it and rejects with the reason', async () => {
+    const abort = new AbortController()
+    const run = shell('echo $$ > pid; sleep 300', { signal: abort.signal })
+    await until(() => readNumber('pid') > 0)
+    abort.abort(new Error('enough'))
+    await expect(run).rejects.toThrow('enough')
+    expect(isRunning(readNumber('pid'))).toBe(false)
+  })
+
+  test('one that is told to end by a signal to this process gets it, and is waited for', async () => {
+    const run = shell('trap "echo got it; exit 5" TERM; echo $$ > pid; while :; do sleep 0.05; done', {
+      hostSignals: true,
+    })
+    await until(() => readNumber('pid') > 0)
+    process.kill(process.pid, 'SIGTERM')
+    const end = await run
+    expect(end).toMatchObject({ exitCode: 5, wasInterrupted: true })
+    expect(end.stdout.toString()).toBe('got it\n')
+    expect(process.listenerCount('SIGTERM')).toBe(0)
+  })
+})

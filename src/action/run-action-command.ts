@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { type ChildEnd, runChild } from './child.ts'
+import { withTerminal } from './child-terminal.ts'
+import type { ActionRequest } from './request.ts'
+import type { OutputSink, RunOptions } from './run-outcome.ts'
+import type { StreamCapture } from './stream-capture.ts'
+import type { StreamName } from './stream-order.ts'
+
+export interface CommandEnd extends ChildEnd {
+  readonly colourForced: boolean
+}
+
+/** Runs the command of a request as the options say; its output goes to the sink as it comes, and into `capture`. */
+export async function runCommand(
+  request: ActionRequest,
+  what: { readonly program: string; readonly variables: Readonly<Record<string, string>> },
+  options: RunOptions,
+  capture: StreamCapture | undefined,
+): Promise<CommandEnd> {
+  const { variables, colourForced } = withTerminal(what.variables, options.interactive ? undefined : options.terminal)
+  const live = options.liveOutput ? untilItFails(options.sink) : undefined
+  const end = await runChild({
+    program: what.program,
+    argv: request.argv,
+    cwd: join(request.root, request.workingDirectory),
+    variables,
+    stdin: request.stdin,
+    interactive: options.interactive,
+    timeoutMs: options.timeoutMs,
+    hostSignals: options.hostSignals ?? false,
+    signal: options.signal,
+    onOutput(stream, chunk) {
+      capture?.add(stream, chunk)
+      return live?.(stream, chunk)
+    },
+  })
+  return { ...end, colourForced }
+}
+
+/** A reader that has gone away (`| head`) gets no more; the command goes on, and its output is still captured. */
+function untilItFails(sink: OutputSink): (stream: StreamName, chunk: Uint8Array) => Promise<void> | undefined {
+  const gone = new Set<StreamName>()
+  return (stream, chunk) => {
+    if (gone.has(stream)) return undefined
+    try {
+      return sink[stream](chunk)?.catch(() => void gone.add(stream))
+    } catch {
+      gone.add(stream)
+      return undefined
+    }
+  }
+}

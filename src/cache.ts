@@ -1,0 +1,292 @@
+import { channel } from 'node:diagnostics_channel'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type ActionDescription, describeAction } from './action/describe-action.ts'
+import { keyOf } from './action/key.ts'
+import type { Keyed } from './action/keyed-action.ts'
+import type { ActionRequest } from './action/request.ts'
+import { runAction } from './action/run-action.ts'
+import type { Engine } from './action/run-action-active.ts'
+import { type FunctionOutcome, type FunctionWork, functionRequest, runFunction } from './action/run-function.ts'
+import type { RunNotice, RunOptions, RunOutcome } from './action/run-outcome.ts'
+import type { ActionDigest } from './digest/digest.ts'
+import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
+import { type Ledger, openLedger } from './observe/ledger.ts'
+import type { CacheStats } from './observe/stats.ts'
+import { labelOf, thingOf } from './observe/thing.ts'
+import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type {
+  ActionLookup,
+  ActionStore,
+  BlobStore,
+  Catalog,
+  CollectOptions,
+  CollectReport,
+  Ingest,
+  Leases,
+  PutOutcome,
+  WorkspaceRecords,
+} from './store/contracts.ts'
+import { DEFAULT_SCOPE } from './store/contracts.ts'
+import { defaultCacheDir } from './store/local/cache-dir.ts'
+import { type LocalStore, type LocalStoreOptions, openLocalStore } from './store/local/local-store.ts'
+import { parseDuration } from './units/duration.ts'
+import { parseSize } from './units/size.ts'
+
+/** Sizes are bytes or as people write them (`2GiB`), durations milliseconds or `7d`. */
+export interface CacheOptions {
+  /** Made when it is missing. Unless said: `RECUE_CACHE_DIR`, else where the platform keeps caches. */
+  readonly cacheDir?: string
+  /** Everything under the folder. Unless said: 20 GiB or a tenth of the file system, the smaller. */
+  readonly maxCacheSize?: number | string
+  /** Blobs alone. */
+  readonly maxCasSize?: number | string
+  /** Blobs up to this size are kept in the index itself. */
+  readonly casInlineThreshold?: number | string
+  /** Results that were not used for so long are as none. */
+  readonly ttl?: number | string
+  /** A zstd level, or `auto`: by what is measured. */
+  readonly compression?: 'auto' | 'off' | number
+  /** `full`: what was kept survives a power cut. `fast`: the last moments may be lost, never consistency. */
+  readonly durability?: 'fast' | 'full'
+  readonly readOnly?: boolean
+}
+
+/** How a run is done, and what people call it. */
+export interface CacheRunOptions extends Partial<RunOptions> {
+  /** The task's name: runs of one task are compared with each other. */
+  readonly task?: string
+}
+
+/** The one interface of recue: remembers the result of work, and replays it when the same work is asked for again. */
+export interface Cache extends AsyncDisposable {
+  /** The cache folder, absolute. */
+  readonly dir: string
+  /** The name of an action. Throws a `CacheError` for a user's mistake; what cannot be named safely is a value. */
+  key(action: ActionDescription | ActionRequest): Promise<Keyed>
+  /** What is kept under a key. Touches nothing in the workspace. */
+  get(key: ActionDigest): Promise<ActionLookup>
+  /** Keeps a result; all blobs it names must be there (`store.incomplete`). */
+  save(key: ActionDigest, result: ActionResult): Promise<PutOutcome>
+  /**
+   * Runs a command, or restores and replays what it did when it last ran on the same inputs. Its output goes to
+   * `options.sink`; unless one is given, nowhere. Throws for a user's mistake and for a command that cannot be started.
+   */
+  run(action: ActionDescription | ActionRequest, options?: CacheRunOptions): Promise<RunOutcome>
+  /** The same for work done by a function of this process; its value is kept as JSON. */
+  run<T>(work: FunctionWork<T>, options?: CacheRunOptions): Promise<FunctionOutcome<T>>
+  /** A function whose results are kept by name and arguments: `const slow = cache.memoize('slow', async (n) => …)`. */
+  memoize<A extends readonly unknown[], R>(
+    name: string,
+    fn: (...args: A) => Promise<R> | R,
+    options?: MemoizeOptions,
+  ): Memoized<A, R>
+  stats(options?: { readonly sinceMs?: number }): Promise<CacheStats>
+  /** Collects what is over the quota, or down to `targetBytes`. */
+  gc(options?: CollectOptions): Promise<CollectReport>
+  /** Waits for the runs under way, then closes the store. Closing twice is fine. */
+  close(): Promise<void>
+  readonly blobs: BlobStore & Ingest
+  readonly actions: ActionStore
+  readonly catalog: Catalog
+  readonly records: WorkspaceRecords
+  readonly leases: Leases
+  readonly ledger: Ledger
+}
+
+/** Opens the cache folder, shared with any number of other processes. Throws `store.unusable` and `store.newer-format`. */
+export async function openCache(options: CacheOptions = {}): Promise<Cache> {
+  const dir = resolve(options.cacheDir ?? defaultCacheDir(process.env, process.platform))
+  return new LocalCache(await openLocalStore(storeOptions(dir, options)))
+}
+
+function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
+  const { maxCacheSize, maxCasSize, casInlineThreshold, ttl, compression, durability, readOnly } = options
+  return {
+    dir,
+    ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf(maxCacheSize) }),
+    ...(maxCasSize !== undefined && { maxCasBytes: bytesOf(maxCasSize) }),
+    ...(casInlineThreshold !== undefined && { inlineBytes: bytesOf(casInlineThreshold) }),
+    ...(ttl !== undefined && { ttlMs: typeof ttl === 'number' ? ttl : parseDuration(ttl) }),
+    ...(compression !== undefined && { compression }),
+    ...(durability !== undefined && { durability }),
+    ...(readOnly !== undefined && { readOnly }),
+  }
+}
+
+function bytesOf(size: number | string): number {
+  return typeof size === 'number' ? size : parseSize(size)
+}
+
+class LocalCache implements Cache {
+  readonly dir: string
+  readonly blobs: BlobStore & Ingest
+  readonly actions: ActionStore
+  readonly catalog: Catalog
+  readonly records: WorkspaceRecords
+  readonly leases: Leases
+  readonly ledger: Ledger
+  readonly #store: LocalStore
+  readonly #engine: Engine
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #corrupt: CorruptionReports = new CorruptionReports()
+  #closed: Promise<void> | undefined
+
+  constructor(store: LocalStore) {
+    this.#store = store
+    this.dir = store.dir
+    this.blobs = store.blobs
+    this.actions = store.actions
+    this.catalog = store.catalog
+    this.records = store.records
+    this.leases = store.leases
+    this.ledger = openLedger(store.dir)
+    this.#engine = {
+      ...{ blobs: store.blobs, actions: store.actions, records: store.records, leases: store.leases },
+      scope: DEFAULT_SCOPE,
+      cacheDir: store.dir,
+      trashDir: join(store.dir, 'trash'),
+      tmpDir: join(store.dir, 'tmp'),
+      home: homedir(),
+    }
+  }
+
+  key(action: ActionDescription | ActionRequest): Promise<Keyed> {
+    const { records, cacheDir, home } = this.#engine
+    return keyOf(requestOf(action), { records, cacheDir, home })
+  }
+
+  get(key: ActionDigest): Promise<ActionLookup> {
+    return this.actions.get(DEFAULT_SCOPE, key)
+  }
+
+  save(key: ActionDigest, result: ActionResult): Promise<PutOutcome> {
+    return this.actions.put(DEFAULT_SCOPE, key, result)
+  }
+
+  run(action: ActionDescription | ActionRequest, options?: CacheRunOptions): Promise<RunOutcome>
+  run<T>(work: FunctionWork<T>, options?: CacheRunOptions): Promise<FunctionOutcome<T>>
+  run<T>(
+    work: ActionDescription | ActionRequest | FunctionWork<T>,
+    options: CacheRunOptions = {},
+  ): Promise<RunOutcome | FunctionOutcome<T>> {
+    return 'fn' in work
+      ? this.#track(this.#runFunction(work, options))
+      : this.#track(this.#runCommand(requestOf(work), options))
+  }
+
+  memoize<A extends readonly unknown[], R>(
+    name: string,
+    fn: (...args: A) => Promise<R> | R,
+    options: MemoizeOptions = {},
+  ): Memoized<A, R> {
+    return memoized(name, fn, options, (work) => this.run(work))
+  }
+
+  async stats(options?: { readonly sinceMs?: number }): Promise<CacheStats> {
+    const { cacheStats } = await import('./observe/stats.ts')
+    return cacheStats(this, options)
+  }
+
+  gc(options?: CollectOptions): Promise<CollectReport> {
+    return this.catalog.collect(options)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.allSettled(this.#underWay).then(() => this.#store[Symbol.asyncDispose]())
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #runCommand(request: ActionRequest, options: CacheRunOptions): Promise<RunOutcome> {
+    const whole = withDefaults(options)
+    using _reports = this.#corrupt.to(whole.notice)
+    const outcome = await runAction(request, this.#engine, whole)
+    this.#record(request, options.task, outcome)
+    return outcome
+  }
+
+  async #runFunction<T>(work: FunctionWork<T>, options: CacheRunOptions): Promise<FunctionOutcome<T>> {
+    const whole = withDefaults(options)
+    using _reports = this.#corrupt.to(whole.notice)
+    const end = await runFunction(work, this.#engine, whole)
+    this.#record(functionRequest(work), options.task ?? work.name, end.outcome)
+    return end
+  }
+
+  #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {
+    this.ledger.append({
+      thing: thingOf({ root: request.root, workingDirectory: request.workingDirectory, task, argv: request.argv }),
+      label: labelOf(task, request.argv),
+      root: request.root,
+      startedMs: outcome.startedMs,
+      status: outcome.status,
+      key: outcome.key,
+      exitCode: outcome.exitCode,
+      durationMs: Math.round(outcome.durationMs),
+      savedMs: Math.round(outcome.savedMs),
+      ownUs: Math.round(outcome.ownMs * 1000),
+      reason: outcome.reason ?? '',
+      source: outcome.source ?? '',
+      bytes: outcome.outputBytes,
+    })
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const done = work.finally(() => this.#underWay.delete(done))
+    this.#underWay.add(done)
+    return done
+  }
+}
+
+function requestOf(action: ActionDescription | ActionRequest): ActionRequest {
+  return 'argv' in action ? action : describeAction(action)
+}
+
+function withDefaults(options: CacheRunOptions): RunOptions {
+  const { task: _task, ...given } = options
+  return { ...RUN_DEFAULTS, ...given }
+}
+
+const RUN_DEFAULTS: RunOptions = {
+  read: true,
+  write: true,
+  force: false,
+  cacheFailures: false,
+  clean: true,
+  interactive: false,
+  terminal: undefined,
+  stripForcedColours: false,
+  timeoutMs: undefined,
+  waitMs: undefined,
+  scratch: [],
+  replayOutput: true,
+  liveOutput: true,
+  sink: { stdout() {}, stderr() {} },
+  notice() {},
+}
+
+/** What the store found damaged while runs go on, told to one of them: it is a warning, once. */
+class CorruptionReports {
+  readonly #listeners = new Set<(notice: RunNotice) => void>()
+  readonly #hear = (message: unknown): void => {
+    const [notice] = this.#listeners
+    const { what, where } = message as { readonly what: string; readonly where: string }
+    notice?.({ kind: 'warning', text: `Damaged in the cache, and set aside: ${what} (${where}).` })
+  }
+
+  to(notice: (notice: RunNotice) => void): Disposable {
+    const listener = (said: RunNotice) => notice(said)
+    if (this.#listeners.size === 0) channel('recue:corrupt').subscribe(this.#hear)
+    this.#listeners.add(listener)
+    return {
+      [Symbol.dispose]: () => {
+        this.#listeners.delete(listener)
+        if (this.#listeners.size === 0) channel('recue:corrupt').unsubscribe(this.#hear)
+      },
+    }
+  }
+}
