@@ -5,7 +5,8 @@ import { isRacy, type StatIdentity } from './stat-identity.ts'
 export interface SnapshotEntry {
   /** Relative to the snapshot's base, `/` between names, no leading `./`. */
   readonly path: string
-  readonly identity: StatIdentity
+  /** Undefined: nothing is there, and that is what should stay so. */
+  readonly identity: StatIdentity | undefined
   /** 64 hex digits: SHA-256 of a file's content or of a symlink's text; undefined for a directory. */
   readonly hash: string | undefined
 }
@@ -13,7 +14,9 @@ export interface SnapshotEntry {
 const MAGIC = 0x314e5352
 const HEADER_BYTES = 40
 const QUIET = { throwIfNoEntry: false } as const
-const ABSENT_HASH = new Uint8Array(32)
+const NO_HASH = new Uint8Array(32)
+/** No file has this size: it stands for a path where nothing is. */
+const ABSENT_SIZE = -1
 
 /**
  * A list of paths with their stat identities, and apart from them their digests: what was true of a tree when it was last
@@ -56,12 +59,15 @@ export class TreeSnapshot {
     const hashes = new Uint8Array(entries.length * 32)
     entries.forEach(({ identity, hash }, i) => {
       const at = i * 5
-      stats[at] = isRacy(identity, options.takenAtMs) ? Number.NaN : identity.mtimeMs
-      stats[at + 1] = identity.ctimeMs
-      stats[at + 2] = identity.size
-      stats[at + 3] = identity.ino
-      stats[at + 4] = identity.mode
-      hashes.set(hash === undefined ? ABSENT_HASH : Buffer.from(hash, 'hex'), i * 32)
+      if (identity === undefined) stats[at + 2] = ABSENT_SIZE
+      else {
+        stats[at] = isRacy(identity, options.takenAtMs) ? Number.NaN : identity.mtimeMs
+        stats[at + 1] = identity.ctimeMs
+        stats[at + 2] = identity.size
+        stats[at + 3] = identity.ino
+        stats[at + 4] = identity.mode
+      }
+      hashes.set(hash === undefined ? NO_HASH : Buffer.from(hash, 'hex'), i * 32)
     })
     return new TreeSnapshot(
       options.id,
@@ -108,6 +114,10 @@ export class TreeSnapshot {
     }
   }
 
+  get hasDigests(): boolean {
+    return this.#hashes !== undefined
+  }
+
   /** Adds the digest part; false when it belongs to another snapshot, and nothing was added. */
   attachDigests(record: Uint8Array | undefined): boolean {
     if (record === undefined || record.length !== 8 + this.paths.length * 32) return false
@@ -128,8 +138,11 @@ export class TreeSnapshot {
     try {
       for (let at = from * 5; i < paths.length; i++, at += 5) {
         const now = lstatSync(base === '' ? (paths[i] as string) : base + paths[i], QUIET)
+        if (now === undefined) {
+          if (stats[at + 2] === ABSENT_SIZE) continue
+          return i
+        }
         if (
-          now === undefined ||
           now.mtimeMs !== stats[at] ||
           now.ctimeMs !== stats[at + 1] ||
           now.size !== stats[at + 2] ||
@@ -155,6 +168,19 @@ export class TreeSnapshot {
       this.#stats[at + 3] === identity.ino &&
       this.#stats[at + 4] === identity.mode
     )
+  }
+
+  /** The identity as recorded, for a snapshot that carries an entry on; undefined where nothing was. A racy one stays racy. */
+  identity(index: number): StatIdentity | undefined {
+    const at = index * 5
+    const [mtimeMs, ctimeMs, size, ino, mode] = this.#stats.subarray(at, at + 5) as unknown as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
+    return size === ABSENT_SIZE ? undefined : { mtimeMs, ctimeMs, size, ino, mode }
   }
 
   /** Type and permission bits as recorded. */
