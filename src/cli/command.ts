@@ -3,7 +3,7 @@ import type { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
 import type { Project } from './config/project.ts'
 import type { OptionTable, Values } from './options.ts'
 import type { Output } from './output.ts'
-import type { Settings } from './settings.ts'
+import type { Layer, Settings } from './settings.ts'
 
 /** One command of recue: `recue NAME …`. A file each, exporting `command`, loaded only when it is called. */
 export interface Command<Table extends OptionTable = OptionTable> {
@@ -36,6 +36,8 @@ export interface CommandContext<Table extends OptionTable = OptionTable> {
   readonly commandLine: readonly string[] | undefined
   /** By flag, by variable, or by default. What may also be set in a config is in {@link Session.settings} instead. */
   readonly options: Values<Table & typeof COMMON_OPTIONS>
+  /** What flags and variables said of settings, before defaults. */
+  readonly given: readonly Layer[]
   readonly output: Output
   /** Absolute; `--cwd` is in it. */
   readonly cwd: string
@@ -61,6 +63,8 @@ export interface Session extends AsyncDisposable {
   readonly place: Place
   /** The project's config; undefined where there is none (or it was not evaluated). */
   readonly project: Project | undefined
+  /** Who said what, strongest first. */
+  readonly layers: readonly Layer[]
 }
 
 /** Where a command was started, by the rules of roots. */

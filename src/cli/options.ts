@@ -16,6 +16,8 @@ export interface OptionSpec {
   readonly default?: string
   /** Its key in the config, where it may be set there. */
   readonly setting?: string
+  /** False: it has no variable. */
+  readonly variable?: false
   /** The heading it stands under in help. */
   readonly group?: string
 }

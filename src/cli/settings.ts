@@ -11,6 +11,13 @@ export const ALL_OPTIONS = { ...COMMON_OPTIONS, ...STORE_OPTIONS, ...KEY_OPTIONS
 
 export type Settings = Values<typeof ALL_OPTIONS>
 
+/** Options that may be set in a config, by the name they have there. */
+export const SETTINGS: ReadonlyMap<string, { readonly key: string; readonly spec: OptionSpec }> = new Map(
+  Object.entries(ALL_OPTIONS as OptionTable).flatMap(([key, spec]) =>
+    spec.setting === undefined ? [] : [[spec.setting, { key, spec }] as const],
+  ),
+)
+
 /** Who said so, strongest first. */
 export type Origin = 'flag' | 'environment' | 'task' | 'project' | 'user' | 'default'
 
@@ -24,21 +31,29 @@ export interface Layer {
 
 export interface Resolved {
   readonly value: unknown
+  /** Of a list or map that several added to: the strongest. */
   readonly origin: Origin
-  readonly place: string
+  /** The flag, the variable, or the file and its key; several for lists and maps. */
+  readonly places: readonly string[]
 }
 
-/** The strongest layer wins for each option, whole: lists and maps are not merged, so that a flag can take away. */
+/**
+ * The strongest layer wins, but lists and maps are joined (of a map's entries the strongest): a variable that the project
+ * says matters must not leave the key because a flag adds another.
+ */
 export function resolve(table: OptionTable, layers: readonly Layer[]): ReadonlyMap<string, Resolved> {
   const resolved = new Map<string, Resolved>()
   for (const [key, spec] of Object.entries(table)) {
-    const layer = layers.find(({ values }) => values.has(key))
-    if (layer === undefined) {
-      resolved.set(key, { value: defaultOf(spec), origin: 'default', place: '' })
+    const saying = layers.filter(({ values }) => values.has(key))
+    const [strongest] = saying
+    if (strongest === undefined) {
+      resolved.set(key, { value: defaultOf(spec), origin: 'default', places: [] })
       continue
     }
-    const place = placeOf(layer, key, spec)
-    resolved.set(key, { value: convert(spec, layer.values.get(key), place), origin: layer.origin, place })
+    const counting = spec.kind === 'list' || spec.kind === 'map' ? saying : [strongest]
+    const places = counting.map((layer) => placeOf(layer, key, spec))
+    const values = counting.map((layer, i) => convert(spec, layer.values.get(key), places[i] as string))
+    resolved.set(key, { value: joined(spec, values), origin: strongest.origin, places })
   }
   return resolved
 }
@@ -52,16 +67,36 @@ export function valuesOf<Table extends OptionTable>(resolved: ReadonlyMap<string
 export function environmentLayer(table: OptionTable, environment: Readonly<Record<string, string | undefined>>): Layer {
   const values = new Map<string, unknown>()
   for (const [key, spec] of Object.entries(table)) {
-    const text = environment[variableName(key)]
+    const text = spec.variable === false ? undefined : environment[variableName(key)]
     if (text === undefined || (text === '' && spec.kind !== 'text')) continue
     values.set(key, spec.kind === 'list' || spec.kind === 'map' ? splitList(text) : [text])
   }
   return { origin: 'environment', place: '', values }
 }
 
+/** What a config says of settings; its other keys (tasks, $schema) are left out. */
+export function configLayer(
+  origin: 'task' | 'project' | 'user',
+  place: string,
+  document: Readonly<Record<string, unknown>>,
+): Layer {
+  const values = new Map<string, unknown>()
+  for (const [name, value] of Object.entries(document)) {
+    const key = SETTINGS.get(name)?.key
+    if (key !== undefined && value !== undefined) values.set(key, value)
+  }
+  return { origin, place, values }
+}
+
 export function splitList(text: string): string[] {
   const items = text.includes('\n') ? text.split('\n') : text.split(/,(?![^{]*\})/)
   return items.map((item) => item.trim()).filter((item) => item !== '')
+}
+
+function joined(spec: OptionSpec, values: readonly unknown[]): unknown {
+  if (spec.kind === 'list') return [...new Set((values as string[][]).toReversed().flat())]
+  if (spec.kind === 'map') return Object.assign({}, ...values.toReversed()) as unknown
+  return values[0]
 }
 
 function placeOf(layer: Layer, key: string, spec: OptionSpec): string {

@@ -1,0 +1,132 @@
+import { childEnvironment } from '../../action/environment.ts'
+import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../action/environment-names.ts'
+import type { EnvironmentSelection } from '../../action/request.ts'
+import { isCacheError } from '../../errors.ts'
+import { type CommandContext, defineCommand } from '../command.ts'
+import { type Configured, configureWithoutCache, openSession } from '../session.ts'
+import { ALL_OPTIONS, type Resolved, resolve, SETTINGS } from '../settings.ts'
+import { oneLine, table } from '../table.ts'
+
+const OPTIONS = {
+  env: {
+    kind: 'flag',
+    summary: 'List variables instead: which reach a command, which are in its key, which are withheld. Never values.',
+    variable: false,
+  },
+} as const
+type Context = CommandContext<typeof OPTIONS>
+
+export const command = defineCommand({
+  name: 'config',
+  summary: 'Print each setting and where it comes from',
+  usage: ['config [--env]'],
+  description:
+    'A setting comes from the flag, the RECUE_… variable, the config of the project (recue.config.ts, .mjs or .json, or the recue key of package.json), the config of the user, or it has its default: the first that says something wins. Lists and maps are joined.',
+  options: OPTIONS,
+  arguments: { min: 0, max: 0 },
+  async run(context) {
+    const { configured, cacheDir } = await configure(context)
+    if (context.options.env) printEnvironment(context, configured)
+    else printSettings(context, configured, cacheDir)
+    return 0
+  },
+})
+
+/** A config can be shown without a cache: perhaps it is shown because the cache cannot be used. */
+async function configure(context: Context): Promise<{ configured: Configured; cacheDir: string | undefined }> {
+  const { given, cwd, environment } = context
+  const request = { given, cwd, environment, evaluate: true }
+  try {
+    await using session = await openSession(request)
+    return { configured: session, cacheDir: session.cache.dir }
+  } catch (error) {
+    if (!isCacheError(error) || !error.code.startsWith('store.')) throw error
+    return { configured: await configureWithoutCache(request), cacheDir: undefined }
+  }
+}
+
+function printSettings({ output, options }: Context, configured: Configured, cacheDir: string | undefined): void {
+  const { place, project, layers } = configured
+  const resolved = resolve(ALL_OPTIONS, layers)
+  const settings = [...SETTINGS].map(([name, { key }]) => {
+    const { value, origin, places } = resolved.get(key) as Resolved
+    return { name, value: name === 'cacheDir' ? (cacheDir ?? value) : value, origin, places }
+  })
+  const tasks = [...(project?.tasks.keys() ?? [])]
+  if (options.json) {
+    const byName = Object.fromEntries(
+      settings.map(({ name, value, origin, places }) => [name, { value: value ?? null, origin, places }]),
+    )
+    output.json({ root: place.root, configFile: place.configFile ?? null, tasks, settings: byName })
+    return
+  }
+  const { stdout } = output
+  stdout.line(`root    ${oneLine(place.root)}`)
+  stdout.line(`config  ${place.configFile === undefined ? 'none' : oneLine(place.configFile)}`)
+  stdout.line(`tasks   ${tasks.length === 0 ? 'none' : tasks.join(', ')}`)
+  stdout.line()
+  const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'from' }]
+  const rows = settings.map(({ name, value, origin, places }) => [name, shown(value), originText(origin, places)])
+  for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
+}
+
+function originText(origin: string, places: readonly string[]): string {
+  if (origin === 'default') return 'default'
+  return origin === 'flag' || origin === 'environment' ? places.join(', ') : `${origin} (${places.join(', ')})`
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return '-'
+  if (Array.isArray(value)) return value.length === 0 ? '-' : value.join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  const entries = Object.entries(value)
+  return entries.length === 0 ? '-' : entries.map(([name, text]) => `${name}=${text}`).join(', ')
+}
+
+function printEnvironment({ output, options, environment }: Context, { settings }: Configured): void {
+  const selection = {
+    source: environment,
+    keyed: settings.env,
+    passed: settings.passEnv,
+    normalize: settings.normalize as EnvironmentSelection['normalize'],
+  }
+  const { child, keyed } = childEnvironment(selection)
+  const keyedNames = keyed.map(({ name }) => name)
+  const passed = Object.keys(child.variables)
+    .filter((name) => !keyedNames.includes(name))
+    .sort()
+  const rules = {
+    keyed: [...KEYED_NAMES, ...settings.env],
+    passed: [...PASSED_NAMES, ...CI_NAMES, ...(PLATFORM_NAMES[process.platform] ?? []), ...settings.passEnv],
+  }
+  if (options.json) {
+    output.json({ keyed: keyedNames, passed, withheld: child.withheld, rules })
+    return
+  }
+  const { stdout } = output
+  const { paint } = stdout.terminal
+  const section = (title: string, names: readonly string[]) => {
+    stdout.line(paint('bold', `${title} (${names.length})`))
+    stdout.line(names.length === 0 ? '  none' : filled(names, stdout.terminal.columns))
+    stdout.line()
+  }
+  section('Passed to the command and in its key', keyedNames)
+  section('Passed to the command, not in its key', passed)
+  section('Withheld: give those that matter with -e, others with --pass-env', child.withheld)
+  section('Names and patterns that enter the key when set', rules.keyed)
+  section('Names and patterns that are passed when set', rules.passed)
+}
+
+/** Words in lines of the width, two spaces in. */
+function filled(names: readonly string[], columns: number): string {
+  const lines: string[] = []
+  let line = ' '
+  for (const name of names.map(oneLine)) {
+    if (line.length + 1 + name.length > columns && line !== ' ') {
+      lines.push(line)
+      line = ' '
+    }
+    line += ` ${name}`
+  }
+  return [...lines, line].join('\n')
+}

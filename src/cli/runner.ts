@@ -1,0 +1,56 @@
+import { runUncached } from '../action/run-action-unkept.ts'
+import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
+import type { Cache } from '../cache.ts'
+import { heldOutput } from './tasks/task-output.ts'
+import type { Terminal } from './terminal.ts'
+import type { Work } from './work.ts'
+
+/** What all runs of one command share. */
+export interface Runner {
+  /** Undefined: there is no store to be had, and `withoutCache` says why. */
+  readonly cache: Cache | undefined
+  readonly withoutCache: string
+  /** Of the stream that the command's standard output goes to. */
+  readonly terminal: Terminal
+}
+
+export interface Showing {
+  readonly sink: OutputSink
+  readonly notice: (notice: RunNotice) => void
+}
+
+/** Runs one work, by the cache where there is one. Throws what `Cache.run` throws. */
+export async function runWork(work: Work, runner: Runner, showing: Showing): Promise<RunOutcome> {
+  const { settings, request, task } = work
+  const held = settings.outputLogs === 'errors-only' ? heldOutput(showing.sink) : undefined
+  const options = runOptionsOf(work, runner, { ...showing, sink: held ?? showing.sink })
+  const { cache } = runner
+  const outcome =
+    cache === undefined
+      ? await runUncached(request, options, runner.withoutCache)
+      : await cache.run(request, task === undefined ? options : { ...options, task })
+  if (outcome.exitCode !== 0) await held?.release()
+  return outcome
+}
+
+function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }: Showing): RunOptions {
+  const { cache, outputLogs } = settings
+  return {
+    read: cache === 'local:rw' || cache === 'local:r',
+    write: cache === 'local:rw' || cache === 'local:w',
+    force: settings.force,
+    cacheFailures: settings.cacheFailures,
+    clean: settings.clean,
+    interactive: settings.interactive,
+    terminal: terminal.isTerminal ? { columns: terminal.columns, colours: terminal.colours } : undefined,
+    stripForcedColours: !terminal.colours,
+    timeoutMs: settings.timeout,
+    waitMs: settings.wait,
+    scratch: settings.scratch,
+    replayOutput: outputLogs === 'full' || outputLogs === 'errors-only',
+    liveOutput: outputLogs === 'full' || outputLogs === 'new-only' || outputLogs === 'errors-only',
+    sink,
+    notice,
+    hostSignals: true,
+  }
+}

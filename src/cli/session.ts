@@ -1,0 +1,105 @@
+import { resolve as resolvePath } from 'node:path'
+import { findRoot } from '../action/root.ts'
+import { type CacheOptions, openCache } from '../cache.ts'
+import { CacheError } from '../errors.ts'
+import type { OpenOptions, Place, Session } from './command.ts'
+import { loadProject } from './config/load-project.ts'
+import { loadUserConfig, userConfigFile } from './config/load-user.ts'
+import type { Project } from './config/project.ts'
+import { ALL_OPTIONS, configLayer, type Layer, resolve, type Settings, valuesOf } from './settings.ts'
+
+export interface SessionRequest extends OpenOptions {
+  /** Flags and variables, strongest first. */
+  readonly given: readonly Layer[]
+  readonly cwd: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** What is configured, from all origins; with the store open, or without where it cannot be used. */
+export interface Configured {
+  readonly place: Place
+  readonly project: Project | undefined
+  /** Strongest first. */
+  readonly layers: readonly Layer[]
+  readonly settings: Settings
+}
+
+/**
+ * Opens the cache and reads the config. The compiled copy of the config is in the cache, so the cache is opened by what
+ * flag, variable and user say, and once more in the rare case that the project says otherwise.
+ */
+export async function openSession(request: SessionRequest): Promise<Session & Configured> {
+  const before = await configuredWithoutProject(request)
+  const early = cacheOptions(before.settings, dirBase(request, before.place))
+  let cache = await openCache(early)
+  try {
+    const configured = await withProject(before, request, cache.records)
+    const late = cacheOptions(configured.settings, dirBase(request, configured.place))
+    if (JSON.stringify(late) !== JSON.stringify(early)) {
+      await cache.close()
+      cache = await openCache(late)
+    }
+    return { ...configured, cache, [Symbol.asyncDispose]: () => cache.close() }
+  } catch (error) {
+    await cache.close()
+    throw error
+  }
+}
+
+/** As {@link openSession}, for when there is no store to be had, or none is wanted. */
+export async function configureWithoutCache(request: SessionRequest): Promise<Configured> {
+  return withProject(await configuredWithoutProject(request), request, undefined)
+}
+
+async function configuredWithoutProject(request: SessionRequest): Promise<Configured> {
+  const userFile = userConfigFile(request.environment)
+  const user = await loadUserConfig(userFile)
+  const layers = user === undefined ? request.given : [...request.given, configLayer('user', userFile, user)]
+  const settings = settingsOf(layers)
+  const place = findRoot(request.cwd, settings.root === undefined ? {} : { root: settings.root })
+  return { place, project: undefined, layers, settings }
+}
+
+async function withProject(
+  before: Configured,
+  { given, cwd, evaluate = false }: SessionRequest,
+  records: Parameters<typeof loadProject>[1]['records'],
+): Promise<Configured> {
+  const { configFile } = before.place
+  if (configFile === undefined) return before
+  const project = await loadProject(configFile, { records, evaluate, cwd })
+  if (project === undefined) return before
+  const layer = configLayer('project', configFile, project.document)
+  if (layer.values.size === 0) return { ...before, project }
+  const layers = [...given, layer, ...before.layers.slice(given.length)]
+  return { ...before, project, layers, settings: settingsOf(layers) }
+}
+
+function settingsOf(layers: readonly Layer[]): Settings {
+  return valuesOf(resolve(ALL_OPTIONS, layers))
+}
+
+/** A relative cache folder: from a flag or variable it starts where the person is, from a config at the root. */
+function dirBase({ given, cwd }: SessionRequest, { root }: Place): string {
+  return given.some(({ values }) => values.has('cacheDir')) ? cwd : root
+}
+
+function cacheOptions(settings: Settings, base: string): CacheOptions {
+  const { cacheDir, maxCacheSize, maxCasSize, casInlineThreshold, ttl, compression, durability } = settings
+  return {
+    ...(cacheDir === undefined ? {} : { cacheDir: resolvePath(base, cacheDir) }),
+    ...(maxCacheSize === undefined ? {} : { maxCacheSize }),
+    ...(maxCasSize === undefined ? {} : { maxCasSize }),
+    ...(casInlineThreshold === undefined ? {} : { casInlineThreshold }),
+    ...(ttl === undefined ? {} : { ttl }),
+    compression: compressionOf(compression),
+    durability: durability === 'full' ? 'full' : 'fast',
+  }
+}
+
+function compressionOf(text: string): 'auto' | 'off' | number {
+  if (text === 'auto' || text === 'off') return text
+  const level = Number(text)
+  if (Number.isInteger(level) && level >= 1 && level <= 19) return level
+  throw new CacheError('usage', `--compression: "${text}" is neither auto, off nor a level from 1 to 19.`)
+}

@@ -1,0 +1,17 @@
+import { taskNamed, type WorkSource } from '../work.ts'
+
+/** Tasks to be done, each with those that must be done before it; dependencies come first. */
+export type Plan = ReadonlyMap<string, readonly string[]>
+
+/** The tasks named and all that they need. Throws `config.no-task`. The config was checked: there is no circle. */
+export function planOf(names: readonly string[], source: Pick<WorkSource, 'project'>): Plan {
+  const plan = new Map<string, readonly string[]>()
+  const add = (name: string) => {
+    if (plan.has(name)) return
+    const dependencies = taskNamed(name, source).dependsOn ?? []
+    for (const dependency of dependencies) add(dependency)
+    plan.set(name, dependencies)
+  }
+  for (const name of names) add(name)
+  return plan
+}

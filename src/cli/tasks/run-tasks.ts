@@ -1,0 +1,185 @@
+import { availableParallelism } from 'node:os'
+import type { RunOutcome } from '../../action/run-outcome.ts'
+import { CacheError } from '../../errors.ts'
+import { formatDuration } from '../../units/duration.ts'
+import type { CommandContext } from '../command.ts'
+import { reportFailure } from '../failure.ts'
+import { writeAll } from '../output.ts'
+import { outcomeLine } from '../run-line.ts'
+import { whyMissed } from '../run-one.ts'
+import { type RunReport, type RunsReport, reportOf } from '../run-report.ts'
+import { type Runner, runWork } from '../runner.ts'
+import type { Paint } from '../terminal.ts'
+import { openVoice, type Voice } from '../voice.ts'
+import { taskWork, type WorkSource } from '../work.ts'
+import { type Plan, planOf } from './plan.ts'
+import { concurrencyOf, schedule } from './schedule.ts'
+import { openScreen, type Screen } from './screen.ts'
+import { groupedOutput, prefixedOutput, prefixOf, type TaskOutput } from './task-output.ts'
+
+type Context = Pick<CommandContext, 'args' | 'commandLine' | 'output' | 'options' | 'environment'>
+
+/** Runs tasks and those they depend on, as many at once as the cores allow. The exit code is that of the first failure. */
+export async function runTasks(
+  context: Context,
+  source: WorkSource,
+  runner: Runner,
+): Promise<{ readonly exitCode: number; readonly report: RunsReport }> {
+  const startedMs = performance.now()
+  const plan = planOf(context.args, source)
+  const team = new Team(plan, context, source, runner)
+  const concurrency = concurrencyOf(source.settings.concurrency, availableParallelism())
+  if (concurrency === undefined) {
+    throw new CacheError(
+      'usage',
+      `--concurrency: "${source.settings.concurrency}" is neither a number nor a percentage.`,
+    )
+  }
+  const notRun = await schedule(plan, {
+    concurrency,
+    keepGoing: source.settings.continue,
+    run: (name) => team.run(name),
+  })
+  return { exitCode: team.exitCode, report: team.finish(notRun, performance.now() - startedMs) }
+}
+
+/** Several tasks that share a screen. */
+class Team {
+  exitCode = 0
+  readonly #plan: Plan
+  readonly #context: Context
+  readonly #source: WorkSource
+  readonly #runner: Runner
+  readonly #screen: Screen
+  readonly #running = new Set<string>()
+  readonly #keys = new Map<string, string>()
+  readonly #reports: RunReport[] = []
+  #done = 0
+
+  constructor(plan: Plan, context: Context, source: WorkSource, runner: Runner) {
+    this.#plan = plan
+    this.#context = context
+    this.#source = source
+    this.#runner = runner
+    const { stderr, stdout } = context.output
+    const isLive = stderr.terminal.isTerminal && !source.settings.quiet && !isInCi(context.environment)
+    this.#screen = openScreen({
+      stderr: stderr.terminal,
+      stdoutIsTerminal: stdout.terminal.isTerminal,
+      progress: isLive ? () => this.#progress() : undefined,
+    })
+  }
+
+  /** One task; false when it failed. What went wrong before its command could run is said here. */
+  async run(name: string): Promise<boolean> {
+    this.#running.add(name)
+    const output = this.#outputOf(name)
+    try {
+      const exitCode = await this.#runTask(name, output)
+      if (exitCode !== 0) this.#failed(exitCode)
+      return exitCode === 0
+    } catch (error) {
+      output.end()
+      this.#failed(reportFailure(error, this.#stderr(), { verbose: this.#source.settings.verbose }))
+      return false
+    } finally {
+      this.#running.delete(name)
+      this.#done++
+    }
+  }
+
+  /** Takes the live line away and says how it went. */
+  finish(notRun: readonly string[], durationMs: number): RunsReport {
+    this.#screen[Symbol.dispose]()
+    const savedMs = this.#reports.reduce((sum, report) => sum + report.savedMs, 0)
+    const { paint } = this.#context.output.stderr.terminal
+    const voice = this.#voice((text) => writeAll(2, text))
+    if (notRun.length > 0)
+      voice.say(`${paint('yellow', 'not run')}, since something before failed: ${notRun.join(', ')}`)
+    voice.say(summary(this.#reports, { failed: this.#failures, savedMs, durationMs, paint }))
+    return { runs: this.#reports, notRun, exitCode: this.exitCode, durationMs: Math.round(durationMs), savedMs }
+  }
+
+  #failures = 0
+
+  #failed(exitCode: number): void {
+    this.#failures++
+    if (this.exitCode === 0) this.exitCode = exitCode
+  }
+
+  async #runTask(name: string, output: TaskOutput): Promise<number> {
+    const extra =
+      this.#context.args.length === 1 && this.#context.args[0] === name ? this.#context.commandLine : undefined
+    const work = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
+    // A task without a command stands for those it depends on.
+    if (work === undefined) return 0
+    const voice = this.#voice((text) => this.#screen.write(2, text), name)
+    const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice) })
+    output.end()
+    const why = await whyMissed(work, outcome, this.#runner)
+    // Without a key nothing can stand for what the task made: what depends on it is then never replayed.
+    this.#keys.set(name, outcome.key?.hash ?? `unknown at ${outcome.startedMs}`)
+    this.#reports.push(reportOf(work, why === undefined ? outcome : { ...outcome, reason: why }))
+    this.#sayOutcome(outcome, voice, why, work.settings.outputLogs)
+    return outcome.exitCode
+  }
+
+  #sayOutcome(outcome: RunOutcome, voice: Voice, why: string | undefined, outputLogs: string): void {
+    const { paint } = this.#context.output.stderr.terminal
+    const line = outcomeLine(outcome, { paint, why })
+    const failed = outcome.exitCode === 0 ? '' : `${paint('red', `failed (exit code ${outcome.exitCode})`)} · `
+    if (outputLogs !== 'none' || failed !== '') voice.say(failed + line)
+  }
+
+  #outputOf(name: string): TaskOutput {
+    const { output, environment, options } = this.#context
+    const { paint } = output.stderr.terminal
+    const index = [...this.#plan.keys()].indexOf(name)
+    const screen = options.json ? onStderr(this.#screen) : this.#screen
+    const style = this.#source.settings.outputStyle ?? (isInCi(environment) ? 'grouped' : 'prefixed')
+    if (style === 'grouped') return groupedOutput(paint('bold', `── ${name}`), screen)
+    return prefixedOutput(prefixOf(name, index, output.stdout.terminal.paint), screen)
+  }
+
+  #voice(write: (text: string) => void, name?: string): Voice {
+    const { paint } = this.#context.output.stderr.terminal
+    const { quiet, verbose } = this.#source.settings
+    const named = (text: string) => write(name === undefined ? text : text.replace('recue: ', `recue: ${name}: `))
+    return openVoice({ write: named, paint, quiet, verbose })
+  }
+
+  #stderr(): CommandContext['output']['stderr'] {
+    const { terminal } = this.#context.output.stderr
+    const write = (bytes: Uint8Array | string) => this.#screen.write(2, bytes)
+    return { terminal, write, line: (text = '') => write(`${text}\n`) }
+  }
+
+  #progress() {
+    const hits = this.#reports.filter(({ status }) => status === 'hit').length
+    return { total: this.#plan.size, done: this.#done, hits, running: [...this.#running] }
+  }
+}
+
+/** With `--json`, standard output is the report's. */
+function onStderr(screen: Screen): Screen {
+  return { write: (_, bytes) => screen.write(2, bytes), [Symbol.dispose]: () => {} }
+}
+
+function isInCi({ CI }: Readonly<Record<string, string | undefined>>): boolean {
+  return CI !== undefined && CI !== '' && CI !== 'false' && CI !== '0'
+}
+
+function summary(
+  reports: readonly RunReport[],
+  { failed, savedMs, durationMs, paint }: { failed: number; savedMs: number; durationMs: number; paint: Paint },
+): string {
+  const hits = reports.filter(({ status }) => status === 'hit').length
+  const parts = [
+    `${reports.length} ${reports.length === 1 ? 'task' : 'tasks'}`,
+    `${paint('green', String(hits))} ${hits === 1 ? 'hit' : 'hits'}`,
+    ...(failed === 0 ? [] : [paint('red', `${failed} failed`)]),
+    ...(savedMs === 0 ? [] : [`saved ${formatDuration(savedMs)}`]),
+    paint('dim', formatDuration(durationMs)),
+  ]
+  return parts.join(' · ')
+}
