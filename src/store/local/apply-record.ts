@@ -19,11 +19,14 @@ const PUT_ACTION = 'INSERT OR REPLACE INTO actions (key, value, touched, hits, g
 export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecord, place: RecordPlace): void {
   switch (record.kind) {
     case 'pack':
-      return indexPack(index, record.digests, place, record.stampMs)
+      indexPack(index, record.digests, place, record.stampMs)
+      return
     case 'file':
-      return indexFile(index, layout, record, place)
+      indexFile(index, layout, record, place)
+      return
     case 'action':
-      return indexAction(index, record, place)
+      indexAction(index, record, place)
+      return
     case 'action-removed':
       index.sql('DELETE FROM actions WHERE key=?').run(actionKey(record.instance, record.action.hash))
       return

@@ -4,14 +4,14 @@
  * specification demands.
  */
 export function defaultCacheDir(env: Readonly<Record<string, string | undefined>>, platform: string): string {
-  const own = env['RECUE_CACHE_DIR']
+  const own = env.RECUE_CACHE_DIR
   if (own !== undefined && own !== '') return own
-  const xdg = env['XDG_CACHE_HOME']
+  const xdg = env.XDG_CACHE_HOME
   if (xdg?.startsWith('/')) return `${xdg}/recue`
   if (platform === 'win32') {
-    const local = env['LOCALAPPDATA'] ?? `${env['USERPROFILE'] ?? 'C:'}\\AppData\\Local`
+    const local = env.LOCALAPPDATA ?? `${env.USERPROFILE ?? 'C:'}\\AppData\\Local`
     return `${local}\\recue\\cache`
   }
-  const home = env['HOME'] ?? ''
+  const home = env.HOME ?? ''
   return platform === 'darwin' ? `${home}/Library/Caches/recue` : `${home}/.cache/recue`
 }

@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { CacheError } from '../../errors.ts'
+import { reportCorruption } from './corrupt.ts'
 
 /** A prepared statement; rows are arrays in the order of the columns. */
 export interface Statement {
@@ -21,6 +22,13 @@ export interface IndexDb extends Disposable {
   sql(text: string): Statement
   /** One consistent view for several reads, and cheaper than a view for each. Not nested; `work` must not wait. */
   read<T>(work: () => T): T
+  /**
+   * A look-up that must not fail: `otherwise` when the file is damaged or (a moment after another process died) busy. A
+   * damaged index is remembered in `isDamaged`, and built anew by the next opener.
+   */
+  lookUp<T>(work: () => T, otherwise: T): T
+  /** Whether SQLite found the file itself to be damaged since it was opened. */
+  readonly isDamaged: boolean
   /**
    * `work` within BEGIN IMMEDIATE … COMMIT; rolled back when it throws. Transactions of this process queue in order.
    * Throws `store.busy` when other processes hold the write lock for {@link BUSY_LIMIT_MS}.
@@ -64,7 +72,7 @@ export function openIndexDb(path: string, options: IndexOptions): IndexDb {
     // Off: the operating system writes when it likes. A power cut may then damage the index, so a changed boot id means
     // that it is checked before it is used (see boot.ts). The journal is the truth.
     if (!options.readOnly) db.exec(options.durability === 'full' ? 'PRAGMA synchronous=FULL' : 'PRAGMA synchronous=OFF')
-    return new Index(db)
+    return new Index(db, path)
   } catch (error) {
     db.close()
     throw error
@@ -114,12 +122,15 @@ export function isDamaged(error: unknown): boolean {
 }
 
 class Index implements IndexDb {
+  isDamaged = false
   readonly #db: DatabaseSync
+  readonly #path: string
   readonly #statements = new Map<string, Statement>()
   #writing: Promise<unknown> = Promise.resolve()
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, path: string) {
     this.#db = db
+    this.#path = path
   }
 
   sql(text: string): Statement {
@@ -140,6 +151,23 @@ class Index implements IndexDb {
     }
   }
 
+  lookUp<T>(work: () => T, otherwise: T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (isBusy(error)) return otherwise
+      if (!this.#noteDamage(error)) throw error
+      return otherwise
+    }
+  }
+
+  #noteDamage(error: unknown): boolean {
+    if (!isDamaged(error)) return false
+    this.isDamaged = true
+    reportCorruption('the index', this.#path)
+    return true
+  }
+
   write<T>(work: () => T, signal?: AbortSignal): Promise<T> {
     const done = this.#writing.then(() => this.#transaction(work, signal))
     this.#writing = done.catch(() => undefined)
@@ -153,6 +181,7 @@ class Index implements IndexDb {
       try {
         return this.#attempt(work)
       } catch (error) {
+        if (this.#noteDamage(error)) throw damaged(error)
         if (!isBusy(error)) throw error
         if (performance.now() > limit) throw busy(error)
       }
@@ -226,4 +255,8 @@ function busy(cause: unknown): CacheError {
     hint: 'Run again; if it stays so, look for a hanging recue process.',
     cause,
   })
+}
+
+function damaged(cause: unknown): CacheError {
+  return new CacheError('store.corrupt', 'The index of the cache is damaged; the next run builds it anew.', { cause })
 }

@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
+import { openSegment } from './record-file.ts'
 import {
   decodeRecord,
   decodeRecordHead,
@@ -37,12 +38,12 @@ const MAGIC = Buffer.from('RCU1', 'latin1')
  * for it); those of action results are. A missing file has no records.
  */
 export function* scanSegment(path: string, segment: number, options: ScanOptions = {}): Generator<FoundRecord> {
-  const file = openIfThere(path)
+  const file = openSegment(path)
   if (file === undefined) return
   try {
     const sizeBytes = fstatSync(file).size
     const end = Math.min(options.to ?? sizeBytes, sizeBytes)
-    const window = Buffer.allocUnsafe(WINDOW_BYTES)
+    const window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
     let afterGap = false
     for (let at = options.from ?? 0; at < end; ) {
       const found = recordAt(file, at, sizeBytes, window)
@@ -54,19 +55,6 @@ export function* scanSegment(path: string, segment: number, options: ScanOptions
         at += found.recordBytes
       }
     }
-  } finally {
-    closeSync(file)
-  }
-}
-
-/** The bytes of the record at `place`, or undefined when the file has not that many or is gone. Not checked. */
-export function readRecordBytes(path: string, place: RecordPlace): Buffer | undefined {
-  const file = openIfThere(path)
-  if (file === undefined) return undefined
-  try {
-    if (place.offset + place.recordBytes > fstatSync(file).size) return undefined
-    const bytes = Buffer.allocUnsafe(place.recordBytes)
-    return readSync(file, bytes, 0, bytes.length, place.offset) === bytes.length ? bytes : undefined
   } finally {
     closeSync(file)
   }
@@ -88,9 +76,7 @@ function recordAt(
   const head = headEnd <= got ? window.subarray(0, headEnd) : readAt(file, at, headEnd)
   const record = decodeRecordHead(head)
   if (record?.kind !== 'action') return record && { record, recordBytes }
-  const whole = decodeRecord(
-    recordBytes <= got ? Buffer.from(window.subarray(0, recordBytes)) : readAt(file, at, recordBytes),
-  )
+  const whole = decodeRecord(readAt(file, at, recordBytes))
   return whole && { record: whole, recordBytes }
 }
 
@@ -108,13 +94,4 @@ function nextMagic(file: number, from: number, end: number): number {
 function readAt(file: number, at: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   return bytes.subarray(0, readSync(file, bytes, 0, length, at))
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, 'r')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
 }

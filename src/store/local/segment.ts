@@ -27,6 +27,8 @@ export type SegmentRecord =
       readonly digest: Digest
       /** Content bytes of every chunk but the last. */
       readonly chunkBytes: number
+      /** The number in the name of its staging file, should the writer die before the rename. */
+      readonly staging: number
       /** For each chunk how many bytes of the file it takes, and their CRC32C. */
       readonly chunks: readonly { readonly storedBytes: number; readonly crc: number }[]
     }
@@ -61,6 +63,7 @@ export interface RecordPlace {
 export const RECORD_HEADER_BYTES = 32
 const MAGIC = 0x31_55_43_52 // "RCU1"
 const PACK_ENTRY_BYTES = 36
+const FILE_HEAD_BYTES = 48
 const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed'] as const
 const NONE = new Uint8Array(0)
 
@@ -200,24 +203,26 @@ function packDigests(head: Buffer): Digest[] {
   return digests
 }
 
+/** hash | size f64 | chunk bytes u32 | staging number u32 | for each chunk: stored bytes u32, CRC32C u32. */
 function encodeFileHead(record: SegmentRecord & { kind: 'file' }): Buffer {
-  const head = Buffer.allocUnsafe(44 + record.chunks.length * 8)
+  const head = Buffer.allocUnsafe(FILE_HEAD_BYTES + record.chunks.length * 8)
   head.write(record.digest.hash, 0, 'hex')
   head.writeDoubleLE(record.digest.sizeBytes, 32)
   head.writeUInt32LE(record.chunkBytes, 40)
+  head.writeUInt32LE(record.staging, 44)
   record.chunks.forEach(({ storedBytes, crc }, i) => {
-    head.writeUInt32LE(storedBytes, 44 + i * 8)
-    head.writeUInt32LE(crc, 48 + i * 8)
+    head.writeUInt32LE(storedBytes, FILE_HEAD_BYTES + i * 8)
+    head.writeUInt32LE(crc, FILE_HEAD_BYTES + 4 + i * 8)
   })
   return head
 }
 
-function fileHead(head: Buffer): Pick<SegmentRecord & { kind: 'file' }, 'digest' | 'chunkBytes' | 'chunks'> {
+function fileHead(head: Buffer): Omit<SegmentRecord & { kind: 'file' }, 'kind' | 'stampMs' | 'codec'> {
   const chunks: { storedBytes: number; crc: number }[] = []
-  for (let at = 44; at + 8 <= head.length; at += 8)
+  for (let at = FILE_HEAD_BYTES; at + 8 <= head.length; at += 8)
     chunks.push({ storedBytes: head.readUInt32LE(at), crc: head.readUInt32LE(at + 4) })
   const digest = { hash: head.toString('hex', 0, 32), sizeBytes: head.readDoubleLE(32) }
-  return { digest, chunkBytes: head.readUInt32LE(40), chunks }
+  return { digest, chunkBytes: head.readUInt32LE(40), staging: head.readUInt32LE(44), chunks }
 }
 
 function encodeActionHead(instance: string, action: Digest): Buffer {

@@ -1,0 +1,119 @@
+import type { Digest } from '../../digest/digest.ts'
+import { indexPack } from './apply-record.ts'
+import type { Compression } from './compression.ts'
+import type { IndexDb } from './index-db.ts'
+import type { Journal } from './journal.ts'
+import { PACK_MEMBER_BYTES, type Pack, PackBuilder } from './pack-builder.ts'
+import type { Presence } from './presence.ts'
+import type { RecordPlace, SegmentRecord } from './segment.ts'
+
+export interface BlobWriterOptions {
+  readonly index: IndexDb
+  readonly journal: Journal
+  readonly presence: Presence
+  readonly compression: Compression
+  /** Blobs up to this size are in the index too. */
+  readonly inlineBytes: number
+  readonly now: () => number
+}
+
+/** So much content goes into one append and one transaction at most, unless a turn of the event loop brings less. */
+const BATCH_BYTES = 4 << 20
+
+interface EncodedPack {
+  readonly pack: Pack
+  readonly record: Promise<SegmentRecord & { kind: 'pack' }>
+}
+
+/**
+ * Writes blobs that fit in memory, by group commit: what is asked for in one turn of the event loop (or 4 MiB of it)
+ * becomes packs, which are compressed on other threads as they fill, one append to the journal and one transaction.
+ */
+export class BlobWriter {
+  readonly #options: BlobWriterOptions
+  readonly #builder = new PackBuilder()
+  /** Those not yet visible, by hash: the same blob written twice at once is one. */
+  readonly #pending = new Map<string, Promise<void>>()
+  #batch: EncodedPack[] = []
+  #batchBytes = 0
+  #batchDone: PromiseWithResolvers<void> | undefined
+
+  constructor(options: BlobWriterOptions) {
+    this.#options = options
+  }
+
+  /** Done when it is visible. Not for empty blobs. */
+  write(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const pending = this.#pending.get(digest.hash)
+    if (pending !== undefined) return pending
+    if (bytes.length > PACK_MEMBER_BYTES) this.#encode({ digests: [digest], content: bytes })
+    else {
+      if (!this.#builder.hasRoom(bytes.length)) this.#sealPack()
+      this.#builder.add(digest, bytes)
+    }
+    this.#batchBytes += bytes.length
+    if (this.#batchDone === undefined) {
+      this.#batchDone = Promise.withResolvers<void>()
+      // The members' promises are what callers see; nobody may be looking at this one.
+      this.#batchDone.promise.catch(() => undefined)
+      setImmediate(() => this.#flush())
+    }
+    const done = this.#batchDone.promise
+    this.#pending.set(digest.hash, done)
+    if (this.#batchBytes >= BATCH_BYTES) this.#flush()
+    return done
+  }
+
+  #sealPack(): void {
+    const pack = this.#builder.take()
+    if (pack !== undefined) this.#encode(pack)
+  }
+
+  #encode(pack: Pack): void {
+    this.#batch.push({ pack, record: this.#recordOf(pack) })
+  }
+
+  async #recordOf(pack: Pack): Promise<SegmentRecord & { kind: 'pack' }> {
+    const { codec, stored } = await this.#options.compression.encode(pack.content)
+    return { kind: 'pack', stampMs: this.#options.now(), codec, digests: pack.digests, body: stored }
+  }
+
+  #flush(): void {
+    const done = this.#batchDone
+    if (done === undefined) return
+    this.#sealPack()
+    const batch = this.#batch
+    this.#batch = []
+    this.#batchBytes = 0
+    this.#batchDone = undefined
+    this.#commit(batch).then(done.resolve, done.reject)
+  }
+
+  async #commit(batch: readonly EncodedPack[]): Promise<void> {
+    const { index, journal, presence, inlineBytes } = this.#options
+    try {
+      const records = await Promise.all(batch.map(({ record }) => record))
+      await journal.commit(records, (places) => {
+        presence.refresh()
+        batch.forEach(({ pack }, i) => {
+          const { stampMs } = records[i] as SegmentRecord
+          indexPack(index, pack.digests, places[i] as RecordPlace, stampMs, inlineOf(pack, inlineBytes))
+          for (const { hash } of pack.digests) presence.add(hash)
+        })
+      })
+    } finally {
+      for (const { pack } of batch) for (const { hash } of pack.digests) this.#pending.delete(hash)
+    }
+  }
+}
+
+/** Gives the bytes of those members that are small enough; asked in order. */
+function inlineOf(pack: Pack, inlineBytes: number): (ordinal: number) => Uint8Array | undefined {
+  let offset = 0
+  return (ordinal) => {
+    const { sizeBytes } = pack.digests[ordinal] as Digest
+    const start = offset
+    offset += sizeBytes
+    return sizeBytes <= inlineBytes ? pack.content.subarray(start, offset) : undefined
+  }
+}

@@ -1,0 +1,263 @@
+import { close, fdatasync, ftruncate, mkdirSync, open, readdirSync, statSync, writev } from 'node:fs'
+import { promisify } from 'node:util'
+import { CacheError, systemCode } from '../../errors.ts'
+import type { Lease, Leases } from '../contracts.ts'
+import type { IndexDb } from './index-db.ts'
+import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
+import { indexedBytes, recoverSegment, setIndexed } from './recover.ts'
+import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
+
+/** The writing half of the journal: this process's own segment, held by a lease from the first write on. */
+export interface Journal extends AsyncDisposable {
+  /**
+   * Appends the records, then runs `apply` with their places in a write transaction that makes them visible; done when
+   * both are. What is asked for at the same time shares one append and one transaction, each `apply` in the order of
+   * asking. An `apply` that throws fails its own caller alone, and must do so before it changes anything.
+   */
+  commit<T>(records: readonly SegmentRecord[], apply: (places: readonly RecordPlace[]) => T): Promise<T>
+  /** The segment this process writes to, which it then keeps until the pin is let go: its number is in names of files. */
+  pin(): Promise<SegmentPin>
+}
+
+export interface SegmentPin extends Disposable {
+  readonly segment: number
+}
+
+export interface JournalOptions {
+  readonly layout: Layout
+  readonly index: IndexDb
+  readonly leases: Leases
+  /** `full`: on the disk before it is visible. */
+  readonly durability: 'fast' | 'full'
+}
+
+/** Nothing is opened or taken before the first write. */
+export function openJournal(options: JournalOptions): Journal {
+  return new SegmentJournal(options)
+}
+
+/** A segment is not taken over beyond this size. Large enough that a big store has hundreds, small enough to be copied by the collector in a step. */
+export const SEGMENT_BYTES = 64 << 20
+
+interface Segment {
+  readonly number: number
+  readonly file: number
+  readonly lease: Lease
+  size: number
+}
+
+interface Entry {
+  readonly records: readonly SegmentRecord[]
+  readonly apply: (places: readonly RecordPlace[]) => unknown
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+const openFile = promisify(open)
+const closeFile = promisify(close)
+const syncFile = promisify(fdatasync)
+const cutFile = promisify(ftruncate)
+
+class SegmentJournal implements Journal {
+  readonly #options: JournalOptions
+  #segment: Segment | undefined
+  #taking: Promise<Segment> | undefined
+  #pins = 0
+  #queue: Entry[] = []
+  #draining: Promise<void> | undefined
+
+  constructor(options: JournalOptions) {
+    this.#options = options
+  }
+
+  commit<T>(records: readonly SegmentRecord[], apply: (places: readonly RecordPlace[]) => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#queue.push({ records, apply, resolve, reject })
+    this.#draining ??= this.#drain()
+    return promise
+  }
+
+  async pin(): Promise<SegmentPin> {
+    this.#pins++
+    try {
+      const { number } = await this.#take()
+      return { segment: number, [Symbol.dispose]: () => void this.#pins-- }
+    } catch (error) {
+      this.#pins--
+      throw explained(error, this.#options.layout.dir)
+    }
+  }
+
+  async #drain(): Promise<void> {
+    // So that all that is asked for in this turn goes together.
+    await undefined
+    while (this.#queue.length > 0) {
+      const entries = this.#queue
+      this.#queue = []
+      try {
+        await this.#commitAll(entries)
+      } catch (error) {
+        const failure = explained(error, this.#options.layout.dir)
+        for (const entry of entries) entry.reject(failure)
+      }
+    }
+    this.#draining = undefined
+  }
+
+  async #commitAll(entries: readonly Entry[]): Promise<void> {
+    if (this.#pins === 0 && this.#segment !== undefined && this.#segment.size > SEGMENT_BYTES) await this.#letGo()
+    const segment = await this.#take()
+    const places = await this.#append(segment, entries)
+    const { number, size } = segment
+    const { index } = this.#options
+    const outcomes = await index.write(() => {
+      const done = entries.map((entry, i) => outcomeOf(() => entry.apply(places[i] as RecordPlace[])))
+      setIndexed(index, number, size)
+      return done
+    })
+    outcomes.forEach((outcome, i) => {
+      const entry = entries[i] as Entry
+      if ('error' in outcome) entry.reject(outcome.error)
+      else entry.resolve(outcome.value as never)
+    })
+  }
+
+  /** All records in one write at the end of the segment. */
+  async #append(segment: Segment, entries: readonly Entry[]): Promise<RecordPlace[][]> {
+    const pieces: Uint8Array[] = []
+    let offset = segment.size
+    const places = entries.map((entry) =>
+      entry.records.map((record) => {
+        const encoded = encodeRecord(record)
+        const place = { segment: segment.number, offset, recordBytes: piecesBytes(encoded) }
+        pieces.push(...encoded)
+        offset += place.recordBytes
+        return place
+      }),
+    )
+    try {
+      await writeAll(segment.file, pieces, segment.size)
+      if (this.#options.durability === 'full') await syncFile(segment.file)
+    } catch (error) {
+      // The next append goes to the same place; until then nobody shall find half a record there.
+      await cutFile(segment.file, segment.size).catch(() => undefined)
+      throw error
+    }
+    segment.size = offset
+    return places
+  }
+
+  async #take(): Promise<Segment> {
+    if (this.#segment !== undefined) return this.#segment
+    this.#taking ??= takeSegment(this.#options).finally(() => {
+      this.#taking = undefined
+    })
+    this.#segment = await this.#taking
+    return this.#segment
+  }
+
+  async #letGo(): Promise<void> {
+    const segment = this.#segment
+    this.#segment = undefined
+    if (segment === undefined) return
+    await closeFile(segment.file)
+    await segment.lease[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#draining
+    await this.#letGo()
+  }
+}
+
+/** A segment with room that nobody holds, or a new one. On the way, the segments of writers that died are recovered. */
+async function takeSegment({ layout, index, leases }: JournalOptions): Promise<Segment> {
+  mkdirSync(layout.journal, { recursive: true, mode: 0o700 })
+  const numbers = readdirSync(layout.journal).flatMap((name) => segmentOfName(name) ?? [])
+  numbers.sort((a, b) => b - a)
+  let taken: { number: number; lease: Lease; size: number } | undefined
+  for (const number of numbers) {
+    const fileBytes = statSync(segmentPath(layout, number), { throwIfNoEntry: false })?.size ?? 0
+    const known = indexedBytes(index, number)
+    const isWanted = taken === undefined && fileBytes >= known && fileBytes < SEGMENT_BYTES
+    if (!isWanted && fileBytes <= known) continue
+    const lease = await leases.tryHold(segmentLease(number))
+    if (lease === undefined) continue
+    // Looked at again: its holder may have written until now.
+    const size = await recoverSegment(index, layout, number)
+    if (isWanted && size < SEGMENT_BYTES) taken = { number, lease, size }
+    else await lease[Symbol.asyncDispose]()
+  }
+  if (taken === undefined) return newSegment(layout, leases, (numbers[0] ?? 0) + 1)
+  return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
+}
+
+async function newSegment(layout: Layout, leases: Leases, firstNumber: number): Promise<Segment> {
+  for (let number = firstNumber; ; number++) {
+    const lease = await leases.tryHold(segmentLease(number))
+    if (lease === undefined) continue
+    try {
+      return { number, lease, size: 0, file: await openFile(segmentPath(layout, number), 'wx', 0o600) }
+    } catch (error) {
+      await lease[Symbol.asyncDispose]()
+      if (systemCode(error) !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** Linux takes 1024 pieces at a time. */
+const PIECES_AT_ONCE = 1024
+
+async function writeAll(file: number, pieces: Uint8Array[], offset: number): Promise<void> {
+  let at = offset
+  for (let first = 0; first < pieces.length; first += PIECES_AT_ONCE) {
+    let rest = pieces.slice(first, first + PIECES_AT_ONCE)
+    while (rest.length > 0) {
+      const written = await writeSome(file, rest, at)
+      at += written
+      rest = afterBytes(rest, written)
+    }
+  }
+}
+
+function writeSome(file: number, pieces: Uint8Array[], offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    writev(file, pieces, offset, (error, written) => (error === null ? resolve(written) : reject(error)))
+  })
+}
+
+/** What is left of the pieces after their first `bytes` bytes: a write may be short. */
+function afterBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  const rest: Uint8Array[] = []
+  for (const piece of pieces) {
+    if (skip < piece.length) rest.push(piece.subarray(skip))
+    skip = Math.max(0, skip - piece.length)
+  }
+  return rest
+}
+
+function outcomeOf(work: () => unknown): { value: unknown } | { error: unknown } {
+  try {
+    return { value: work() }
+  } catch (error) {
+    if (error instanceof CacheError) return { error }
+    throw error
+  }
+}
+
+/** Errors of the disk in the words of the store. */
+export function explained(error: unknown, dir: string): unknown {
+  const code = systemCode(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new CacheError('store.full', `No space is left for the cache in ${dir}.`, {
+      hint: 'Free some, or make the cache smaller: recue gc.',
+      cause: error,
+    })
+  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
+    return new CacheError('store.unusable', `The cache folder ${dir} cannot be written (${code}).`, {
+      hint: 'Check its permissions, or name another with --cache-dir.',
+      cause: error,
+    })
+  return error
+}

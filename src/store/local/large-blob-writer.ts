@@ -1,0 +1,186 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { crc32c } from '../../digest/crc32c.ts'
+import type { Digest } from '../../digest/digest.ts'
+import { streamDigest } from '../../digest/sha256.ts'
+import { indexFile } from './apply-record.ts'
+import type { Compression } from './compression.ts'
+import type { IndexDb } from './index-db.ts'
+import { explained, type Journal, type SegmentPin } from './journal.ts'
+import { blobPath, type Layout, stagingPath } from './layout.ts'
+import type { Presence } from './presence.ts'
+import type { Codec, RecordPlace, SegmentRecord } from './segment.ts'
+
+/** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
+export const CHUNK_BYTES = 1 << 20
+/** Chunks being compressed while the next is read and hashed. */
+const CHUNKS_AT_ONCE = 3
+
+export interface LargeBlobOptions {
+  readonly layout: Layout
+  readonly index: IndexDb
+  readonly journal: Journal
+  readonly presence: Presence
+  readonly compression: Compression
+  readonly durability: 'fast' | 'full'
+  readonly now: () => number
+}
+
+/** A large blob that is staged: its bytes are in `tmp/`, its name is known, nobody can see it. */
+export interface StagedBlob extends AsyncDisposable {
+  readonly digest: Digest
+  /** Announces it in the journal, renames it into place and makes it visible. */
+  publish(): Promise<void>
+}
+
+/**
+ * Streams a blob into a file of its own in one pass: hashed, compressed (on other threads) and checksummed chunk by
+ * chunk. Disposed of before it is published, it leaves nothing behind.
+ */
+export async function stageLargeBlob(
+  options: LargeBlobOptions,
+  bytes: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<StagedBlob> {
+  const pin = await options.journal.pin()
+  const staging = nextStaging()
+  const path = stagingPath(options.layout, pin.segment, staging)
+  try {
+    await mkdir(options.layout.tmp, { recursive: true, mode: 0o700 })
+    const file = await open(path, 'wx', 0o600)
+    try {
+      const staged = await writeChunks(file, bytes, options.compression, signal)
+      if (options.durability === 'full') await file.datasync()
+      return new Staged(options, pin, path, { kind: 'file', stampMs: options.now(), staging, ...staged })
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    await rm(path, { force: true })
+    pin[Symbol.dispose]()
+    throw explained(error, options.layout.dir)
+  }
+}
+
+type StagedRecord = SegmentRecord & { kind: 'file' }
+
+class Staged implements StagedBlob {
+  readonly digest: Digest
+  readonly #options: LargeBlobOptions
+  readonly #pin: SegmentPin
+  readonly #path: string
+  readonly #record: StagedRecord
+  #isPublished = false
+
+  constructor(options: LargeBlobOptions, pin: SegmentPin, path: string, record: StagedRecord) {
+    this.digest = record.digest
+    this.#options = options
+    this.#pin = pin
+    this.#path = path
+    this.#record = record
+  }
+
+  async publish(): Promise<void> {
+    await this.#options.journal.commit([this.#record], (places) => {
+      // Within the transaction, after the record is in the journal: a writer that dies from here on has announced the
+      // file, and the next one finds it under either name.
+      this.#moveIntoPlace()
+      const { index, layout, presence } = this.#options
+      presence.refresh()
+      indexFile(index, layout, this.#record, places[0] as RecordPlace)
+      presence.add(this.digest.hash)
+    })
+    this.#isPublished = true
+  }
+
+  #moveIntoPlace(): void {
+    const { layout, durability } = this.#options
+    const target = blobPath(layout, this.digest.hash, this.#record.codec)
+    const shard = dirname(target)
+    try {
+      mkdirSync(shard, { recursive: true, mode: 0o700 })
+      renameSync(this.#path, target)
+      if (durability === 'full') syncFolder(shard)
+    } catch (error) {
+      throw explained(error, layout.dir)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#pin[Symbol.dispose]()
+    if (!this.#isPublished) await rm(this.#path, { force: true })
+  }
+}
+
+/** A rename is on the disk when its folder is. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+async function writeChunks(
+  file: FileHandle,
+  bytes: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  signal: AbortSignal | undefined,
+): Promise<Pick<StagedRecord, 'digest' | 'codec' | 'chunkBytes' | 'chunks'>> {
+  const whole = streamDigest()
+  const chunks: { storedBytes: number; crc: number }[] = []
+  const underWay: Promise<{ codec: Codec; stored: Uint8Array }>[] = []
+  let codec: Codec | undefined
+  const writeOldest = async () => {
+    const { stored } = (await underWay.shift()) as { stored: Uint8Array }
+    chunks.push({ storedBytes: stored.length, crc: crc32c(stored) })
+    await writeFully(file, stored)
+  }
+  for await (const chunk of chunked(bytes, CHUNK_BYTES)) {
+    signal?.throwIfAborted()
+    const encoded = compression.encode(chunk, codec)
+    encoded.catch(() => undefined)
+    underWay.push(encoded)
+    whole.update(chunk)
+    // The first chunk decides for all, so that the file is one stream of frames or the content as it is.
+    codec ??= (await encoded).codec
+    if (underWay.length >= CHUNKS_AT_ONCE) await writeOldest()
+  }
+  while (underWay.length > 0) await writeOldest()
+  return { digest: whole.digest(), codec: codec ?? 'raw', chunkBytes: CHUNK_BYTES, chunks }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let written = 0
+  while (written < bytes.length) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten
+}
+
+/** The same bytes in chunks of one size, each a buffer of its own; the last may be shorter. */
+async function* chunked(bytes: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
+  let chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  let used = 0
+  for await (const piece of bytes) {
+    for (let at = 0; at < piece.length; ) {
+      const taken = Math.min(piece.length - at, chunkBytes - used)
+      chunk.set(piece.subarray(at, at + taken), used)
+      at += taken
+      used += taken
+      if (used === chunkBytes) {
+        yield chunk
+        chunk = Buffer.allocUnsafeSlow(chunkBytes)
+        used = 0
+      }
+    }
+  }
+  if (used > 0) yield chunk.subarray(0, used)
+}
+
+let stagings = 0
+
+/** Staging names are the process's own by its segment; the number may start anywhere. */
+function nextStaging(): number {
+  stagings = (stagings + 1) >>> 0
+  return stagings
+}

@@ -1,0 +1,46 @@
+import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, StoreUsage } from '../contracts.ts'
+import type { IndexDb } from './index-db.ts'
+import type { Journal } from './journal.ts'
+import type { Layout } from './layout.ts'
+import type { QuotaOptions } from './quota.ts'
+
+/** What the catalog and the collector work on. */
+export interface CatalogParts {
+  readonly layout: Layout
+  readonly index: IndexDb
+  readonly journal: Journal
+  readonly leases: Leases
+  readonly now: () => number
+  readonly limits: QuotaOptions
+}
+
+/** The catalog, loaded when it is first asked: a run that hits has no use for the collector's code. */
+export function lazyCatalog(parts: CatalogParts): Catalog {
+  return new LazyCatalog(parts)
+}
+
+class LazyCatalog implements Catalog {
+  readonly #parts: CatalogParts
+  #loaded: Promise<Catalog> | undefined
+
+  constructor(parts: CatalogParts) {
+    this.#parts = parts
+  }
+
+  async *list(): AsyncGenerator<CatalogEntry> {
+    yield* (await this.#load()).list()
+  }
+
+  async usage(): Promise<StoreUsage> {
+    return (await this.#load()).usage()
+  }
+
+  async collect(options?: CollectOptions): Promise<CollectReport> {
+    return (await this.#load()).collect(options)
+  }
+
+  #load(): Promise<Catalog> {
+    this.#loaded ??= import('./catalog.ts').then(({ localCatalog }) => localCatalog(this.#parts))
+    return this.#loaded
+  }
+}

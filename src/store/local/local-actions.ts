@@ -1,0 +1,133 @@
+import type { ActionDigest, Digest } from '../../digest/digest.ts'
+import { sha256Hex } from '../../digest/sha256.ts'
+import { CacheError } from '../../errors.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { sameOutcome } from '../action-result-sameness.ts'
+import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
+import { durationOf, type NamedBlobs, namedBlobs } from '../named-blobs.ts'
+import { readWhole } from '../read-whole.ts'
+import { putActionRow } from './apply-record.ts'
+import type { Damage } from './damage.ts'
+import type { IndexDb } from './index-db.ts'
+import type { Journal } from './journal.ts'
+import type { Marks } from './marks.ts'
+import type { Presence } from './presence.ts'
+import { type ActionRow, actionKey, decodeActionRow } from './rows.ts'
+import type { RecordPlace } from './segment.ts'
+
+export interface LocalActionsOptions {
+  readonly index: IndexDb
+  readonly journal: Journal
+  readonly blobs: BlobStore
+  readonly presence: Presence
+  readonly marks: Marks
+  readonly damage: Damage
+  readonly readOnly: boolean
+  /** Older results are `expired`; undefined: none are. */
+  readonly ttlMs: number | undefined
+  readonly now: () => number
+}
+
+/** The action results of the engine. A hit costs one row, unless blobs have gone since the result was last seen whole. */
+export function localActions(options: LocalActionsOptions): ActionStore {
+  return new LocalActions(options)
+}
+
+/** The row, and the index's generation in the same view. */
+const GET = `SELECT value, touched, generation, (SELECT value FROM meta WHERE name='generation') FROM actions WHERE key=?`
+type Row = [value: Uint8Array, touchedMs: number, wholeAt: number, generation: number]
+
+class LocalActions implements ActionStore {
+  readonly #options: LocalActionsOptions
+
+  constructor(options: LocalActionsOptions) {
+    this.#options = options
+  }
+
+  async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
+    signal?.throwIfAborted()
+    const { index, damage, ttlMs, now } = this.#options
+    const key = actionKey(scope.instance, action.hash)
+    const row = index.lookUp(() => index.sql(GET).get(key) as unknown as Row | undefined, undefined)
+    if (row === undefined) return { kind: 'miss', why: index.isDamaged ? 'corrupt' : 'absent' }
+    const kept = decodeActionRow(key, row[0])
+    if (kept === undefined) {
+      damage.row('actions', key)
+      return { kind: 'miss', why: 'corrupt' }
+    }
+    if (kept.action.sizeBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
+    if (ttlMs !== undefined && now() - kept.createdMs > ttlMs) return { kind: 'miss', why: 'expired' }
+    const result = ActionResult.decode(kept.result)
+    if (!(await this.#isWhole(scope, result, row, key, signal))) return { kind: 'miss', why: 'incomplete' }
+    return { kind: 'hit', result, resultDigest: resultDigestOf(kept) }
+  }
+
+  async #isWhole(scope: Scope, result: ActionResult, row: Row, key: Buffer, signal?: AbortSignal): Promise<boolean> {
+    const { blobs, marks, readOnly } = this.#options
+    const [, touchedMs, wholeAt, generation] = row
+    if (wholeAt !== generation) {
+      const named = await this.#named(scope, result, signal)
+      if (named === undefined || (await blobs.missing(scope, named.digests, signal)).length > 0) return false
+    } else if (!marks.isDue(touchedMs)) return true
+    if (!readOnly) marks.action(key, generation)
+    return true
+  }
+
+  async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
+    const { index, journal, presence, readOnly, now } = this.#options
+    if (readOnly)
+      throw new CacheError('store.read-only', 'The action result was not kept: the cache is open for reading only.')
+    const named = await this.#named(scope, result, signal)
+    if (named === undefined) throw incomplete(undefined)
+    // First without the transaction, so that no record of a result that cannot be is written.
+    presence.refresh()
+    refuseIncomplete(presence.firstMissing(named.digests))
+    const bytes = ActionResult.encode(result).finish()
+    const facts = { resultHash: sha256Hex(bytes), durationMs: durationOf(result), contentBytes: named.contentBytes }
+    const record = { kind: 'action', stampMs: now(), instance: scope.instance, action, result: bytes } as const
+    const key = actionKey(scope.instance, action.hash)
+    return journal.commit([record], (places) => {
+      const generation = presence.refresh()
+      refuseIncomplete(presence.firstMissing(named.digests))
+      const before = this.#kept(key)
+      putActionRow(index, record, places[0] as RecordPlace, generation, facts)
+      return before === undefined ? 'new' : sameOutcome(before, result) ? 'same' : 'different'
+    })
+  }
+
+  async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
+    const { index, journal, now, readOnly } = this.#options
+    if (readOnly) throw new CacheError('store.read-only', 'Nothing was removed: the cache is open for reading only.')
+    const key = actionKey(scope.instance, action.hash)
+    const isThere = index.lookUp(() => index.sql('SELECT 1 FROM actions WHERE key=?').get(key) !== undefined, false)
+    if (!isThere) return false
+    const record = { kind: 'action-removed', stampMs: now(), instance: scope.instance, action } as const
+    return journal.commit([record], () => index.sql('DELETE FROM actions WHERE key=?').run(key) > 0)
+  }
+
+  #named(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<NamedBlobs | undefined> {
+    return namedBlobs(result, (digest) => readWhole(this.#options.blobs, scope, digest, signal))
+  }
+
+  /** What is kept under the key; a damaged row is nothing, and about to be replaced. */
+  #kept(key: Buffer): ActionResult | undefined {
+    const row = this.#options.index.sql('SELECT value FROM actions WHERE key=?').get(key)
+    const kept = row && decodeActionRow(key, row[0] as Uint8Array)
+    return kept && ActionResult.decode(kept.result)
+  }
+}
+
+function resultDigestOf(kept: ActionRow): Digest {
+  return { hash: kept.resultHash, sizeBytes: kept.result.length }
+}
+
+function refuseIncomplete(missing: Digest | undefined): void {
+  if (missing !== undefined) throw incomplete(missing.hash)
+}
+
+function incomplete(hash: string | undefined): CacheError {
+  const what = hash === undefined ? 'a tree that it names' : `blob ${hash}`
+  return new CacheError('store.incomplete', `The action result was not kept: ${what} is not in the store.`, {
+    context: hash === undefined ? {} : { hash },
+  })
+}

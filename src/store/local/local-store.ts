@@ -1,0 +1,101 @@
+import { resolve } from 'node:path'
+import { systemCode } from '../../errors.ts'
+import type { ActionStore, BlobStore, Catalog, Ingest, Leases, WorkspaceRecords } from '../contracts.ts'
+import { adopt } from './adopt.ts'
+import { BlobWriter } from './blob-writer.ts'
+import { compressionOf } from './compression.ts'
+import { Damage } from './damage.ts'
+import { isBusy, sqliteCode } from './index-db.ts'
+import { explained, openJournal } from './journal.ts'
+import { lazyCatalog } from './lazy-catalog.ts'
+import { fileLeases } from './leases.ts'
+import { localActions } from './local-actions.ts'
+import { localBlobs } from './local-blobs.ts'
+import { localRecords } from './local-records.ts'
+import { Marks } from './marks.ts'
+import { abandonIndex, openIndex } from './open-index.ts'
+import { Presence } from './presence.ts'
+
+export interface LocalStoreOptions {
+  /** The cache folder; adopted if it is missing or empty. */
+  readonly dir: string
+  /** Everything under the folder; 20 GiB or a tenth of the file system, the smaller, unless said. */
+  readonly maxCacheBytes?: number
+  /** Blobs alone. */
+  readonly maxCasBytes?: number
+  /** Blobs up to this size are kept in the index, where one look-up finds them. */
+  readonly inlineBytes?: number
+  /** Action results older than this are not used, and collected. */
+  readonly ttlMs?: number
+  /** A zstd level; `auto` chooses. */
+  readonly compression?: 'auto' | 'off' | number
+  /**
+   * `fast`: a killed process loses nothing; a power cut may lose what was written in the last moments, never
+   * consistency. `full`: what was answered is on the disk.
+   */
+  readonly durability?: 'fast' | 'full'
+  /** Nothing in the folder is changed, not even access marks; writes are refused with `store.read-only`. */
+  readonly readOnly?: boolean
+  readonly now?: () => number
+}
+
+/** Dispose of it to end what is under way and to let other processes have its segment. */
+export interface LocalStore extends AsyncDisposable {
+  /** Absolute. */
+  readonly dir: string
+  readonly blobs: BlobStore & Ingest
+  readonly actions: ActionStore
+  readonly leases: Leases
+  readonly catalog: Catalog
+  readonly records: WorkspaceRecords
+}
+
+/** Measured: a row of this size costs a tenth of opening a pack, and no more to insert than a smaller one. */
+const INLINE_BYTES = 512
+
+/**
+ * The engine: a store in a folder on a local disk, shared by any number of processes. Throws `store.unusable` or
+ * `store.newer-format` when the folder cannot be had. Opening one that exists is one file opened and a few rows read.
+ */
+export async function openLocalStore(options: LocalStoreOptions): Promise<LocalStore> {
+  const { readOnly = false, durability = 'fast', ttlMs, now = Date.now } = options
+  const dir = resolve(options.dir)
+  const layout = adopt(dir, readOnly)
+  const leases = fileLeases(layout.locks)
+  const index = await openIndex(layout, leases, { readOnly, durability }).catch((error: unknown) => {
+    throw openFailure(error, dir)
+  })
+  const journal = openJournal({ layout, index, leases, durability })
+  const presence = new Presence(index)
+  const marks = new Marks(index, now)
+  const damage = new Damage(index, layout, readOnly)
+  const compression = compressionOf(options.compression ?? 'auto')
+  const shared = { layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
+  const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
+  const blobs = localBlobs({ ...shared, writer })
+  return {
+    dir,
+    blobs,
+    actions: localActions({ ...shared, blobs, ttlMs }),
+    leases,
+    catalog: lazyCatalog({ layout, index, journal, leases, now, limits: options }),
+    records: localRecords(shared),
+    async [Symbol.asyncDispose]() {
+      await journal[Symbol.asyncDispose]()
+      await damage.settled()
+      await marks.flush()
+      index[Symbol.dispose]()
+      if (index.isDamaged && !readOnly) abandonIndex(layout)
+    },
+  }
+}
+
+/** SQLite's words for a folder that cannot be written are its own. */
+function openFailure(error: unknown, dir: string): unknown {
+  const code = sqliteCode(error)
+  if (code === undefined || isBusy(error)) return systemCode(error) === undefined ? error : explained(error, dir)
+  const asSystem = code === SQLITE_FULL ? 'ENOSPC' : 'EACCES'
+  return explained(Object.assign(new Error(String(error)), { code: asSystem, cause: error }), dir)
+}
+
+const SQLITE_FULL = 13

@@ -1,0 +1,146 @@
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { CacheError } from '../../errors.ts'
+import type { Leases } from '../contracts.ts'
+import { bootId, checkAfterBoot, isOfThisBoot, setBoot } from './boot.ts'
+import { moveToDamaged, reportCorruption } from './corrupt.ts'
+import {
+  createTables,
+  INDEX_VERSION,
+  type IndexDb,
+  indexVersion,
+  isBusy,
+  isDamaged,
+  openIndexDb,
+  sealIndex,
+} from './index-db.ts'
+import type { Layout } from './layout.ts'
+
+export interface OpenIndexOptions {
+  readonly readOnly: boolean
+  readonly durability: 'fast' | 'full'
+}
+
+/**
+ * The index of a folder that is ours, ready to be trusted: built from the journal when it is missing or damaged, checked
+ * when the machine was started anew since. Nothing of that happens in the usual case, which is one file opened.
+ */
+export async function openIndex(layout: Layout, leases: Leases, options: OpenIndexOptions): Promise<IndexDb> {
+  if (options.readOnly) return openForReading(layout)
+  const index = openExisting(layout, options) ?? (await build(layout, leases, options))
+  try {
+    const boot = bootId()
+    if (isOfThisBoot(index, boot)) return index
+    return await checkedAfterBoot(index, layout, leases, options, boot)
+  } catch (error) {
+    if (!isDamaged(error)) throw error
+    index[Symbol.dispose]()
+    return build(layout, leases, options)
+  }
+}
+
+/** Undefined: it is not there, or damaged. */
+function openExisting(layout: Layout, options: OpenIndexOptions): IndexDb | undefined {
+  if (!existsSync(layout.index)) return undefined
+  let index: IndexDb | undefined
+  try {
+    index = openIndexDb(layout.index, options)
+    const version = indexVersion(index)
+    if (version === INDEX_VERSION) return index
+    if (version > INDEX_VERSION) throw newer(layout, version)
+  } catch (error) {
+    index?.[Symbol.dispose]()
+    index = undefined
+    if (!isDamaged(error)) throw error
+  }
+  index?.[Symbol.dispose]()
+  return undefined
+}
+
+/** Made under another name and renamed when whole, by one process at a time; the others wait and find it. */
+async function build(layout: Layout, leases: Leases, options: OpenIndexOptions): Promise<IndexDb> {
+  await using _ = await leases.hold('index', { note: 'building the index' })
+  const made = openExisting(layout, options)
+  if (made !== undefined) return made
+  setAside(layout)
+  const path = `${layout.tmp}/index-new.db`
+  removeDatabase(path)
+  const index = openIndexDb(path, options)
+  try {
+    await fill(index, layout)
+  } finally {
+    index[Symbol.dispose]()
+  }
+  renameSync(path, layout.index)
+  return openIndexDb(layout.index, options)
+}
+
+async function fill(index: IndexDb, layout: Layout): Promise<void> {
+  await createTables(index)
+  const { rebuildIndex } = await import('./rebuild.ts')
+  await rebuildIndex(index, layout)
+  await index.write(() => setBoot(index, bootId()))
+  await sealIndex(index)
+}
+
+/** What is there and does not open is damaged; its write-ahead log must not be taken for the new one's. */
+function setAside(layout: Layout): void {
+  if (statSync(layout.index, { throwIfNoEntry: false }) !== undefined) {
+    reportCorruption('the index', layout.index)
+    moveToDamaged(layout, layout.index)
+  }
+  removeDatabase(layout.index)
+}
+
+/** The index is damaged: the next opener builds it anew. After it was closed. */
+export function abandonIndex(layout: Layout): void {
+  moveToDamaged(layout, layout.index)
+  removeDatabase(layout.index)
+}
+
+async function checkedAfterBoot(
+  index: IndexDb,
+  layout: Layout,
+  leases: Leases,
+  options: OpenIndexOptions,
+  boot: string,
+): Promise<IndexDb> {
+  {
+    await using _ = await leases.hold('index', { note: 'checking the index after a restart of the machine' })
+    if (isOfThisBoot(index, boot) || (await checkAfterBoot(index, layout, boot))) return index
+    index[Symbol.dispose]()
+    setAside(layout)
+  }
+  return build(layout, leases, options)
+}
+
+/** Without an index, one in memory: nothing is written. */
+async function openForReading(layout: Layout): Promise<IndexDb> {
+  const options = { readOnly: true, durability: 'fast' } as const
+  const index = openExistingReadOnly(layout, options)
+  if (index !== undefined) return index
+  const memory = openIndexDb(':memory:', { ...options, readOnly: false })
+  await fill(memory, layout)
+  return memory
+}
+
+function openExistingReadOnly(layout: Layout, options: OpenIndexOptions): IndexDb | undefined {
+  try {
+    return openExisting(layout, options)
+  } catch (error) {
+    if (error instanceof CacheError || isBusy(error)) throw error
+    // In a folder that may not be written SQLite cannot share the file; without a writer it need not.
+    return openIndexDb(`file:${encodeURI(layout.index)}?immutable=1`, options)
+  }
+}
+
+function removeDatabase(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+}
+
+function newer(layout: Layout, version: number): CacheError {
+  return new CacheError(
+    'store.newer-format',
+    `The index of the cache in ${layout.dir} is of version ${version}; this recue knows versions up to ${INDEX_VERSION}.`,
+    { hint: 'Update recue, or name another folder with --cache-dir.', context: { version } },
+  )
+}

@@ -1,0 +1,67 @@
+import type { Digest } from '../../digest/digest.ts'
+import type { IndexDb } from './index-db.ts'
+import { blobKey, decodeBlobPlace } from './rows.ts'
+
+/**
+ * What this process knows of which blobs are there, so that a put of 10,000 outputs needs no 10,000 look-ups. Valid for
+ * one value of the index's generation: whoever takes blobs away raises it.
+ */
+export class Presence {
+  readonly #index: IndexDb
+  readonly #known = new Set<string>()
+  /** Asked for and not found: a write of these needs no second look. */
+  readonly #absent = new Set<string>()
+  #generation = 0
+
+  constructor(index: IndexDb) {
+    this.#index = index
+  }
+
+  /** Looks at the generation, forgets what was known under another one, and returns it. First thing in a transaction. */
+  refresh(): number {
+    const generation = this.#index.generation()
+    if (generation !== this.#generation || this.#known.size > MOST_KNOWN) this.forget()
+    this.#generation = generation
+    return generation
+  }
+
+  has(digest: Digest): boolean {
+    return digest.sizeBytes === 0 || this.#known.has(digest.hash)
+  }
+
+  /** Within the transaction that refreshed: written, or found. */
+  add(hash: string): void {
+    this.#known.add(hash)
+    this.#absent.delete(hash)
+  }
+
+  addAbsent(hash: string): void {
+    if (this.#absent.size > MOST_KNOWN) this.#absent.clear()
+    this.#absent.add(hash)
+  }
+
+  isAbsent(hash: string): boolean {
+    return this.#absent.has(hash)
+  }
+
+  /** One of them that is not there, or undefined: looks up those that are not known. After `refresh`. */
+  firstMissing(digests: readonly Digest[]): Digest | undefined {
+    const row = this.#index.sql('SELECT place FROM blobs WHERE hash=?')
+    for (const digest of digests) {
+      if (this.has(digest)) continue
+      const key = blobKey(digest.hash)
+      const place = row.get(key)?.[0] as Uint8Array | undefined
+      if (place === undefined || decodeBlobPlace(key, place)?.sizeBytes !== digest.sizeBytes) return digest
+      this.#known.add(digest.hash)
+    }
+    return undefined
+  }
+
+  forget(): void {
+    this.#known.clear()
+    this.#absent.clear()
+  }
+}
+
+/** About 100 MB of strings; a build has seldom a tenth. */
+const MOST_KNOWN = 1_000_000

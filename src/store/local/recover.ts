@@ -1,0 +1,70 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { applyRecord } from './apply-record.ts'
+import type { IndexDb } from './index-db.ts'
+import { blobPath, type Layout, segmentOfStaging, segmentPath, stagingPath } from './layout.ts'
+import { readRecord } from './record-file.ts'
+import { type FoundRecord, scanSegment } from './salvage.ts'
+import type { SegmentRecord } from './segment.ts'
+
+/**
+ * Brings to its end what a writer left undone that died: for the holder of the segment's lease alone. Whole records
+ * that the index does not know yet are put into it, a torn one at the end is cut off, large blobs that were announced
+ * are renamed into place, and staging files of that writer are removed. Returns the segment's size.
+ */
+export async function recoverSegment(index: IndexDb, layout: Layout, segment: number): Promise<number> {
+  const path = segmentPath(layout, segment)
+  const start = indexedBytes(index, segment)
+  const found = wholeRecords(path, segment, start)
+  const end = found.reduce((_, { place }) => place.offset + place.recordBytes, start)
+  for (const { record } of found) if (record.kind === 'file') placeFile(layout, segment, record)
+  await index.write(() => {
+    for (const { record, place } of found) applyRecord(index, layout, record, place)
+    setIndexed(index, segment, end)
+  })
+  if (sizeOf(path) > end) truncateSync(path, end)
+  removeStaging(layout, segment)
+  return end
+}
+
+/** Up to which byte the index knows the segment. */
+export function indexedBytes(index: IndexDb, segment: number): number {
+  return Number(index.sql('SELECT indexed FROM segments WHERE id=?').get(segment)?.[0] ?? 0)
+}
+
+/** Within the transaction that puts the records up to `bytes` into the index. */
+export function setIndexed(index: IndexDb, segment: number, bytes: number): void {
+  index
+    .sql(
+      'INSERT INTO segments (id, indexed, verified) VALUES (?, ?, 0) ON CONFLICT (id) DO UPDATE SET indexed=excluded.indexed',
+    )
+    .run(segment, bytes)
+}
+
+/** Up to the first that is not whole: an append is one write, so that is where the writer died. */
+function wholeRecords(path: string, segment: number, start: number): FoundRecord[] {
+  const found: FoundRecord[] = []
+  for (const step of scanSegment(path, segment, { from: start })) {
+    if (step.afterGap || readRecord(path, step.place) === undefined) break
+    found.push(step)
+  }
+  return found
+}
+
+/** The writer died between its announcement and the rename; the staged file that is as long as announced is the one. */
+function placeFile(layout: Layout, segment: number, record: SegmentRecord & { kind: 'file' }): void {
+  const target = blobPath(layout, record.digest.hash, record.codec)
+  const storedBytes = record.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0)
+  if (sizeOf(target) === storedBytes) return
+  const staged = stagingPath(layout, segment, record.staging)
+  if (sizeOf(staged) === storedBytes) renameSync(staged, target)
+}
+
+function removeStaging(layout: Layout, segment: number): void {
+  mkdirSync(layout.tmp, { recursive: true, mode: 0o700 })
+  for (const name of readdirSync(layout.tmp))
+    if (segmentOfStaging(name) === segment) rmSync(`${layout.tmp}/${name}`, { force: true })
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}

@@ -1,0 +1,16 @@
+import type { OpenBytes, ReadOptions } from './contracts.ts'
+
+/** Bytes in memory as a stream of one chunk (none when empty), with nothing to close. */
+export function openBytes(bytes: Uint8Array): OpenBytes {
+  return {
+    async *[Symbol.asyncIterator]() {
+      if (bytes.length > 0) yield bytes
+    },
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
+/** The part that was asked for. */
+export function sliced(bytes: Uint8Array, { offset = 0, length = Number.POSITIVE_INFINITY }: ReadOptions): Uint8Array {
+  return bytes.subarray(offset, Math.min(bytes.length, offset + length))
+}
