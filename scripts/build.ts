@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { trimTypes } from './library-types.ts'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 const bin = path.join(root, 'node_modules', '.bin')
@@ -67,6 +68,7 @@ function buildLibrary(): void {
   run('bun', ['build', 'src/library.ts', '--target=node', '--format=esm', '--outfile=dist/library.js'])
   rmSync(path.join(root, 'dist/types'), { recursive: true, force: true })
   run('tsc', ['-p', 'tsconfig.build.json'])
+  trimTypes(path.join(root, 'dist/types'), 'library.d.ts')
 }
 
 function run(program: string, args: readonly string[]): void {
