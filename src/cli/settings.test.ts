@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import { PROJECT_SCHEMA } from './config/schema.ts'
+import { flagName, variableName } from './options.ts'
+import { ALL_OPTIONS, configLayer, environmentLayer, type Layer, resolve, SETTINGS, splitList } from './settings.ts'
+
+const flags = (values: Record<string, readonly string[]>): Layer => ({
+  origin: 'flag',
+  place: '',
+  values: new Map(Object.entries(values)),
+})
+const value = (key: string, ...layers: Layer[]) => resolve(ALL_OPTIONS, layers).get(key)
+
+describe('precedence', () => {
+  const user = configLayer('user', '/home/u/config.json', { ttl: '1d', outputLogs: 'none', env: ['A'] })
+  const project = configLayer('project', '/p/recue.config.json', { ttl: '2d', env: ['B'] })
+  const environment = environmentLayer(ALL_OPTIONS, { RECUE_TTL: '3d', RECUE_ENV: 'C' })
+
+  test('flag, environment, project, user, default', () => {
+    const day = 86_400_000
+    expect(value('ttl', flags({ ttl: ['4d'] }), environment, project, user)).toMatchObject({
+      value: 4 * day,
+      origin: 'flag',
+    })
+    expect(value('ttl', environment, project, user)).toMatchObject({ value: 3 * day, places: ['RECUE_TTL'] })
+    expect(value('ttl', project, user)).toMatchObject({ value: 2 * day, places: ['/p/recue.config.json: ttl'] })
+    expect(value('outputLogs', project, user)).toMatchObject({ value: 'none', origin: 'user' })
+    expect(value('outputLogs', project)).toEqual({ value: 'full', origin: 'default', places: [] })
+  })
+
+  test('of a flag given twice the last counts', () => {
+    expect(value('ttl', flags({ ttl: ['4d', '5s'] }))).toMatchObject({ value: 5000 })
+  })
+
+  test('lists are joined: what the project keys does not leave the key because of a flag', () => {
+    expect(value('env', flags({ env: ['D', 'B'] }), environment, project, user)?.value).toEqual(['A', 'B', 'C', 'D'])
+  })
+
+  test('maps are joined, of one name the strongest', () => {
+    const config = configLayer('project', 'f', { platform: { os: 'a', cpu: 'b' } })
+    expect(value('platform', flags({ platform: ['os=c=d'] }), config)?.value).toEqual({ os: 'c=d', cpu: 'b' })
+  })
+})
+
+test.each([
+  [{ ttl: ['soon'] }, '--ttl: "soon" is not a duration.'],
+  [{ maxCacheSize: ['big'] }, '--max-cache-size: "big" is not a size.'],
+  [{ outputLogs: ['ful'] }, '--output-logs: "ful" is none of'],
+  [{ clean: ['maybe'] }, '--no-clean: "maybe" is neither true nor false.'],
+  [{ platform: ['x'] }, '--platform: "x" is not NAME=VALUE.'],
+  [{ normalize: ['colour'] }, '--normalize: "colour" is none of locale, timezone.'],
+])('%j is refused and named', (given, message) => {
+  expect(() => resolve(ALL_OPTIONS, [flags(given)])).toThrow(message)
+})
+
+test('a mistake in a variable names the variable', () => {
+  expect(() => resolve(ALL_OPTIONS, [environmentLayer(ALL_OPTIONS, { RECUE_CLEAN: 'x' })])).toThrow('RECUE_CLEAN: "x"')
+})
+
+test.each([
+  ['a,b', ['a', 'b']],
+  ['src/{a,b}/*.ts,c', ['src/{a,b}/*.ts', 'c']],
+  ['a,b\nc', ['a,b', 'c']],
+  [' a , ', ['a']],
+])('%j as a list is %j', (text, items) => {
+  expect(splitList(text)).toEqual(items)
+})
+
+test('every setting of the table is in the schema, and the other way round', () => {
+  const inSchema = Object.keys(PROJECT_SCHEMA.shape).filter((key) => key !== '$schema' && key !== 'tasks')
+  expect([...SETTINGS.keys()].sort()).toEqual(inSchema.sort())
+})
+
+test('flags, variables and short names are unambiguous', () => {
+  const keys = Object.keys(ALL_OPTIONS)
+  expect(new Set(keys.map(flagName)).size).toBe(keys.length)
+  expect(keys.map(variableName)).toContain('RECUE_MAX_CACHE_SIZE')
+  const shorts = Object.values(ALL_OPTIONS).flatMap((spec) => ('short' in spec ? [spec.short] : []))
+  expect(new Set(shorts).size).toBe(shorts.length)
+})
