@@ -1,5 +1,6 @@
 import type { Digest } from '../digest/digest.ts'
 import { Action, Command, type Platform } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { definitionChanges } from './definition-changes.ts'
 import { type InputChange, inputChanges } from './input-changes.ts'
 import type { Messages } from './messages.ts'
 import { meaningOf } from './property-meaning.ts'
@@ -11,11 +12,15 @@ export type KeyChange =
   | { readonly part: 'argument'; readonly index: number; readonly before?: string; readonly after?: string }
   | { readonly part: 'working-directory'; readonly before: string; readonly after: string }
   | { readonly part: 'variable'; readonly name: string; readonly how: 'set' | 'unset' | 'changed' }
-  /** `name` is the program's, as it was called. */
-  | { readonly part: 'executable'; readonly name: string }
+  /** The content of the program, of its interpreter, or what a tool says of itself. `name` as it is called. */
+  | { readonly part: 'executable' | 'interpreter' | 'tool'; readonly name: string }
   | { readonly part: 'platform'; readonly name: string; readonly before?: string; readonly after?: string }
   | { readonly part: 'output'; readonly path: string; readonly how: 'added' | 'removed' }
-  | { readonly part: 'salt' | 'key-version' | 'stdin' | 'definition' }
+  /** `members` are those of the task in the config. */
+  | { readonly part: 'definition'; readonly members: readonly string[] }
+  /** A task that this one depends on. */
+  | { readonly part: 'dependency'; readonly name: string }
+  | { readonly part: 'salt' | 'key-version' | 'stdin' }
   /** A property that this version of recue does not know. */
   | { readonly part: 'property'; readonly name: string }
 
@@ -93,7 +98,12 @@ function propertyChange(name: string, was: readonly string[], is: readonly strin
         { part: 'variable', name: meaning.name, how: was.length === 0 ? 'set' : is.length === 0 ? 'unset' : 'changed' },
       ]
     case 'executable':
-      return [{ part: 'executable', name: meaning.name ?? now.command.arguments[0] ?? '' }]
+    case 'interpreter':
+      return [{ part: meaning.part, name: now.command.arguments[0] ?? '' }]
+    case 'tool':
+      return [{ part: 'tool', name: meaning.name }]
+    case 'definition':
+      return definitionChanges(was[0] ?? '', is[0] ?? '')
     case 'output':
       return outputChanges(was, is)
     case 'platform':

@@ -32,6 +32,10 @@ export function changeLine(change: KeyChange): string {
       return `${change.name} ${VARIABLE_WORDS[change.how]}`
     case 'executable':
       return `the program ${change.name} is another one`
+    case 'interpreter':
+      return `the interpreter of ${change.name} is another one`
+    case 'tool':
+      return `${change.name} says something else of its version`
     case 'platform':
       return `platform ${change.name}: ${change.before ?? 'not set'} → ${change.after ?? 'not set'}`
     case 'output':
@@ -45,7 +49,9 @@ export function changeLine(change: KeyChange): string {
     case 'stdin':
       return 'standard input changed'
     case 'definition':
-      return "the task's definition changed"
+      return `the task's ${change.members.join(', ') || 'definition'} changed in the config`
+    case 'dependency':
+      return `${change.name}, which it depends on, is another one`
     default:
       return never(change)
   }

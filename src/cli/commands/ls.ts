@@ -1,0 +1,109 @@
+import { homedir } from 'node:os'
+import type { CatalogEntry } from '../../store/contracts.ts'
+import { formatDuration } from '../../units/duration.ts'
+import { formatSize } from '../../units/size.ts'
+import { type CommandContext, defineCommand } from '../command.ts'
+import { entriesOf, type Origin, originsByKey } from '../kept-result.ts'
+import { SHOWN_DIGITS } from '../key-lookup.ts'
+import { table } from '../table.ts'
+import { ago } from '../when.ts'
+
+const OPTIONS = {
+  unused: { kind: 'duration', value: 'TIME', summary: 'Only what has not been used for TIME: --unused 30d.' },
+  sort: {
+    kind: 'choice',
+    choices: ['age', 'used', 'size'],
+    default: 'age',
+    summary: 'Newest, last used, or largest first.',
+  },
+  limit: { kind: 'number', short: 'n', value: 'N', summary: 'At most N results. Default: 30, or all with --json.' },
+} as const
+
+/** Fits on a screen with the command line above it. */
+const SHOWN = 30
+
+export const command = defineCommand({
+  name: 'ls',
+  summary: 'List the results that are kept',
+  usage: ['ls [--unused TIME] [--sort age|used|size]'],
+  description:
+    'Newest first. Sizes are of the content, before compression and before equal content is kept once.\n' +
+    'With --json: an array of { key, label, root, createdMs, accessedMs, hits, contentBytes, durationMs }.',
+  options: OPTIONS,
+  arguments: { min: 0, max: 0 },
+  examples: [{ line: 'recue ls --unused 30d --sort size', does: 'What nobody has needed for a month, largest first.' }],
+  async run(context) {
+    await using session = await context.open()
+    const origins = originsByKey(session.cache)
+    const nowMs = Date.now()
+    const entries = chosen(await entriesOf(session.cache), context.options, nowMs)
+    if (context.options.json) {
+      context.output.json(entries.slice(0, context.options.limit).map((entry) => forPrograms(entry, origins)))
+    } else {
+      print(context, entries, origins, nowMs)
+    }
+    return 0
+  },
+})
+
+type Options = { readonly unused: number | undefined; readonly sort: string }
+
+function chosen(entries: CatalogEntry[], { unused, sort }: Options, nowMs: number): CatalogEntry[] {
+  const left = unused === undefined ? entries : entries.filter(({ accessedMs }) => nowMs - accessedMs >= unused)
+  const by = sort === 'size' ? 'contentBytes' : sort === 'used' ? 'accessedMs' : 'createdMs'
+  return left.sort((a, b) => b[by] - a[by])
+}
+
+function forPrograms(entry: CatalogEntry, origins: ReadonlyMap<string, Origin>): Record<string, unknown> {
+  const { action, label, createdMs, accessedMs, hits, contentBytes, durationMs } = entry
+  return {
+    key: action.hash,
+    label,
+    root: roots.get(action.hash),
+    createdMs,
+    accessedMs,
+    hits,
+    contentBytes,
+    durationMs,
+  }
+}
+
+function print(
+  { options, output }: CommandContext<typeof OPTIONS>,
+  entries: readonly CatalogEntry[],
+  origins: ReadonlyMap<string, Origin>,
+  nowMs: number,
+): void {
+  const { stdout } = output
+  if (entries.length === 0) {
+    stdout.line(options.unused === undefined ? 'Nothing is kept yet.' : 'Nothing has been unused for so long.')
+    return
+  }
+  const shown = entries.slice(0, options.limit ?? SHOWN)
+  const rows = shown.map((entry) => [
+    entry.action.hash.slice(0, SHOWN_DIGITS),
+    ago(entry.createdMs, nowMs),
+    ago(entry.accessedMs, nowMs),
+    formatSize(entry.contentBytes),
+    formatDuration(entry.durationMs),
+    nameOf(entry, origins.get(entry.action.hash)),
+  ])
+  const columns = [
+    { title: 'key' },
+    { title: 'made', align: 'right' as const },
+    { title: 'used', align: 'right' as const },
+    { title: 'size', align: 'right' as const },
+    { title: 'took', align: 'right' as const },
+    { title: 'what', flexible: true },
+  ]
+  for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
+  const rest = entries.length - shown.length
+  if (rest > 0) stdout.line(stdout.terminal.paint('dim', `… and ${rest} more: recue ls --limit ${entries.length}`))
+}
+
+/** The folder's name is what people know a project by. */
+function nameOf(entry: CatalogEntry, origin: Origin | undefined): string {
+  const label = origin?.label || entry.label || 'from another client'
+  const { root } = origin ?? {}
+  return root === undefined || root === homedir() ? label : `${label}  (${root.split('/').at(-1)})`
+}

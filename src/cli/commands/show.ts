@@ -1,0 +1,177 @@
+import { commandDurationMs, completedMs } from '../../action/action-result.ts'
+import type { Cache } from '../../cache.ts'
+import { CacheError } from '../../errors.ts'
+import { labelOf } from '../../observe/thing.ts'
+import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { DEFAULT_SCOPE } from '../../store/contracts.ts'
+import { formatDuration } from '../../units/duration.ts'
+import { formatSize } from '../../units/size.ts'
+import { type CommandContext, defineCommand } from '../command.ts'
+import { type KeptResult, keptResult, type Origin, originsByKey } from '../kept-result.ts'
+import { type FoundKey, findKey } from '../key-lookup.ts'
+import { type Stream, writeAllWaiting } from '../output.ts'
+import type { ResultFile } from '../result-files.ts'
+import { oneLine, table } from '../table.ts'
+import { ago, dateAndTime } from '../when.ts'
+
+const OPTIONS = {
+  stdout: { kind: 'flag', summary: "Print the command's standard output as it was, and nothing else." },
+  stderr: { kind: 'flag', summary: "Print the command's standard error as it was, and nothing else." },
+  all: { kind: 'flag', short: 'a', summary: 'List all outputs, not just the largest.' },
+} as const
+
+const SHOWN = 12
+
+export const command = defineCommand({
+  name: 'show',
+  summary: 'Show what is kept under a key',
+  usage: ['show KEY [--stdout|--stderr] [--all]'],
+  description:
+    'What produced it, when, how long it took, its outputs and their sizes. Six or more digits of a key are enough.\n' +
+    'With --json: { key, label, root, command, workingDirectory, createdMs, accessedMs, hits, durationMs, exitCode, ' +
+    'stdoutBytes, stderrBytes, contentBytes, outputs: [{ path, sizeBytes, isExecutable, target }] }.',
+  options: OPTIONS,
+  arguments: { min: 1, max: 1 },
+  examples: [
+    { line: 'recue show 3f2a9c', does: 'What that result is, and what is in it.' },
+    { line: 'recue show 3f2a9c --stdout', does: 'What the command printed.' },
+  ],
+  async run(context) {
+    await using session = await context.open()
+    const { cache } = session
+    const found = await findKey(context.args[0] as string, cache)
+    const kept = found.entry && (await keptResult(cache, found.key, context.signal))
+    if (kept === undefined) throw gone(found)
+    const { options } = context
+    if (options.stdout || options.stderr) await printStreams(context, cache, kept.result)
+    else if (options.json) context.output.json(forPrograms(found, kept, originsByKey(cache).get(found.key.hash)))
+    else printKept(context, found, kept, originsByKey(cache).get(found.key.hash))
+    return 0
+  },
+})
+
+function gone({ key }: FoundKey): CacheError {
+  return new CacheError(
+    'store.no-entry',
+    `No result is kept under ${key.hash}: it was not kept, or has been collected.`,
+    {
+      hint: 'recue ls lists what is kept.',
+    },
+  )
+}
+
+async function printStreams(
+  { options, signal }: CommandContext<typeof OPTIONS>,
+  { blobs }: Cache,
+  result: ActionResult,
+): Promise<void> {
+  const wanted = [
+    { wanted: options.stdout, raw: result.stdoutRaw, digest: result.stdoutDigest },
+    { wanted: options.stderr, raw: result.stderrRaw, digest: result.stderrDigest },
+  ]
+  for (const { raw, digest } of wanted.filter((stream) => stream.wanted)) {
+    if (raw.length > 0 || digest === undefined) {
+      await writeAllWaiting(1, raw)
+      continue
+    }
+    await using bytes = await blobs.read(DEFAULT_SCOPE, digest, { signal })
+    if (bytes === undefined) throw new CacheError('store.incomplete', 'The output is no longer there.')
+    for await (const chunk of bytes) await writeAllWaiting(1, chunk)
+  }
+}
+
+function forPrograms({ key, entry }: FoundKey, kept: KeptResult, origin: Origin | undefined): unknown {
+  const { result, command: message, files } = kept
+  return {
+    key: key.hash,
+    label: origin?.label ?? entry?.label,
+    root: origin?.root,
+    command: message?.arguments,
+    workingDirectory: message?.workingDirectory,
+    createdMs: entry?.createdMs,
+    accessedMs: entry?.accessedMs,
+    hits: entry?.hits,
+    durationMs: commandDurationMs(result),
+    exitCode: result.exitCode,
+    ...streamSizes(result),
+    contentBytes: entry?.contentBytes,
+    outputs: files,
+  }
+}
+
+function printKept(
+  { options, output }: CommandContext<typeof OPTIONS>,
+  { key, entry }: FoundKey,
+  kept: KeptResult,
+  origin: Origin | undefined,
+): void {
+  const { stdout } = output
+  const { paint } = stdout.terminal
+  const field = (name: string, text: string) => stdout.line(`${paint('dim', name.padEnd(9))}${oneLine(text)}`)
+  field('key', key.hash)
+  for (const [name, text] of factsOf(kept, entry, origin)) field(name, text)
+  const { files } = kept
+  field('outputs', files === undefined ? 'no longer whole' : summaryOf(files))
+  if (files !== undefined) printFiles(stdout, files, options.all)
+}
+
+function printFiles(stdout: Stream, files: readonly ResultFile[], all: boolean): void {
+  const shown = all ? files : largest(files)
+  const columns = [
+    { title: '', align: 'right' as const },
+    { title: '', flexible: true },
+  ]
+  const rows = shown.map((file) => [file.target === undefined ? formatSize(file.sizeBytes) : 'link', nameOf(file)])
+  for (const line of table(columns, rows, stdout.terminal)) stdout.line(`  ${line}`)
+  if (shown.length < files.length) {
+    stdout.line(stdout.terminal.paint('dim', `  … and ${files.length - shown.length} more: --all`))
+  }
+}
+
+function factsOf(
+  { result, command: message }: KeptResult,
+  entry: FoundKey['entry'],
+  origin: Origin | undefined,
+): readonly (readonly [string, string])[] {
+  const nowMs = Date.now()
+  const { stdoutBytes, stderrBytes } = streamSizes(result)
+  const made = entry?.createdMs ?? completedMs(result)
+  const line = message && labelOf(undefined, message.arguments)
+  const facts: (readonly [string, string | undefined])[] = [
+    ['task', origin?.label === line ? undefined : origin?.label],
+    ['command', line],
+    ['in', [origin?.root, message?.workingDirectory].filter(Boolean).join('/')],
+    ['made', made === undefined ? undefined : `${dateAndTime(made)}, ${ago(made, nowMs)}`],
+    ['took', formatDuration(commandDurationMs(result))],
+    ['used', entry && usesOf(entry, nowMs)],
+    ['exit', String(result.exitCode)],
+    ['printed', `${formatSize(stdoutBytes)} to stdout, ${formatSize(stderrBytes)} to stderr`],
+  ]
+  return facts.filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== '')
+}
+
+function usesOf({ hits, accessedMs }: { hits: number; accessedMs: number }, nowMs: number): string {
+  if (hits === 0) return 'never since'
+  return `${hits === 1 ? 'once' : `${hits} times`}, last ${ago(accessedMs, nowMs)}`
+}
+
+function streamSizes(result: ActionResult): { stdoutBytes: number; stderrBytes: number } {
+  return {
+    stdoutBytes: result.stdoutDigest?.sizeBytes ?? result.stdoutRaw.length,
+    stderrBytes: result.stderrDigest?.sizeBytes ?? result.stderrRaw.length,
+  }
+}
+
+function summaryOf(files: readonly ResultFile[]): string {
+  if (files.length === 0) return 'none: exit code and output alone are kept'
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`
+}
+
+function largest(files: readonly ResultFile[]): readonly ResultFile[] {
+  return files.length <= SHOWN ? files : files.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, SHOWN)
+}
+
+function nameOf({ path, isExecutable, target }: ResultFile): string {
+  return target === undefined ? `${path}${isExecutable ? ' *' : ''}` : `${path} → ${target}`
+}
