@@ -57,6 +57,7 @@ export const STORE_OPTIONS = {
   },
   durability: {
     kind: 'choice',
+    value: 'HOW',
     choices: ['fast', 'full'],
     default: 'fast',
     summary: 'full: results survive a power cut (fsync); fast: a crash.',

@@ -1,3 +1,10 @@
+import type { KeyedAction } from '../action/keyed-action.ts'
+import type { Cache } from '../cache.ts'
+import { storedMessages, withMessages } from '../observe/messages.ts'
+import { thingOf } from '../observe/thing.ts'
+import { why } from '../observe/why.ts'
+import { shortWhy } from '../observe/why-text.ts'
+import { DEFAULT_SCOPE } from '../store/contracts.ts'
 import type { CommandContext } from './command.ts'
 import type { Runner } from './runner.ts'
 import { planOf } from './tasks/plan.ts'
@@ -59,11 +66,30 @@ async function look({ task, request, settings }: Work, { cache, withoutCache }: 
     return { ...known, would: 'run', reason: 'the cache is not to be read' }
   }
   const found = await cache.get(key)
-  if (found.kind === 'miss') return { ...known, would: 'run', reason: `nothing usable is kept: ${found.why}` }
+  if (found.kind === 'miss') {
+    const reason = (await whyAnew({ task, request }, keyed.action, cache)) ?? `nothing usable is kept: ${found.why}`
+    return { ...known, would: 'run', reason }
+  }
   if (found.result.exitCode !== 0 && !settings.cacheFailures) {
     return { ...known, would: 'run', reason: 'the kept result is a failure' }
   }
   return { ...known, would: 'replay', reason: null }
+}
+
+/** What changed since the last run, of a key whose messages nobody keeps yet. */
+async function whyAnew(
+  { task, request }: Pick<Work, 'task' | 'request'>,
+  action: KeyedAction,
+  cache: Cache,
+): Promise<string | undefined> {
+  const { root, workingDirectory, argv } = request
+  const messages = withMessages(storedMessages(cache.blobs, DEFAULT_SCOPE), () => [
+    action.action,
+    action.command,
+    ...action.inputs.directories(),
+  ])
+  const thing = thingOf({ root, workingDirectory, task, argv })
+  return shortWhy(await why({ thing, after: action.key }, { ledger: cache.ledger, messages }))
 }
 
 function lineOf(

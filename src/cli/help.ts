@@ -7,7 +7,7 @@ import { VERSION } from './version.ts'
 
 /** Narrower is easier to read, and a terminal of 80 columns is still the common one. */
 const WIDEST = 80
-const INDENT = 28
+const INDENT = 30
 
 /** `recue --help`. */
 export async function generalHelp(terminal: Terminal): Promise<string> {

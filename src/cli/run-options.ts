@@ -82,7 +82,7 @@ export const KEY_OPTIONS = {
   tool: {
     kind: 'map',
     value: 'NAME=COMMAND',
-    summary: "COMMAND's output stands for the program NAME: --tool node='node --version'.",
+    summary: 'What COMMAND prints stands for the program NAME in the key.',
     setting: 'tools',
     group: 'The key',
   },
@@ -100,6 +100,7 @@ export const RUN_OPTIONS = {
   dryRun: { kind: 'flag', short: 'n', summary: 'Say what would be done; change nothing.', group: 'The run' },
   cache: {
     kind: 'choice',
+    value: 'HOW',
     choices: ['local:rw', 'local:r', 'local:w', 'off'],
     default: 'local:rw',
     summary: 'Read and write the cache, only read, only write, or neither.',
@@ -157,6 +158,7 @@ export const RUN_OPTIONS = {
   },
   outputLogs: {
     kind: 'choice',
+    value: 'WHICH',
     choices: ['full', 'new-only', 'errors-only', 'hash-only', 'none'],
     default: 'full',
     summary: "Which of the command's output to show.",

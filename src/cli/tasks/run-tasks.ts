@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { posix } from 'node:path'
 import type { RunOutcome } from '../../action/run-outcome.ts'
 import { CacheError } from '../../errors.ts'
 import { formatDuration } from '../../units/duration.ts'
@@ -11,7 +12,7 @@ import { type RunReport, type RunsReport, reportOf } from '../run-report.ts'
 import { type Runner, runWork } from '../runner.ts'
 import type { Paint } from '../terminal.ts'
 import { openVoice, type Voice } from '../voice.ts'
-import { taskWork, type WorkSource } from '../work.ts'
+import { taskNamed, taskWork, type WorkSource } from '../work.ts'
 import { type Plan, planOf } from './plan.ts'
 import { concurrencyOf, schedule } from './schedule.ts'
 import { openScreen, type Screen } from './screen.ts'
@@ -110,9 +111,11 @@ class Team {
   async #runTask(name: string, output: TaskOutput): Promise<number> {
     const extra =
       this.#context.args.length === 1 && this.#context.args[0] === name ? this.#context.commandLine : undefined
-    const work = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
+    const alone = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
     // A task without a command stands for those it depends on.
-    if (work === undefined) return 0
+    if (alone === undefined) return 0
+    const scratch = [...alone.settings.scratch, ...outputsOfOthers(name, this.#plan, this.#source)]
+    const work = { ...alone, settings: { ...alone.settings, scratch } }
     const voice = this.#voice((text) => this.#screen.write(2, text), name)
     const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice) })
     output.end()
@@ -127,8 +130,10 @@ class Team {
   #sayOutcome(outcome: RunOutcome, voice: Voice, why: string | undefined, outputLogs: string): void {
     const { paint } = this.#context.output.stderr.terminal
     const line = outcomeLine(outcome, { paint, why })
-    const failed = outcome.exitCode === 0 ? '' : `${paint('red', `failed (exit code ${outcome.exitCode})`)} · `
-    if (outputLogs !== 'none' || failed !== '') voice.say(failed + line)
+    // A result that is not kept because the command failed says so itself.
+    const isSaid = outcome.exitCode === 0 || (outcome.status === 'uncached' && outcome.reason?.includes('failed'))
+    const failed = isSaid ? '' : `${paint('red', `failed (exit code ${outcome.exitCode})`)} · `
+    if (outputLogs !== 'none' || outcome.exitCode !== 0) voice.say(failed + line)
   }
 
   #outputOf(name: string): TaskOutput {
@@ -158,6 +163,17 @@ class Team {
     const hits = this.#reports.filter(({ status }) => status === 'hit').length
     return { total: this.#plan.size, done: this.#done, hits, running: [...this.#running] }
   }
+}
+
+/** Globs relative to the root of what other tasks make meanwhile: this one did not make it. */
+function outputsOfOthers(name: string, plan: Plan, source: WorkSource): readonly string[] {
+  const others = [...plan.keys()].filter((other) => other !== name).map((other) => taskNamed(other, source))
+  return others.flatMap(({ cwd = '', outputs = [] }) =>
+    outputs.flatMap((output) => {
+      const path = posix.join(cwd, output).replace(/\/$/, '')
+      return [path, `${path}/**`]
+    }),
+  )
 }
 
 /** With `--json`, standard output is the report's. */

@@ -4,6 +4,8 @@ import type { Screen } from './screen.ts'
 
 /** A sink for one of several tasks; `end` writes what it still holds. */
 export interface TaskOutput extends OutputSink {
+  stdout(chunk: Uint8Array): void
+  stderr(chunk: Uint8Array): void
   end(): void
 }
 
@@ -74,8 +76,15 @@ export function groupedOutput(header: string, screen: Screen): TaskOutput {
   return { stdout: (chunk) => take(1, chunk), stderr: (chunk) => take(2, chunk), end: flush }
 }
 
+/** Shows what it holds when it is released. */
+export interface HeldOutput extends OutputSink {
+  stdout(chunk: Uint8Array): void
+  stderr(chunk: Uint8Array): void
+  release(): Promise<void>
+}
+
 /** Holds output back until it is known whether the command failed; of very long output the end. */
-export function heldOutput(sink: OutputSink): OutputSink & { release(): Promise<void> } {
+export function heldOutput(sink: OutputSink): HeldOutput {
   const chunks: { stream: 'stdout' | 'stderr'; chunk: Uint8Array }[] = []
   let held = 0
   const take = (stream: 'stdout' | 'stderr', chunk: Uint8Array) => {
