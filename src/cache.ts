@@ -68,13 +68,13 @@ export interface Cache extends AsyncDisposable {
   get(key: ActionDigest): Promise<ActionLookup>
   /** Keeps a result; all blobs it names must be there (`store.incomplete`). */
   save(key: ActionDigest, result: ActionResult): Promise<PutOutcome>
+  /** As the other `run`, for work done by a function of this process instead of a command; its value is kept as JSON. */
+  run<T>(work: FunctionWork<T>, options?: CacheRunOptions): Promise<FunctionOutcome<T>>
   /**
    * Runs a command, or restores and replays what it did when it last ran on the same inputs. Its output goes to
    * `options.sink`; unless one is given, nowhere. Throws for a user's mistake and for a command that cannot be started.
    */
   run(action: ActionDescription | ActionRequest, options?: CacheRunOptions): Promise<RunOutcome>
-  /** The same for work done by a function of this process; its value is kept as JSON. */
-  run<T>(work: FunctionWork<T>, options?: CacheRunOptions): Promise<FunctionOutcome<T>>
   /** A function whose results are kept by name and arguments: `const slow = cache.memoize('slow', async (n) => …)`. */
   memoize<A extends readonly unknown[], R>(
     name: string,
@@ -151,7 +151,7 @@ class LocalCache implements Cache {
     }
   }
 
-  key(action: ActionDescription | ActionRequest): Promise<Keyed> {
+  async key(action: ActionDescription | ActionRequest): Promise<Keyed> {
     const { records, cacheDir, home } = this.#engine
     return keyOf(requestOf(action), { records, cacheDir, home })
   }
@@ -164,9 +164,9 @@ class LocalCache implements Cache {
     return this.actions.put(DEFAULT_SCOPE, key, result)
   }
 
-  run(action: ActionDescription | ActionRequest, options?: CacheRunOptions): Promise<RunOutcome>
   run<T>(work: FunctionWork<T>, options?: CacheRunOptions): Promise<FunctionOutcome<T>>
-  run<T>(
+  run(action: ActionDescription | ActionRequest, options?: CacheRunOptions): Promise<RunOutcome>
+  async run<T>(
     work: ActionDescription | ActionRequest | FunctionWork<T>,
     options: CacheRunOptions = {},
   ): Promise<RunOutcome | FunctionOutcome<T>> {

@@ -1,5 +1,6 @@
 import { commandDurationMs } from './action-result.ts'
 import type { KeyedAction } from './keyed-action.ts'
+import { listed } from './listed-paths.ts'
 import { openReplay, type Replay } from './replay.ts'
 import { type RestoreOutcome, restore } from './restore.ts'
 import type { ActiveRun } from './run-action-active.ts'
@@ -27,6 +28,8 @@ export async function replayHit(run: ActiveRun, action: KeyedAction, { result, r
   if (made.kind === 'incomplete' || made.restored.kind === 'incomplete') return INCOMPLETE
   if (made.restored.kind === 'refused') return made.restored
   run.trashed(made.restored.trashed)
+  if (made.restored.left.length > 0)
+    run.warn(`Left among the outputs, since it is not recue's: ${listed(made.restored.left)}.`)
   if (options.replayOutput) await show(run, made.replay)
   await run.quietly(() => action.inputs.remember())
   return { kind: 'replayed', outcome: outcomeOf(run, action, { kind: 'hit', result, resultDigest }, made.restored) }

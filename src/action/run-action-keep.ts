@@ -4,6 +4,7 @@ import { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_ex
 import { actionResult, type ResultStream } from './action-result.ts'
 import { type CaptureOutcome, capture } from './capture.ts'
 import type { KeyedAction, Message } from './keyed-action.ts'
+import { listed } from './listed-paths.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
 import { whyNotKept } from './run-action-verdict.ts'
@@ -13,26 +14,29 @@ export type Keeping =
   | { readonly kind: 'kept'; readonly files: readonly string[]; readonly bytes: number }
   | { readonly kind: 'not-kept'; readonly reason: string }
 
+/** What a command did, and what is needed to judge it. */
+export interface Done {
+  readonly end: CommandEnd
+  readonly streams: StreamCapture
+  /** By the clock that files are stamped with, before the command began. */
+  readonly sinceMs: number
+}
+
 /** Up to this size an output stream is part of the action result: one read less for a hit. */
 const INLINE_STREAM_BYTES = 16 << 10
 
 /** Keeps what a command did, unless there is a reason not to. Blobs first; the result is published last. */
-export async function keep(
-  run: ActiveRun,
-  action: KeyedAction,
-  end: CommandEnd,
-  streams: StreamCapture,
-): Promise<Keeping> {
-  const refusal = whyNotKept(run, action, end, streams)
+export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Promise<Keeping> {
+  const refusal = whyNotKept(run, action, done)
   if (refusal !== undefined) return { kind: 'not-kept', reason: refusal }
   const captured = await capture(run.workspace, action.outputs, run.options.signal)
   switch (captured.kind) {
     case 'missing':
-      return { kind: 'not-kept', reason: `the command did not make ${captured.paths.join(', ')}` }
+      return { kind: 'not-kept', reason: `the command did not make ${listed(captured.paths)}` }
     case 'unkeepable':
       return { kind: 'not-kept', reason: captured.reason }
     case 'captured':
-      await publish(run, action, end, streams, captured)
+      await publish(run, action, done, captured)
       return { kind: 'kept', files: captured.files, bytes: captured.bytes }
   }
 }
@@ -40,8 +44,7 @@ export async function keep(
 async function publish(
   run: ActiveRun,
   action: KeyedAction,
-  end: CommandEnd,
-  streams: StreamCapture,
+  { end, streams }: Done,
   captured: Extract<CaptureOutcome, { kind: 'captured' }>,
 ): Promise<void> {
   const { engine, options } = run

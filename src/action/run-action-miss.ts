@@ -1,4 +1,5 @@
 import { clean } from './clean.ts'
+import { fileClockMs } from './file-clock.ts'
 import type { KeyedAction } from './keyed-action.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { replayHit } from './run-action-hit.ts'
@@ -72,9 +73,10 @@ async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): 
   await makeReady(run, action)
   using streams = new StreamCapture(run.engine.tmpDir)
   options.notice({ kind: 'started' })
+  const sinceMs = fileClockMs(run.engine.tmpDir)
   const end = await run.execute(action, streams)
   sayWithheld(action.environment, end.exitCode, options.notice)
-  const kept = await keepUnlessFaulty(run, () => keep(run, action, end, streams))
+  const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs }))
   await run.quietly(() => action.inputs.remember())
   const common = { key: action.key, exitCode: end.exitCode }
   return kept.kind === 'kept'
@@ -88,7 +90,7 @@ async function makeReady(run: ActiveRun, action: KeyedAction): Promise<void> {
   if (secrets.length > 0)
     run.warn(`${secrets.join(', ')} may be secret, and is in the key: use --pass-env for what must not count.`)
   if (!run.options.clean || run.fault !== undefined) return
-  const cleaned = await run.attempt(() => clean(run.workspace, action.outputs))
+  const cleaned = await run.attempt(() => clean(run.workspace, action.outputs, run.options.signal))
   if (cleaned !== undefined) run.trashed(cleaned.trashed)
 }
 

@@ -1,28 +1,24 @@
 import { readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import type { KeyedAction } from './keyed-action.ts'
+import { listed } from './listed-paths.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
+import type { Done } from './run-action-keep.ts'
 import type { RunOptions } from './run-outcome.ts'
 import { strays } from './strays.ts'
-import type { StreamCapture } from './stream-capture.ts'
 
-/** Paths named in one line; the rest is a number. */
-const NAMED = 3
+/** Outputs proposed at once. */
+const PROPOSED = 3
 
 /** Why what a command did must not be kept, before its outputs are looked at; one line, or undefined. Names strays. */
-export function whyNotKept(
-  run: ActiveRun,
-  action: KeyedAction,
-  end: CommandEnd,
-  streams: StreamCapture,
-): string | undefined {
+export function whyNotKept(run: ActiveRun, action: KeyedAction, { end, streams, sinceMs }: Done): string | undefined {
   const ending = whyEndingIsNotKept(end, run.options)
   if (ending !== undefined) return ending
   if (streams.failure !== undefined) return `its output could not be captured: ${textOf(streams.failure)}`
   const changed = action.inputs.changed()
   if (changed !== undefined) return `the input ${changed} changed while the command ran`
-  return whyStraysForbid(run, action, end.startedMs)
+  return whyStraysForbid(run, action, sinceMs)
 }
 
 function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOptions): string | undefined {
@@ -35,33 +31,28 @@ function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOp
 }
 
 /** Files made where no output is declared: without any output the result would lack them, so it is not kept. */
-function whyStraysForbid(run: ActiveRun, action: KeyedAction, startedMs: number): string | undefined {
+function whyStraysForbid(run: ActiveRun, action: KeyedAction, sinceMs: number): string | undefined {
   const found = strays(run.workspace, {
-    sinceMs: startedMs,
+    sinceMs,
     outputs: action.outputs,
     scratch: run.options.scratch,
     isInput: (path) => action.inputs.has(path),
   })
   if (found.length === 0) return undefined
   if (action.outputs.length === 0)
-    return `the command made ${named(found)} and no output is declared: say ${proposal(run, action, found)}`
+    return `the command made ${listed(found)} and no output is declared: say ${proposal(run, action, found)}`
   run.warn(
-    `The command made or changed ${named(found)}, which ${found.length === 1 ? 'is' : 'are'} not among its outputs.`,
+    `The command made or changed ${listed(found)}, which ${found.length === 1 ? 'is' : 'are'} not among its outputs.`,
   )
   return undefined
-}
-
-function named(paths: readonly string[]): string {
-  const more = paths.length - NAMED
-  return paths.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
 
 /** The folders in which the files lie, where no input lies in them; else the files. As the person would type them. */
 function proposal({ request }: ActiveRun, action: KeyedAction, paths: readonly string[]): string {
   const places = new Set(paths.map((path) => placeOf(path, request.root, action)))
   const outermost = [...places].filter((place) => ![...places].some((other) => place.startsWith(`${other}/`)))
-  const words = outermost.slice(0, NAMED).map((place) => `-o ${posix.relative(request.workingDirectory, place)}`)
-  return words.join(' ') + (outermost.length > NAMED ? ' …' : '')
+  const words = outermost.slice(0, PROPOSED).map((place) => `-o ${posix.relative(request.workingDirectory, place)}`)
+  return words.join(' ') + (outermost.length > PROPOSED ? ' …' : '')
 }
 
 function placeOf(path: string, root: string, action: KeyedAction): string {

@@ -1,0 +1,369 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ActionDescription } from './action/describe-action.ts'
+import { type Cache, type CacheRunOptions, openCache } from './cache.ts'
+
+let folder: string
+let project: string
+let cache: Cache
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'recue-cache-'))
+  project = join(folder, 'project')
+  mkdirSync(join(project, 'src'), { recursive: true })
+  writeFileSync(join(project, 'src/a.txt'), 'one\n')
+  cache = await openCache({ cacheDir: join(folder, 'cache') })
+})
+afterEach(async () => {
+  await cache.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Runs a shell script with `src` as its inputs; what it counts in `../count` is not in the root. */
+async function run(shell: string, more: Partial<ActionDescription> = {}, options: CacheRunOptions = {}) {
+  const heard: { stream: 'stdout' | 'stderr'; text: string }[] = []
+  const notices: string[] = []
+  const hear = (stream: 'stdout' | 'stderr') => (chunk: Uint8Array) => {
+    heard.push({ stream, text: Buffer.from(chunk).toString('latin1') })
+  }
+  const outcome = await cache.run(
+    { shell, cwd: project, root: project, inputs: ['src'], implicitInputs: false, ...more },
+    {
+      sink: { stdout: hear('stdout'), stderr: hear('stderr') },
+      notice: (notice) => notices.push(notice.kind === 'warning' ? notice.text : notice.kind),
+      ...options,
+    },
+  )
+  const of = (name: string) => heard.filter(({ stream }) => stream === name).map(({ text }) => text)
+  return { ...outcome, heard, notices, stdout: of('stdout').join(''), stderr: of('stderr').join('') }
+}
+
+function runs(): number {
+  return existsSync(join(folder, 'count')) ? readFileSync(join(folder, 'count'), 'utf8').length : 0
+}
+
+const COUNT = 'printf x >> ../count;'
+
+describe('a command', () => {
+  test('runs once, and is replayed with its files, output and exit code', async () => {
+    const script = `${COUNT} mkdir -p dist; cat src/a.txt > dist/b; chmod +x dist/b; echo out; echo err >&2`
+    const first = await run(script, { outputs: ['dist'] })
+    expect(first).toMatchObject({ status: 'miss', exitCode: 0, stdout: 'out\n', stderr: 'err\n', outputs: ['dist/b'] })
+    rmSync(join(project, 'dist'), { recursive: true })
+    const second = await run(script, { outputs: ['dist'] })
+    expect(second).toMatchObject({ status: 'hit', exitCode: 0, stdout: 'out\n', stderr: 'err\n', outputs: ['dist/b'] })
+    expect(second).toMatchObject({ source: 'local', reason: undefined, written: 1 })
+    expect(readFileSync(join(project, 'dist/b'), 'utf8')).toBe('one\n')
+    expect(statSync(join(project, 'dist/b')).mode & 0o100).toBe(0o100)
+    expect(runs()).toBe(1)
+  })
+
+  test('whose outputs are as they should be leaves them alone', async () => {
+    const script = 'mkdir -p dist; cp src/a.txt dist/b'
+    await run(script, { outputs: ['dist'] })
+    const before = statSync(join(project, 'dist/b'))
+    expect(await run(script, { outputs: ['dist'] })).toMatchObject({ status: 'hit', written: 0 })
+    expect(statSync(join(project, 'dist/b'))).toMatchObject({ mtimeMs: before.mtimeMs, ino: before.ino })
+  })
+
+  test('runs again when an input changed, and is found again when it is changed back', async () => {
+    await run(COUNT)
+    writeFileSync(join(project, 'src/a.txt'), 'two\n')
+    expect(await run(COUNT)).toMatchObject({ status: 'miss' })
+    writeFileSync(join(project, 'src/a.txt'), 'one\n')
+    expect(await run(COUNT)).toMatchObject({ status: 'hit' })
+    expect(runs()).toBe(2)
+  })
+
+  test('is kept for the next one that opens the cache', async () => {
+    await run(COUNT)
+    await cache.close()
+    cache = await openCache({ cacheDir: join(folder, 'cache') })
+    expect(await run(COUNT)).toMatchObject({ status: 'hit' })
+  })
+
+  test('starts with its old outputs gone, unless asked not to clean', async () => {
+    const script = 'mkdir -p dist; ls dist; cp src/a.txt dist/$(cat src/a.txt)'
+    await run(script, { outputs: ['dist'] })
+    writeFileSync(join(project, 'src/a.txt'), 'two\n')
+    expect(await run(script, { outputs: ['dist'] })).toMatchObject({ stdout: '', outputs: ['dist/two'] })
+    writeFileSync(join(project, 'src/a.txt'), 'three\n')
+    expect(await run(script, { outputs: ['dist'] }, { clean: false })).toMatchObject({ stdout: 'two\n' })
+  })
+
+  test('whose output is replayed byte for byte, in the order received', async () => {
+    const script = 'for i in 1 2 3; do printf "o$i\\0\\377"; sleep 0.02; printf "e$i\\0\\376" >&2; sleep 0.02; done'
+    const first = await run(script)
+    const second = await run(script)
+    expect(second.status).toBe('hit')
+    expect(second.heard).toEqual(first.heard)
+    expect(second.heard.map(({ text }) => text[0]).join('')).toBe('oeoeoe')
+  })
+
+  test('with 20 MB of output is captured and replayed in bounded pieces', async () => {
+    const script = 'head -c 20000000 /dev/zero; echo end >&2'
+    expect(await run(script)).toMatchObject({ status: 'miss' })
+    let bytes = 0
+    let longest = 0
+    let isWaiting = false
+    const outcome = await cache.run(
+      { shell: script, cwd: project, root: project, inputs: ['src'], implicitInputs: false },
+      {
+        sink: {
+          async stdout(chunk) {
+            expect(isWaiting).toBe(false)
+            isWaiting = true
+            await new Promise((wake) => setImmediate(wake))
+            isWaiting = false
+            bytes += chunk.byteLength
+            longest = Math.max(longest, chunk.byteLength)
+          },
+          stderr() {},
+        },
+      },
+    )
+    expect(outcome.status).toBe('hit')
+    expect(bytes).toBe(20_000_000)
+    expect(longest).toBeLessThan(4 << 20)
+  })
+})
+
+describe('what is not kept', () => {
+  test('a failure, unless asked for', async () => {
+    expect(await run(`${COUNT} exit 3`)).toMatchObject({ status: 'uncached', exitCode: 3 })
+    expect(await run(`${COUNT} exit 3`, {}, { cacheFailures: true })).toMatchObject({ status: 'miss', exitCode: 3 })
+    expect(await run(`${COUNT} exit 3`, {}, { cacheFailures: true })).toMatchObject({ status: 'hit', exitCode: 3 })
+    expect(await run(`${COUNT} exit 3`)).toMatchObject({ status: 'uncached', exitCode: 3 })
+    expect(runs()).toBe(3)
+  })
+
+  test('a death by signal', async () => {
+    expect(await run('kill -9 $$', {}, { cacheFailures: true })).toMatchObject({ status: 'uncached', exitCode: 137 })
+  })
+
+  test('what a timeout ended', async () => {
+    const end = await run('sleep 30', {}, { timeoutMs: 200 })
+    expect(end).toMatchObject({ status: 'uncached', exitCode: 124, reason: 'the command was ended after 200 ms' })
+  })
+
+  test('a command that did not make its output', async () => {
+    const end = await run('true', { outputs: ['dist'] })
+    expect(end).toMatchObject({ status: 'uncached', exitCode: 0, reason: 'the command did not make dist' })
+  })
+
+  test('a command whose input changed meanwhile', async () => {
+    const end = await run('echo more >> src/a.txt')
+    expect(end).toMatchObject({ status: 'uncached', reason: 'the input src/a.txt changed while the command ran' })
+  })
+
+  test('a command that made files and declared none: the line says which output to declare', async () => {
+    const end = await run('mkdir -p dist/x; echo 1 > dist/a; echo 2 > dist/x/b')
+    expect(end.status).toBe('uncached')
+    expect(end.reason).toMatch(/dist\/a.*-o dist$/)
+  })
+
+  test('a command whose background process still writes', async () => {
+    const end = await run('sleep 20 & echo $! > ../pid')
+    expect(end).toMatchObject({ status: 'uncached', exitCode: 0 })
+    expect(end.reason).toContain('background')
+    process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')))
+  })
+
+  test('an interactive run, or one with the cache switched off', async () => {
+    expect(await run('true', {}, { interactive: true })).toMatchObject({ status: 'bypassed' })
+    expect(await run('echo hi', {}, { read: false, write: false })).toMatchObject({
+      status: 'bypassed',
+      stdout: 'hi\n',
+    })
+  })
+
+  test('a run that must not write', async () => {
+    expect(await run(COUNT, {}, { write: false })).toMatchObject({ status: 'uncached' })
+    expect(await run(COUNT)).toMatchObject({ status: 'miss' })
+    expect(await run(COUNT, {}, { write: false })).toMatchObject({ status: 'hit' })
+  })
+})
+
+describe('notices', () => {
+  test('files made outside the outputs are named once, and the result is kept', async () => {
+    const end = await run('mkdir dist; echo 1 > dist/a; echo 2 > stray', { outputs: ['dist'] })
+    expect(end.status).toBe('miss')
+    expect(end.notices.filter((text) => text.includes('stray'))).toHaveLength(1)
+  })
+
+  test('a failure says how many variables were withheld', async () => {
+    const environment = { PATH: process.env.PATH, SECRET_A: '1', SECRET_B: '2' }
+    const end = await run('exit 1', { environment })
+    expect(end.notices.join()).toContain('2 variables were withheld')
+    expect((await run('exit 0', { environment })).notices.join()).not.toContain('withheld')
+  })
+
+  test('another result for the same key is told', async () => {
+    const script = 'mkdir -p dist; date +%s%N > dist/a'
+    await run(script, { outputs: ['dist'] })
+    const again = await run(script, { outputs: ['dist'] }, { force: true })
+    expect(again.status).toBe('miss')
+    expect(again.notices.join()).toContain('another result')
+  })
+})
+
+describe('colours', () => {
+  const script = 'if [ -n "$FORCE_COLOR" ]; then printf "\\033[31mred\\033[0m\\n"; else echo plain; fi'
+  const terminal = { columns: 80, colours: true }
+
+  test('that were there because of a terminal are dropped from a replay when asked', async () => {
+    expect(await run(script, {}, { terminal })).toMatchObject({ status: 'miss', stdout: '\x1b[31mred\x1b[0m\n' })
+    expect(await run(script, {}, { terminal })).toMatchObject({ status: 'hit', stdout: '\x1b[31mred\x1b[0m\n' })
+    expect(await run(script, {}, { stripForcedColours: true })).toMatchObject({ status: 'hit', stdout: 'red\n' })
+  })
+
+  test('that the command made by itself stay', async () => {
+    const own = 'printf "\\033[31mred\\033[0m\\n"'
+    await run(own)
+    expect(await run(own, {}, { stripForcedColours: true })).toMatchObject({ stdout: '\x1b[31mred\x1b[0m\n' })
+  })
+
+  test('are not asked for under NO_COLOR', async () => {
+    const environment = { PATH: process.env.PATH, NO_COLOR: '1' }
+    expect(await run(script, { environment }, { terminal })).toMatchObject({ stdout: 'plain\n' })
+  })
+})
+
+describe('mistakes and faults', () => {
+  test('a command that is not there', async () => {
+    await expect(run('', { shell: undefined as never, command: ['no-such-program'] })).rejects.toMatchObject({
+      code: 'command.not-found',
+    })
+  })
+
+  test('a line given as a command', async () => {
+    await expect(cache.run({ command: 'make all' as never })).rejects.toMatchObject({ code: 'usage' })
+  })
+
+  test('an input that matches nothing', async () => {
+    await expect(run('true', { inputs: ['nothing/*'] })).rejects.toMatchObject({ code: 'input.no-match' })
+  })
+
+  test('an abort ends the command and rejects with the reason', async () => {
+    const abort = new AbortController()
+    const going = run('echo $$ > ../pid; sleep 30', {}, { signal: abort.signal })
+    for (let i = 0; i < 400 && !existsSync(join(folder, 'pid')); i++) await new Promise((wake) => setTimeout(wake, 10))
+    abort.abort(new Error('enough'))
+    await expect(going).rejects.toThrow('enough')
+  })
+
+  test('a cache that cannot be written any more: one warning, and the command runs', async () => {
+    chmodSync(join(folder, 'cache'), 0o500)
+    try {
+      const end = await run('mkdir -p dist; echo hi | tee dist/a', { outputs: ['dist'] })
+      expect(end).toMatchObject({ exitCode: 0, stdout: 'hi\n' })
+    } finally {
+      chmodSync(join(folder, 'cache'), 0o700)
+    }
+  })
+})
+
+describe('a function', () => {
+  test('runs once for its inputs and arguments, with its value and its files', async () => {
+    let calls = 0
+    const work = (n: number) => ({
+      name: 'bundle',
+      args: { n },
+      cwd: project,
+      root: project,
+      inputs: ['src'],
+      outputs: ['dist'],
+      fn: async () => {
+        calls++
+        mkdirSync(join(project, 'dist'), { recursive: true })
+        writeFileSync(join(project, 'dist/made'), `made ${n}`)
+        return { n, at: [1, 'two'] }
+      },
+    })
+    const first = await cache.run(work(1))
+    expect(first).toMatchObject({
+      value: { n: 1, at: [1, 'two'] },
+      outcome: { status: 'miss', outputs: ['dist/made'] },
+    })
+    rmSync(join(project, 'dist'), { recursive: true })
+    const second = await cache.run(work(1))
+    expect(second).toMatchObject({ value: { n: 1, at: [1, 'two'] }, outcome: { status: 'hit' } })
+    expect(readFileSync(join(project, 'dist/made'), 'utf8')).toBe('made 1')
+    expect(calls).toBe(1)
+    await cache.run(work(2))
+    expect(calls).toBe(2)
+  })
+
+  test('that throws is not kept, and its error is passed on', async () => {
+    let calls = 0
+    const fn = () => {
+      calls++
+      throw new Error(`no ${calls}`)
+    }
+    await expect(cache.run({ name: 'fails', cwd: project, fn })).rejects.toThrow('no 1')
+    await expect(cache.run({ name: 'fails', cwd: project, fn })).rejects.toThrow('no 2')
+  })
+
+  test('may give nothing', async () => {
+    const work = { name: 'nothing', cwd: project, fn: (): unknown => undefined }
+    expect((await cache.run(work)).value).toBeUndefined()
+    expect(await cache.run(work)).toMatchObject({ value: undefined, outcome: { status: 'hit' } })
+  })
+})
+
+describe('memoize', () => {
+  test('shares calls under way, keeps what is returned, and not what is thrown', async () => {
+    let calls = 0
+    const square = cache.memoize('square', async (n: number) => {
+      calls++
+      if (n < 0) throw new RangeError('negative')
+      return n * n
+    })
+    expect(await Promise.all([square(4), square(4), square(5)])).toEqual([16, 16, 25])
+    expect(calls).toBe(2)
+    expect(await square(4)).toBe(16)
+    expect(calls).toBe(2)
+    await expect(square(-1)).rejects.toThrow(RangeError)
+    await expect(square(-1)).rejects.toThrow(RangeError)
+    expect(calls).toBe(4)
+  })
+
+  test('another version is another function; what is older than its time is called again', async () => {
+    let calls = 0
+    const fn = async () => ++calls
+    expect(await cache.memoize('f', fn, { version: '1' })()).toBe(1)
+    expect(await cache.memoize('f', fn, { version: '1' })()).toBe(1)
+    expect(await cache.memoize('f', fn, { version: '2' })()).toBe(2)
+    expect(await cache.memoize('f', fn, { version: '1', ttl: -1 })()).toBe(3)
+    expect(await cache.memoize('f', fn, { version: '1', ttl: '1d' })()).toBe(3)
+  })
+
+  test('refuses arguments that cannot be part of a key', async () => {
+    const f = cache.memoize('f', async (given: unknown) => given === undefined)
+    await expect(f(new Map())).rejects.toMatchObject({ code: 'usage' })
+    expect(await f(undefined)).toBe(true)
+  })
+})
+
+test('every run is in the ledger and in the statistics', async () => {
+  await run(COUNT)
+  await run(COUNT)
+  await run('exit 1')
+  const records = [...cache.ledger.records()]
+  expect(records.map(({ status }) => status)).toEqual(['miss', 'hit', 'uncached'])
+  expect(records[0]?.thing).toBe(records[1]?.thing)
+  expect(await cache.stats()).toMatchObject({ runs: 3, hits: 1, misses: 1, uncached: 1 })
+})
+
+test('a key can be asked for, looked up and saved by itself', async () => {
+  const description = { shell: 'echo hi', cwd: project, root: project, inputs: ['src'], implicitInputs: false }
+  const keyed = await cache.key(description)
+  if (keyed.kind !== 'keyed') throw new Error(keyed.reason)
+  expect((await cache.get(keyed.action.key)).kind).toBe('miss')
+  const { key } = await cache.run(description)
+  expect(key).toEqual(keyed.action.key)
+  const found = await cache.get(keyed.action.key)
+  if (found.kind !== 'hit') throw new Error(found.why)
+  expect(await cache.save(keyed.action.key, found.result)).toBe('same')
+})
