@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, relative } from 'node:path'
 import { promisify } from 'node:util'
+import type { OutputDeclaration } from './keyed-action.ts'
+import { resolvedParent } from './output-places.ts'
 
 /** What git knows of files; paths are relative to the workspace's root. */
 export interface Tracked {
@@ -17,6 +19,30 @@ const NONE: Tracked = { has: () => false, isCommitted: () => false, hasWithin: (
 const MOST_PATHS = 200
 /** Paths of a million files. */
 const MAX_BUFFER = 256 << 20
+
+/**
+ * What git says of the things in question, by their paths in the workspace: those that lie in a declared folder or file
+ * are asked about with it. A folder on the way that is a link is followed first, since git knows files by where they are.
+ */
+export async function trackedIn(
+  root: string,
+  outputs: readonly OutputDeclaration[],
+  questions: readonly string[],
+  signal?: AbortSignal,
+): Promise<Tracked> {
+  if (questions.length === 0) return NONE
+  const literals = outputs.filter(({ kind }) => kind === 'path').map(({ path }) => path)
+  const isIn = (path: string, literal: string) => path === literal || path.startsWith(`${literal}/`)
+  const places = new Set(questions.map((path) => literals.find((literal) => isIn(path, literal)) ?? path))
+  const real = (path: string) => relative(root, resolvedParent(`${root}/${path}`))
+  const tracked = await gitTracked(root, [...places].map(real), signal)
+  if (tracked === NONE) return NONE
+  return {
+    has: (path) => tracked.has(real(path)),
+    isCommitted: (path) => tracked.isCommitted(real(path)),
+    hasWithin: (path) => tracked.hasWithin(real(path)),
+  }
+}
 
 /**
  * Asks git about what lies at or below `paths`. Without a repository, or without git, nothing is tracked: such files are

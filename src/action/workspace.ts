@@ -4,6 +4,11 @@ import type { BlobStore, Ingest, Leases, Scope, WorkspaceRecords } from '../stor
 export interface Workspace {
   /** Absolute real path. */
   readonly root: string
+  /**
+   * Relative to the root; empty unless said. Action results spell their outputs relative to it, as REAPI demands;
+   * everything else is relative to the root.
+   */
+  readonly workingDirectory?: string
   readonly blobs: BlobStore & Ingest
   readonly scope: Scope
   readonly records: WorkspaceRecords
