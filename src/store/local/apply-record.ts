@@ -5,7 +5,7 @@ import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote
 import { durationOf, namedSizeBytes } from '../named-blobs.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout } from './layout.ts'
-import { actionKey, blobKey, encodeActionRow, encodeBlobPlace } from './rows.ts'
+import { actionKey, blobKey, decodeActionRow, encodeActionRow, encodeBlobPlace } from './rows.ts'
 import type { RecordPlace, SegmentRecord } from './segment.ts'
 
 const PUT_BLOB = 'INSERT OR REPLACE INTO blobs (hash, place, touched) VALUES (?, ?, ?)'
@@ -32,6 +32,7 @@ export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecor
       return
     case 'blobs-removed':
       for (const hash of record.hashes) index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(hash))
+      index.raiseGeneration()
       return
   }
 }
@@ -73,6 +74,11 @@ export function indexFile(
 }
 
 function indexAction(index: IndexDb, action: SegmentRecord & { kind: 'action' }, record: RecordPlace): void {
+  const key = actionKey(action.instance, action.action.hash)
+  const value = index.sql('SELECT value FROM actions WHERE key=?').get(key)?.[0] as Uint8Array | undefined
+  // What a dead writer left undone may be older than what others put since.
+  const before = value && decodeActionRow(key, value)
+  if (before !== undefined && before.createdMs > action.stampMs) return
   const result = ActionResult.decode(action.result)
   putActionRow(index, action, record, 0, {
     resultHash: sha256Hex(action.result),

@@ -17,6 +17,8 @@ export interface Journal extends AsyncDisposable {
   commit<T>(records: readonly SegmentRecord[], apply: (places: readonly RecordPlace[]) => T): Promise<T>
   /** The segment this process writes to, which it then keeps until the pin is let go: its number is in names of files. */
   pin(): Promise<SegmentPin>
+  /** Goes on in another segment, unless this one is pinned: for the collector, who can then copy what lives out of it. */
+  rotate(): Promise<void>
 }
 
 export interface SegmentPin extends Disposable {
@@ -63,6 +65,7 @@ class SegmentJournal implements Journal {
   #segment: Segment | undefined
   #taking: Promise<Segment> | undefined
   #pins = 0
+  #isRotating = false
   #queue: Entry[] = []
   #draining: Promise<void> | undefined
 
@@ -88,6 +91,12 @@ class SegmentJournal implements Journal {
     }
   }
 
+  async rotate(): Promise<void> {
+    if (this.#segment === undefined || this.#pins > 0) return
+    this.#isRotating = true
+    await this.commit([], () => undefined)
+  }
+
   async #drain(): Promise<void> {
     // So that all that is asked for in this turn goes together.
     await undefined
@@ -105,8 +114,11 @@ class SegmentJournal implements Journal {
   }
 
   async #commitAll(entries: readonly Entry[]): Promise<void> {
-    if (this.#pins === 0 && this.#segment !== undefined && this.#segment.size > SEGMENT_BYTES) await this.#letGo()
-    const segment = await this.#take()
+    const isFull = this.#segment !== undefined && this.#segment.size > SEGMENT_BYTES
+    const left = this.#isRotating ? this.#segment?.number : undefined
+    if (this.#pins === 0 && (isFull || left !== undefined)) await this.#letGo()
+    this.#isRotating = false
+    const segment = await this.#take(left)
     const places = await this.#append(segment, entries)
     const { number, size } = segment
     const { index } = this.#options
@@ -147,9 +159,9 @@ class SegmentJournal implements Journal {
     return places
   }
 
-  async #take(): Promise<Segment> {
+  async #take(except?: number): Promise<Segment> {
     if (this.#segment !== undefined) return this.#segment
-    this.#taking ??= takeSegment(this.#options).finally(() => {
+    this.#taking ??= takeSegment(this.#options, except).finally(() => {
       this.#taking = undefined
     })
     this.#segment = await this.#taking
@@ -171,7 +183,7 @@ class SegmentJournal implements Journal {
 }
 
 /** A segment with room that nobody holds, or a new one. On the way, the segments of writers that died are recovered. */
-async function takeSegment({ layout, index, leases }: JournalOptions): Promise<Segment> {
+async function takeSegment({ layout, index, leases }: JournalOptions, except?: number): Promise<Segment> {
   mkdirSync(layout.journal, { recursive: true, mode: 0o700 })
   const numbers = readdirSync(layout.journal).flatMap((name) => segmentOfName(name) ?? [])
   numbers.sort((a, b) => b - a)
@@ -179,7 +191,7 @@ async function takeSegment({ layout, index, leases }: JournalOptions): Promise<S
   for (const number of numbers) {
     const fileBytes = statSync(segmentPath(layout, number), { throwIfNoEntry: false })?.size ?? 0
     const known = indexedBytes(index, number)
-    const isWanted = taken === undefined && fileBytes >= known && fileBytes < SEGMENT_BYTES
+    const isWanted = number !== except && taken === undefined && fileBytes >= known && fileBytes < SEGMENT_BYTES
     if (!isWanted && fileBytes <= known) continue
     const lease = await leases.tryHold(segmentLease(number))
     if (lease === undefined) continue
@@ -188,8 +200,13 @@ async function takeSegment({ layout, index, leases }: JournalOptions): Promise<S
     if (isWanted && size < SEGMENT_BYTES) taken = { number, lease, size }
     else await lease[Symbol.asyncDispose]()
   }
-  if (taken === undefined) return newSegment(layout, leases, (numbers[0] ?? 0) + 1)
+  if (taken === undefined) return newSegment(layout, leases, Math.max(numbers[0] ?? 0, highestIndexed(index)) + 1)
   return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
+}
+
+/** The collector unlinks segments and leaves the highest one's row, so that no number is used twice. */
+function highestIndexed(index: IndexDb): number {
+  return Number(index.sql('SELECT max(id) FROM segments').get()?.[0] ?? 0)
 }
 
 async function newSegment(layout: Layout, leases: Leases, firstNumber: number): Promise<Segment> {

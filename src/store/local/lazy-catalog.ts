@@ -1,4 +1,5 @@
 import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, StoreUsage } from '../contracts.ts'
+import type { Compression } from './compression.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
 import type { Layout } from './layout.ts'
@@ -10,6 +11,8 @@ export interface CatalogParts {
   readonly index: IndexDb
   readonly journal: Journal
   readonly leases: Leases
+  readonly compression: Compression
+  readonly flushMarks: () => Promise<void>
   readonly now: () => number
   readonly limits: QuotaOptions
 }

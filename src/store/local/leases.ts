@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
+import { sha256Hex } from '../../digest/sha256.ts'
 import type { Lease, Leases } from '../contracts.ts'
 import { isBusy } from './index-db.ts'
 
@@ -17,6 +18,9 @@ export function fileLeases(folder: string): Leases {
 /** Waiters look again after 5 ms, then ever more seldom: a lease is held for as long as a build step takes. */
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 50
+
+/** File names may have 255 bytes, one of them with a suffix. */
+const LONGEST_NAME = 200
 
 /** Those who hold or await a lock in this process, by path: the operating system's lock is the whole process's. */
 const turns = new Map<string, Turn>()
@@ -117,7 +121,9 @@ class FileLeases implements Leases {
   }
 
   #pathOf(name: string): string {
-    return `${this.#folder}/${encodeURIComponent(name)}`
+    // Without dots, so that no name is `..` or looks like a note.
+    const encoded = encodeURIComponent(name).replaceAll('.', '%2E')
+    return `${this.#folder}/${encoded.length > LONGEST_NAME ? `~${sha256Hex(name)}` : encoded}`
   }
 }
 

@@ -78,7 +78,16 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
     blobs,
     actions: localActions({ ...shared, blobs, ttlMs }),
     leases,
-    catalog: lazyCatalog({ layout, index, journal, leases, now, limits: options }),
+    catalog: lazyCatalog({
+      layout,
+      index,
+      journal,
+      leases,
+      compression,
+      flushMarks: () => marks.flush(),
+      now,
+      limits: options,
+    }),
     records: localRecords(shared),
     async [Symbol.asyncDispose]() {
       await journal[Symbol.asyncDispose]()

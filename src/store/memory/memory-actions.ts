@@ -1,0 +1,58 @@
+import type { ActionDigest } from '../../digest/digest.ts'
+import { digestOf } from '../../digest/sha256.ts'
+import { CacheError } from '../../errors.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { sameOutcome } from '../action-result-sameness.ts'
+import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
+import { namedBlobs } from '../named-blobs.ts'
+import { readWhole } from '../read-whole.ts'
+
+/** Action results in a map, over the blobs they name. */
+export function memoryActions(blobs: BlobStore): ActionStore {
+  return new MemoryActions(blobs)
+}
+
+class MemoryActions implements ActionStore {
+  readonly #blobs: BlobStore
+  readonly #results = new Map<string, Uint8Array>()
+
+  constructor(blobs: BlobStore) {
+    this.#blobs = blobs
+  }
+
+  async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
+    signal?.throwIfAborted()
+    const bytes = this.#results.get(keyOf(scope, action))
+    if (bytes === undefined) return { kind: 'miss', why: 'absent' }
+    const result = ActionResult.decode(bytes)
+    if (!(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
+    return { kind: 'hit', result, resultDigest: digestOf(bytes) }
+  }
+
+  async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
+    signal?.throwIfAborted()
+    if (!(await this.#isWhole(scope, result, signal)))
+      throw new CacheError(
+        'store.incomplete',
+        'The action result was not kept: a blob that it names is not in the store.',
+      )
+    const key = keyOf(scope, action)
+    const before = this.#results.get(key)
+    this.#results.set(key, ActionResult.encode(result).finish())
+    if (before === undefined) return 'new'
+    return sameOutcome(ActionResult.decode(before), result) ? 'same' : 'different'
+  }
+
+  async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
+    return this.#results.delete(keyOf(scope, action))
+  }
+
+  async #isWhole(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {
+    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
+    return named !== undefined && (await this.#blobs.missing(scope, named.digests, signal)).length === 0
+  }
+}
+
+function keyOf(scope: Scope, action: ActionDigest): string {
+  return `${action.hash}/${action.sizeBytes}/${scope.instance}`
+}
