@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { lru } from './lru.ts'
-import { type Evictable, evictDownTo } from './policy.ts'
+import type { Evictable } from './policy.ts'
 
 const entry = (key: string, sizeBytes = 1): Evictable<string> => ({ key, sizeBytes, costMs: 0 })
 
@@ -38,24 +38,6 @@ describe('lru', () => {
   })
 })
 
-describe('evictDownTo', () => {
-  test('stops as soon as what is left fits', () => {
-    const policy = filled(entry('a', 5), entry('b', 5), entry('c', 5))
-    expect([...evictDownTo(policy, 10)].map((one) => one.key)).toEqual(['a'])
-    expect(policy.sizeBytes).toBe(10)
-  })
-
-  test('whoever was not handed out stays', () => {
-    const policy = filled(entry('a'), entry('b'), entry('c'))
-    for (const one of evictDownTo(policy, 0)) if (one.key === 'a') break
-    expect(policy.count).toBe(2)
-  })
-
-  test('ends when nothing is left, even if the target is not reached', () => {
-    expect([...evictDownTo(filled(entry('a')), -1)]).toHaveLength(1)
-  })
-})
-
 /** The plainest LRU one can write: a list with the most recent last. */
 class NaiveLru {
   list: Evictable<string>[] = []
@@ -78,7 +60,6 @@ const steps = fc.array(
     fc.record({ do: fc.constant('insert' as const), key: keys, sizeBytes: fc.nat(1000), costMs: fc.nat(1000) }),
     fc.record({ do: fc.constant('touch' as const), key: keys }),
     fc.record({ do: fc.constant('remove' as const), key: keys }),
-    fc.record({ do: fc.constant('evict' as const), targetBytes: fc.nat(3000) }),
   ),
   { maxLength: 60 },
 )
@@ -94,10 +75,6 @@ test('any sequence of calls gives what a plain list gives', () => {
           const one = { key: step.key, sizeBytes: step.sizeBytes, costMs: step.costMs }
           policy.insert(one)
           model.insert(one)
-        } else if (step.do === 'evict') {
-          const expected: Evictable<string>[] = []
-          while (size() > step.targetBytes) expected.push(model.list.shift() as Evictable<string>)
-          expect([...evictDownTo(policy, step.targetBytes)]).toEqual(expected)
         } else {
           policy[step.do](step.key)
           model[step.do](step.key)

@@ -25,16 +25,3 @@ export interface EvictionPolicy<K> {
   /** Who should leave next; asked twice it says the same. The caller says `remove` once it is done. */
   victim(): Evictable<K> | undefined
 }
-
-/**
- * Takes victims out of `policy` until what it holds is at most `targetBytes`, lazily: a caller who has enough, or who is
- * told to stop, leaves the loop, and whoever was not handed out is still in the policy.
- */
-export function* evictDownTo<K>(policy: EvictionPolicy<K>, targetBytes: number): Generator<Evictable<K>> {
-  while (policy.sizeBytes > targetBytes) {
-    const victim = policy.victim()
-    if (victim === undefined) return
-    policy.remove(victim.key)
-    yield victim
-  }
-}

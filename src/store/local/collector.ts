@@ -25,6 +25,8 @@ export interface Collected {
   readonly peek: PeekBlob
   readonly compression: Compression
   readonly now: () => number
+  /** Writes down the access marks that this process still gathers. */
+  readonly flushMarks: () => Promise<void>
 }
 
 /** A blob that no action result names is left for so long after its last use: a save that is under way may be about to name it. */
@@ -71,7 +73,9 @@ class Collection {
   }
 
   async run(): Promise<CollectReport> {
-    const { layout, quota } = this.#parts
+    const { layout, quota, index } = this.#parts
+    await this.#parts.flushMarks()
+    truncateLog(index)
     const before = folderBytes(layout.dir)
     if (this.#options.dryRun !== true) await this.#sweep()
     await this.#mark()
@@ -80,6 +84,7 @@ class Collection {
     if (this.#options.dryRun === true) return this.#planned(before)
     await this.#removeBlobs()
     await this.#compact()
+    truncateLog(index)
     const diskBytes = folderBytes(layout.dir)
     return this.#report(Math.max(0, before - diskBytes), diskBytes)
   }
@@ -107,13 +112,13 @@ class Collection {
       this.#actionBytes += found.place.recordBytes
     }
     const byUse = [...this.#actions.values()].sort((a, b) => a.touchedMs - b.touchedMs || a.createdMs - b.createdMs)
-    for (const { name, contentBytes, durationMs } of byUse)
-      this.#policy.insert({ key: name, sizeBytes: contentBytes, costMs: durationMs })
+    for (const { name, contentBytes, place, durationMs } of byUse)
+      this.#policy.insert({ key: name, sizeBytes: contentBytes + place.recordBytes, costMs: durationMs })
   }
 
   async #expire(): Promise<void> {
     const limitMs = this.#startedMs - this.#parts.quota.ttlMs
-    const expired = [...this.#actions.values()].filter(({ touchedMs }) => touchedMs < limitMs)
+    const expired = [...this.#actions.values()].filter(({ createdMs }) => createdMs < limitMs)
     for (let at = 0; at < expired.length; at += BATCH) await this.#evictAll(expired.slice(at, at + BATCH))
   }
 
@@ -122,26 +127,32 @@ class Collection {
     const otherBytes = folderBytes(layout.dir) - folderBytes(layout.journal) - folderBytes(layout.blobs)
     const casTarget = isOver(this.#marks.liveBytes, quota.maxCasBytes) ? lowWaterBytes(quota.maxCasBytes) : Infinity
     let waitingBytes = this.#waitingBytes()
-    const fits = () => {
+    const excessBytes = () => {
       const blobBytes = this.#marks.liveBytes + waitingBytes
-      return blobBytes <= casTarget && otherBytes + this.#actionBytes + blobBytes <= targetBytes
+      return Math.max(blobBytes - casTarget, otherBytes + this.#actionBytes + blobBytes - targetBytes)
     }
-    if (!fits()) {
+    if (excessBytes() > 0) {
       this.#graceMs = PRESSED_GRACE_MS
       waitingBytes = this.#waitingBytes()
     }
-    while (!fits()) {
-      // Few at a time near the end, so that not many more leave than have to.
-      const victims: FoundAction[] = []
-      while (victims.length < EVICTED_AT_ONCE) {
-        const victim = this.#policy.victim()
-        if (victim === undefined) break
-        this.#policy.remove(victim.key)
-        victims.push(this.#actions.get(victim.key) as FoundAction)
-      }
+    for (let excess = excessBytes(); excess > 0; excess = excessBytes()) {
+      const victims = this.#victims(excess)
       if (victims.length === 0) return
       await this.#evictAll(victims)
     }
+  }
+
+  /** A few at a time, and never more than have to go: what one frees is at most the content that it names. */
+  #victims(excessBytes: number): FoundAction[] {
+    const victims: FoundAction[] = []
+    for (let rest = excessBytes; rest > 0 && victims.length < BATCH; ) {
+      const victim = this.#policy.victim()
+      if (victim === undefined) break
+      this.#policy.remove(victim.key)
+      victims.push(this.#actions.get(victim.key) as FoundAction)
+      rest -= victim.sizeBytes
+    }
+    return victims
   }
 
   async #evictAll(victims: readonly FoundAction[]): Promise<void> {
@@ -237,7 +248,10 @@ class Collection {
   }
 }
 
-const EVICTED_AT_ONCE = 8
+/** SQLite's write-ahead log is as long as the busiest moment made it; a reader who is in it keeps it so for now. */
+function truncateLog(index: IndexDb): void {
+  index.lookUp(() => index.sql('PRAGMA wal_checkpoint(TRUNCATE)').all(), [])
+}
 
 function isOver(bytes: number, limitBytes: number): boolean {
   return bytes > highWaterBytes(limitBytes)

@@ -134,9 +134,9 @@ export class SegmentCopy {
   }
 
   #point({ from, record }: Move, to: RecordPlace): void {
-    if (record.kind === 'pack') record.digests.forEach((digest, ordinal) => this.#pointBlob(digest, from, to, ordinal))
-    else if (record.kind === 'file') this.#pointBlob(record.digest, from, to, 0)
-    else if (record.kind === 'action') this.#pointAction(record, from, to)
+    const digests = record.kind === 'pack' ? record.digests : record.kind === 'file' ? [record.digest] : []
+    for (const [ordinal, digest] of digests.entries()) this.#pointBlob(digest, from, to, ordinal)
+    if (record.kind === 'action') this.#pointAction(record, from, to)
     this.targets.add(to.segment)
   }
 

@@ -75,8 +75,8 @@ async function namedBytes(
   const named = new Map<number, { bytes: number; rows: number }>()
   const counted = new Set<number>()
   const count = ({ segment, offset, recordBytes }: { segment: number; offset: number; recordBytes: number }) => {
-    let sum = named.get(segment)
-    if (sum === undefined) named.set(segment, (sum = { bytes: 0, rows: 0 }))
+    const sum = named.get(segment) ?? { bytes: 0, rows: 0 }
+    named.set(segment, sum)
     sum.rows++
     // Segments are far smaller than 4 GiB, and their numbers than 2 million.
     const record = segment * 2 ** 32 + offset

@@ -16,7 +16,7 @@ export interface Quota {
   readonly maxCacheBytes: number
   /** Blobs alone, as stored; infinite unless given. */
   readonly maxCasBytes: number
-  /** Action results that were not used for this long go first; infinite unless given. */
+  /** Action results older than this go first; infinite unless given. */
   readonly ttlMs: number
   /** What is kept of the trash at most, whatever its age. */
   readonly maxTrashBytes: number
