@@ -2,8 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type Benchmark, type BenchOptions, type Row, rowOf, runAlone, scaled, skippedRow } from './benchmark.ts'
 import { installed } from './installed.ts'
-import { once, pairedRuns } from './paired-runs.ts'
-import { alone, executable, inPlace } from './place.ts'
+import { type Contender, once, pairedRuns } from './paired-runs.ts'
+import { alone, executable, inPlace, primed } from './place.ts'
 
 const what = 'hit, one C file with all its headers as inputs'
 
@@ -37,29 +37,17 @@ function measure(folder: string, options: BenchOptions): Row[] {
   writeFileSync(path.join(folder, 'headers.txt'), `${headers(folder).join('\n')}\n`)
   const env = { ...alone(folder), CCACHE_DIR: path.join(folder, 'ccache') }
   const prepare = () => rmSync(path.join(folder, 'main.o'), { force: true })
-  const contenders = [
-    {
+  const cached = ['run', '--root', '/', '-i', 'main.c', '-i', '@headers.txt', '-o', 'main.o', '--', ...compile]
+  const contenders: Contender[] = [
+    primed({
       name: 'executable',
-      argv: [
-        executable,
-        'run',
-        '--root',
-        '/',
-        '-i',
-        'main.c',
-        '-i',
-        '@headers.txt',
-        '-o',
-        'main.o',
-        '--',
-        ...compile,
-      ] as const,
+      argv: [executable, ...cached],
       cwd: folder,
       env,
       prepare,
-    },
-    { name: 'ccache, direct', argv: ['ccache', ...compile] as const, cwd: folder, env, prepare },
-    { name: 'gcc', argv: ['gcc', ...compile.slice(1)] as const, cwd: folder, env, prepare },
+    }),
+    { name: 'ccache, direct', argv: ['ccache', ...compile], cwd: folder, env, prepare },
+    { name: 'gcc', argv: ['gcc', ...compile.slice(1)], cwd: folder, env, prepare },
   ]
   for (const contender of contenders) once(contender)
   const [ours, ccache, gcc] = pairedRuns(contenders, scaled(41, options, 3))

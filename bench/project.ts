@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFiles } from './files.ts'
 import { once } from './paired-runs.ts'
@@ -11,10 +11,10 @@ console.log('built')
 `
 
 /** One package with a build that all runners of the comparison can run: 200 files of 10 kB in, 200 out. */
-export function writeProject(folder: string): void {
+export function writeProject(folder: string): string {
   writeFiles(path.join(folder, 'src'), 200, 10_000)
   writeFileSync(path.join(folder, 'build.mjs'), buildScript)
-  symlinkSync(path.join(peersFolder, 'node_modules'), path.join(folder, 'node_modules'))
+  linkPeers(path.join(folder, 'node_modules'))
   writeFileSync(path.join(folder, '.gitignore'), 'node_modules\ndist\n.turbo\n.nx\n.wireit\n.moon/cache\n')
   const json = (file: string, value: unknown) => {
     mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
@@ -53,4 +53,14 @@ export function writeProject(folder: string): void {
   git('init', '-q')
   git('add', '-A')
   git('-c', 'user.name=bench', '-c', 'user.email=bench@localhost', 'commit', '-q', '-m', 'Project')
+  return folder
+}
+
+/** A folder of links, as pnpm makes it: a `node_modules` that is itself a link out of the root would not be kept by recue. */
+function linkPeers(modules: string): void {
+  mkdirSync(modules)
+  const peers = path.join(peersFolder, 'node_modules')
+  for (const name of readdirSync(peers)) {
+    if (name !== '.package-lock.json') symlinkSync(path.join(peers, name), path.join(modules, name))
+  }
 }

@@ -3,8 +3,8 @@ import path from 'node:path'
 import { type Benchmark, type BenchOptions, type Row, rowOf, runAlone, scaled, skippedRow } from './benchmark.ts'
 import { writeFiles } from './files.ts'
 import { installed } from './installed.ts'
-import { once, pairedRuns } from './paired-runs.ts'
-import { alone, executable, inPlace } from './place.ts'
+import { pairedRuns } from './paired-runs.ts'
+import { alone, executable, inPlace, primed } from './place.ts'
 
 /** A big tree of small files, out of the store against `cp -a` and into it against `tar | zstd -1`. */
 export const tree10000: Benchmark = {
@@ -22,14 +22,19 @@ function measure(folder: string, options: BenchOptions): Row[] {
 function restoreRows(folder: string, count: number, rounds: number): Row[] {
   const removed = (name: string) => () => rmSync(path.join(folder, name), { recursive: true, force: true })
   const copying = [executable, 'run', '-i', 'stamp', '-o', 'out', '--', 'cp', '-a', 'original', 'out'] as const
-  const restore = { name: 'executable', argv: copying, cwd: folder, env: alone(folder), prepare: removed('out') }
+  const restore = primed({
+    name: 'executable',
+    argv: copying,
+    cwd: folder,
+    env: alone(folder),
+    prepare: removed('out'),
+  })
   const copy = {
     name: 'cp -a',
     argv: ['cp', '-a', 'original', 'copied'] as const,
     cwd: folder,
     prepare: removed('copied'),
   }
-  once(restore)
   const [ours, theirs] = pairedRuns([restore, copy], rounds)
   if (!ours || !theirs) throw new Error('a contender has no times')
   return [rowOf(`restore ${count} files`, ours, theirs, 1.2)]

@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { repository } from './runtimes.ts'
@@ -122,8 +131,12 @@ function isTest(file: string): boolean {
   return path.basename(file) === 'tests' || file.endsWith('.test.ts')
 }
 
+/** A folder of links, as pnpm makes it. */
 function linkModules(folder: string): void {
-  symlinkSync(modules, path.join(folder, 'node_modules'))
+  mkdirSync(path.join(folder, 'node_modules'))
+  for (const name of readdirSync(modules)) {
+    if (!name.startsWith('.')) symlinkSync(path.join(modules, name), path.join(folder, 'node_modules', name))
+  }
 }
 
 function writeJson(file: string, value: unknown): void {
