@@ -1,11 +1,11 @@
-import { homedir } from 'node:os'
+import { basename } from 'node:path'
 import type { CatalogEntry } from '../../store/contracts.ts'
 import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { entriesOf, type Origin, originsByKey } from '../kept-result.ts'
 import { SHOWN_DIGITS } from '../key-lookup.ts'
-import { table } from '../table.ts'
+import { shorten, table } from '../table.ts'
 import { ago } from '../when.ts'
 
 const OPTIONS = {
@@ -21,6 +21,7 @@ const OPTIONS = {
 
 /** Fits on a screen with the command line above it. */
 const SHOWN = 30
+const LONGEST_FOLDER = 14
 
 export const command = defineCommand({
   name: 'ls',
@@ -55,17 +56,9 @@ function chosen(entries: CatalogEntry[], { unused, sort }: Options, nowMs: numbe
 }
 
 function forPrograms(entry: CatalogEntry, origins: ReadonlyMap<string, Origin>): Record<string, unknown> {
-  const { action, label, createdMs, accessedMs, hits, contentBytes, durationMs } = entry
-  return {
-    key: action.hash,
-    label,
-    root: roots.get(action.hash),
-    createdMs,
-    accessedMs,
-    hits,
-    contentBytes,
-    durationMs,
-  }
+  const { action, createdMs, accessedMs, hits, contentBytes, durationMs } = entry
+  const { label = entry.label, root } = origins.get(action.hash) ?? {}
+  return { key: action.hash, label, root, createdMs, accessedMs, hits, contentBytes, durationMs }
 }
 
 function print(
@@ -86,7 +79,8 @@ function print(
     ago(entry.accessedMs, nowMs),
     formatSize(entry.contentBytes),
     formatDuration(entry.durationMs),
-    nameOf(entry, origins.get(entry.action.hash)),
+    origins.get(entry.action.hash)?.label || entry.label || 'from another client',
+    folderName(origins.get(entry.action.hash)),
   ])
   const columns = [
     { title: 'key' },
@@ -95,15 +89,14 @@ function print(
     { title: 'size', align: 'right' as const },
     { title: 'took', align: 'right' as const },
     { title: 'what', flexible: true },
+    { title: 'in' },
   ]
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
   const rest = entries.length - shown.length
   if (rest > 0) stdout.line(stdout.terminal.paint('dim', `… and ${rest} more: recue ls --limit ${entries.length}`))
 }
 
-/** The folder's name is what people know a project by. */
-function nameOf(entry: CatalogEntry, origin: Origin | undefined): string {
-  const label = origin?.label || entry.label || 'from another client'
-  const { root } = origin ?? {}
-  return root === undefined || root === homedir() ? label : `${label}  (${root.split('/').at(-1)})`
+/** What people know a project by. */
+function folderName(origin: Origin | undefined): string {
+  return shorten(basename(origin?.root ?? ''), LONGEST_FOLDER)
 }
