@@ -52,6 +52,9 @@ function buildNodeEntry(): void {
     'build',
     'src/cli/main.ts',
     '--target=node',
+    // Some packages' `main` loads its parts in ways that no bundler sees.
+    '--main-fields=module',
+    '--main-fields=main',
     '--format=cjs',
     '--minify-syntax',
     '--minify-whitespace',
@@ -65,7 +68,15 @@ function buildNodeEntry(): void {
 }
 
 function buildLibrary(): void {
-  run('bun', ['build', 'src/library.ts', '--target=node', '--format=esm', '--outfile=dist/library.js'])
+  run('bun', [
+    'build',
+    'src/library.ts',
+    '--target=node',
+    '--main-fields=module',
+    '--main-fields=main',
+    '--format=esm',
+    '--outfile=dist/library.js',
+  ])
   rmSync(path.join(root, 'dist/types'), { recursive: true, force: true })
   run('tsc', ['-p', 'tsconfig.build.json'])
   trimTypes(path.join(root, 'dist/types'), 'library.d.ts')

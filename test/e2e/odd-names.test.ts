@@ -25,7 +25,7 @@ for (const runtime of runtimes) {
       const ask = () => box.run(runtime, ['-i', 'src', '-o', 'out', '--', 'cp', '-r', 'src', 'out'])
       expect(ask().report.status).toBe('miss')
       const built = treeState(folder, ['out'])
-      expect(Object.keys(built).length).toBe(odd.length + 1)
+      expect(Object.keys(built).length).toBe(odd.length + 2)
       rmSync(path.join(folder, 'out'), { recursive: true })
       const hit = ask()
       expect(hit.report.status).toBe('hit')
@@ -94,5 +94,6 @@ function project(): Sandbox {
   const box = sandbox('odd')
   mkdirSync(path.join(box.folder, 'project/src'), { recursive: true })
   mkdirSync(box.home)
+  writeFileSync(path.join(box.folder, 'project/src/plain.txt'), 'plain')
   return box
 }

@@ -23,6 +23,8 @@ export interface RealProject {
   readonly command: readonly string[]
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
+  /** What the tool keeps for itself beside the outputs. */
+  readonly scratch?: string
   /** An input, and a change of it that changes the outputs (or, with no outputs, may change what is printed). */
   readonly changed: { readonly file: string; readonly append: string }
 }
@@ -107,6 +109,7 @@ export const realProjects: readonly RealProject[] = [
     command: ['vitest', 'run'],
     inputs: ['src', 'vitest.config.ts'],
     outputs: [],
+    scratch: 'node_modules/.vitest-cache/**',
     changed: { file: 'src/v4/classic/tests/string.test.ts', append: "\ntest('added', () => {})\n" },
   },
   {

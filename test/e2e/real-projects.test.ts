@@ -74,7 +74,12 @@ function lifeOf(project: RealProject, runtime: Runtime, box: Sandbox): void {
 }
 
 function flags(project: RealProject): string[] {
-  return [...project.inputs.flatMap((input) => ['-i', input]), ...project.outputs.flatMap((output) => ['-o', output])]
+  const scratch = project.scratch === undefined ? [] : ['--scratch', project.scratch]
+  return [...each('-i', project.inputs), ...each('-o', project.outputs), ...scratch]
+}
+
+function each(flag: string, values: readonly string[]): string[] {
+  return values.flatMap((value) => [flag, value])
 }
 
 function bare(project: RealProject, folder: string): void {
