@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname, posix } from 'node:path'
-import { CacheError } from '../errors.ts'
+import { CacheError, systemCode } from '../errors.ts'
 import type { IgnoreRules } from './gitignore.ts'
 import { compileGlob } from './glob.ts'
 import { implicitInputs } from './implicit-inputs.ts'
@@ -170,7 +170,7 @@ class Lister {
     const root = this.#states.get('') as FolderState
     this.#states.set('', { ...root, match: this.#choice.lastMatch('', NONE) })
     for (const pattern of this.#choice.patterns) {
-      if (pattern.negated) continue
+      if (pattern.negated || pattern.path.split('/').some(isGitName)) continue
       const start = pattern.glob?.base ?? pattern.path
       const stats = this.#lstat(start)
       if (stats === undefined) this.#decides(start)
@@ -182,6 +182,7 @@ class Lister {
   /** Takes the links out of a pattern's plain part, so that all paths are real ones. */
   #lookUp(pattern: InputPattern): { pattern: InputPattern; exists: boolean } {
     if (pattern.path === '') return { pattern, exists: true }
+    if (pattern.path.split('/').some(isGitName)) return { pattern, exists: false }
     const whole = this.#lstat(pattern.path)
     const globBase = whole === undefined ? compileGlob(pattern.path).base : undefined
     if (whole === undefined) this.#decides(pattern.path)
@@ -382,7 +383,14 @@ class Lister {
   }
 
   #lstat(path: string): Stats | undefined {
-    return this.#orUnreadable(path, () => lstatSync(this.#base + path, QUIET))
+    try {
+      return lstatSync(this.#base + path, QUIET)
+    } catch (cause) {
+      // Below a file there is nothing.
+      if (systemCode(cause) === 'ENOTDIR') return undefined
+      // It is the folder around it that cannot be searched.
+      throw unreadable(parentOf(path) || '.', cause)
+    }
   }
 
   #read(folder: string): readonly { name: string; isDirectory(): boolean }[] {

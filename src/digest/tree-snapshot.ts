@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs'
+import { systemCode } from '../errors.ts'
 import { isRacy, type StatIdentity } from './stat-identity.ts'
 
 /** One path of a snapshot as it was looked at. */
@@ -134,26 +135,28 @@ export class TreeSnapshot {
   nextChange(base: string, from = 0): number {
     const { paths } = this
     const stats = this.#stats as unknown as { readonly [index: number]: number }
-    let i = from
-    try {
-      for (let at = from * 5; i < paths.length; i++, at += 5) {
-        const now = lstatSync(base === '' ? (paths[i] as string) : base + paths[i], QUIET)
-        if (now === undefined) {
-          if (stats[at + 2] === ABSENT_SIZE) continue
-          return i
+    for (let i = from; i < paths.length; i++) {
+      try {
+        for (let at = i * 5; i < paths.length; i++, at += 5) {
+          const now = lstatSync(base === '' ? (paths[i] as string) : base + paths[i], QUIET)
+          if (now === undefined) {
+            if (stats[at + 2] === ABSENT_SIZE) continue
+            return i
+          }
+          if (
+            now.mtimeMs !== stats[at] ||
+            now.ctimeMs !== stats[at + 1] ||
+            now.size !== stats[at + 2] ||
+            now.ino !== stats[at + 3] ||
+            now.mode !== stats[at + 4]
+          )
+            return i
         }
-        if (
-          now.mtimeMs !== stats[at] ||
-          now.ctimeMs !== stats[at + 1] ||
-          now.size !== stats[at + 2] ||
-          now.ino !== stats[at + 3] ||
-          now.mode !== stats[at + 4]
-        )
-          return i
+      } catch (error) {
+        // A file where a folder would have to be: still nothing is there. A folder that can no longer be searched is a
+        // change, and whoever reads it next says which.
+        if (stats[i * 5 + 2] !== ABSENT_SIZE || systemCode(error) !== 'ENOTDIR') return i
       }
-    } catch {
-      // A folder on the way can no longer be searched: that is a change too, and whoever reads it next says which.
-      return i
     }
     return -1
   }

@@ -1,0 +1,35 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { crc32c } from './crc32c.ts'
+
+describe('crc32c', () => {
+  // RFC 3720, appendix B.4, and the check value of the CRC catalogue.
+  test.each([
+    ['32 bytes of zeros', new Uint8Array(32), 0x8a9136aa],
+    ['32 bytes of ones', new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    ['32 bytes counting up', Uint8Array.from({ length: 32 }, (_, i) => i), 0x46dd794e],
+    ['32 bytes counting down', Uint8Array.from({ length: 32 }, (_, i) => 31 - i), 0x113fdb5c],
+    ['the digits', Buffer.from('123456789'), 0xe3069283],
+    ['nothing', new Uint8Array(0), 0],
+  ])('of %s is as published', (_, bytes, expected) => {
+    expect(crc32c(bytes)).toBe(expected)
+  })
+
+  test('of pieces is the one of the whole', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.uint8Array({ maxLength: 100 }), (a, b) => {
+        expect(crc32c(b, crc32c(a))).toBe(crc32c(Buffer.concat([a, b])))
+      }),
+    )
+  })
+
+  test('sees every flipped bit', () => {
+    const bytes = Uint8Array.from({ length: 27 }, (_, i) => i * 7)
+    const whole = crc32c(bytes)
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const flipped = bytes.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
+      expect(crc32c(flipped)).not.toBe(whole)
+    }
+  })
+})
