@@ -51,6 +51,17 @@ export function variableName(key: string): string {
   return `RECUE_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
 }
 
+/** `max-cache-size` → `maxCacheSize`; undefined for what no flag is written like. */
+export function keyOfFlag(name: string): string | undefined {
+  if (!/^[a-z]+(-[a-z]+)*$/.test(name)) return undefined
+  return name.includes('-') ? name.replace(/-./g, (pair) => pair.charAt(1).toUpperCase()) : name
+}
+
+/** `RECUE_MAX_CACHE_SIZE` → `maxCacheSize`; undefined for another's variable. */
+export function keyOfVariable(name: string): string | undefined {
+  return /^RECUE_[A-Z_]+$/.test(name) ? keyOfFlag(name.slice(6).toLowerCase().replaceAll('_', '-')) : undefined
+}
+
 /** How the flag is written in help and messages: `--no-clean` where the default is to clean. */
 export function flagOf(key: string, spec: OptionSpec): string {
   return spec.kind === 'flag' && spec.default === 'true' ? `--no-${flagName(key)}` : `--${flagName(key)}`

@@ -1,5 +1,5 @@
 import { CacheError } from '../errors.ts'
-import { flagName, type OptionSpec, type OptionTable } from './options.ts'
+import { flagName, keyOfFlag, type OptionSpec, type OptionTable } from './options.ts'
 import { didYouMean } from './suggestion.ts'
 
 /** A command line taken apart; values are still text. */
@@ -16,7 +16,6 @@ export interface ParsedArguments {
  * here rather than with `node:util`, whose messages cannot say what was meant. Throws `usage`.
  */
 export function parseArguments(argv: readonly string[], table: OptionTable): ParsedArguments {
-  const names = namesOf(table)
   const given = new Map<string, string[]>()
   const args: string[] = []
   const end = argv.indexOf('--')
@@ -28,34 +27,40 @@ export function parseArguments(argv: readonly string[], table: OptionTable): Par
   }
   for (let at = 0; at < words.length; at++) {
     const word = words[at] as string
-    if (word.startsWith('--')) at += takeLong(word, words[at + 1], names, add)
-    else if (word.startsWith('-') && word !== '-') at += takeShort(word, words[at + 1], names, add)
+    if (word.startsWith('--')) at += takeLong(word, words[at + 1], table, add)
+    else if (word.startsWith('-') && word !== '-') at += takeShort(word, words[at + 1], table, add)
     else args.push(word)
   }
   return { given, args, commandLine: end === -1 ? undefined : argv.slice(end + 1) }
 }
 
 type Add = (key: string, value: string) => void
-type Names = ReadonlyMap<string, { readonly key: string; readonly spec: OptionSpec }>
 
-function namesOf(table: OptionTable): Names {
-  const names = new Map<string, { key: string; spec: OptionSpec }>()
-  for (const [key, spec] of Object.entries(table)) {
-    names.set(`--${flagName(key)}`, { key, spec })
-    if (spec.short !== undefined) names.set(`-${spec.short}`, { key, spec })
-  }
-  return names
+interface Option {
+  readonly key: string
+  readonly spec: OptionSpec
+}
+
+function optionNamed(name: string, table: OptionTable): Option | undefined {
+  const key = name.startsWith('--') ? keyOfFlag(name.slice(2)) : keyOfShort(name.slice(1), table)
+  const spec = key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
+  return key === undefined || spec === undefined ? undefined : { key, spec }
+}
+
+function keyOfShort(letter: string, table: OptionTable): string | undefined {
+  for (const key in table) if (table[key]?.short === letter) return key
+  return undefined
 }
 
 /** How many further words were used up. */
-function takeLong(word: string, next: string | undefined, names: Names, add: Add): number {
+function takeLong(word: string, next: string | undefined, table: OptionTable, add: Add): number {
   const equals = word.indexOf('=')
   const name = equals === -1 ? word : word.slice(0, equals)
   const inline = equals === -1 ? undefined : word.slice(equals + 1)
-  const option = names.get(name)
+  const option = optionNamed(name, table)
   if (option === undefined) {
-    const denied = name.startsWith('--no-') ? names.get(`--${name.slice(5)}`) : undefined
-    if (denied?.spec.kind !== 'flag' || inline !== undefined) throw unknownOption(name, names)
+    const denied = name.startsWith('--no-') ? optionNamed(`--${name.slice(5)}`, table) : undefined
+    if (denied?.spec.kind !== 'flag' || inline !== undefined) throw unknownOption(name, table)
     add(denied.key, 'false')
     return 0
   }
@@ -67,11 +72,11 @@ function takeLong(word: string, next: string | undefined, names: Names, add: Add
   return inline === undefined ? 1 : 0
 }
 
-function takeShort(word: string, next: string | undefined, names: Names, add: Add): number {
+function takeShort(word: string, next: string | undefined, table: OptionTable, add: Add): number {
   for (let at = 1; at < word.length; at++) {
     const name = `-${word[at]}`
-    const option = names.get(name)
-    if (option === undefined) throw unknownOption(name, names)
+    const option = optionNamed(name, table)
+    if (option === undefined) throw unknownOption(name, table)
     if (option.spec.kind === 'flag') {
       add(option.key, 'true')
       continue
@@ -89,12 +94,13 @@ function valueAfter(name: string, spec: OptionSpec, next: string | undefined): s
   throw new CacheError('usage', `${name} needs a value.`, { hint: `Write it as: ${name} ${value}` })
 }
 
-function unknownOption(name: string, names: Names): CacheError {
-  const known = [...names].flatMap(([flag, { spec }]) =>
-    spec.kind === 'flag' && flag.startsWith('--') ? [flag, `--no-${flag.slice(2)}`] : [flag],
+function unknownOption(name: string, table: OptionTable): CacheError {
+  const known = Object.entries(table).flatMap(([key, { kind }]) =>
+    kind === 'flag' ? [`--${flagName(key)}`, `--no-${flagName(key)}`] : [`--${flagName(key)}`],
   )
-  const hint = didYouMean(name, name.startsWith('--') ? known.filter((flag) => flag.startsWith('--')) : [])
   return new CacheError('usage', `There is no option ${name}.`, {
-    hint: hint ?? 'See --help. Options of a command to be run belong after --.',
+    hint:
+      didYouMean(name, name.startsWith('--') ? known : []) ??
+      'See --help. Options of a command to be run belong after --.',
   })
 }

@@ -42,7 +42,7 @@ function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }
     cacheFailures: settings.cacheFailures,
     clean: settings.clean,
     interactive: settings.interactive,
-    terminal: terminal.isTerminal ? { columns: terminal.columns, colours: terminal.colours } : undefined,
+    terminal: terminal.isTerminal ? terminal : undefined,
     stripForcedColours: !terminal.colours,
     timeoutMs: settings.timeout,
     waitMs: settings.wait,

@@ -2,7 +2,7 @@ import { CacheError, isCacheError } from '../errors.ts'
 import { parseDuration } from '../units/duration.ts'
 import { parseSize } from '../units/size.ts'
 import { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
-import { flagOf, type OptionSpec, type OptionTable, type Values, variableName } from './options.ts'
+import { flagOf, keyOfVariable, type OptionSpec, type OptionTable, type Values, variableName } from './options.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from './run-options.ts'
 import { didYouMean } from './suggestion.ts'
 
@@ -66,9 +66,14 @@ export function valuesOf<Table extends OptionTable>(resolved: ReadonlyMap<string
 /** What `RECUE_…` variables say. A list is one item a line, or separated by commas outside of braces. */
 export function environmentLayer(table: OptionTable, environment: Readonly<Record<string, string | undefined>>): Layer {
   const values = new Map<string, unknown>()
-  for (const [key, spec] of Object.entries(table)) {
-    const text = spec.variable === false ? undefined : environment[variableName(key)]
-    if (text === undefined || (text === '' && spec.kind !== 'text')) continue
+  // From the variables to the table, since most have none or one: this stands on the way of every hit.
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith('RECUE_')) continue
+    const key = keyOfVariable(name) ?? ''
+    const spec = Object.hasOwn(table, key) ? table[key] : undefined
+    const text = environment[name]
+    if (spec === undefined || spec.variable === false || text === undefined) continue
+    if (text === '' && spec.kind !== 'text') continue
     values.set(key, spec.kind === 'list' || spec.kind === 'map' ? splitList(text) : [text])
   }
   return { origin: 'environment', place: '', values }

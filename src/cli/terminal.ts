@@ -48,11 +48,18 @@ export function wantsColours(isTerminal: boolean, environment: Environment): boo
   return isTerminal && TERM !== 'dumb'
 }
 
+/** Of a terminal on Linux: the console, serial lines, and pseudo-terminals (Documentation/admin-guide/devices.txt). */
+function isTerminalMajor(major: number): boolean {
+  return major === 4 || major === 5 || major === 204 || (major >= 136 && major <= 143)
+}
+
+/** node:tty is asked only where the device does not say it: loading it takes longer than half a hit, and /dev/null is a device too. */
 function isTty(fd: number): boolean {
   try {
-    // Asked first because loading node:tty costs more, and most runs are not on a terminal.
-    if (!fstatSync(fd).isCharacterDevice()) return process.platform === 'win32' && nodeTty().isatty(fd)
-    return nodeTty().isatty(fd)
+    const stats = fstatSync(fd)
+    if (process.platform === 'linux') return stats.isCharacterDevice() && isTerminalMajor((stats.rdev >> 8) & 0xfff)
+    if (!stats.isCharacterDevice() && process.platform !== 'win32') return false
+    return process.getBuiltinModule('node:tty').isatty(fd)
   } catch {
     return false
   }
@@ -61,8 +68,4 @@ function isTty(fd: number): boolean {
 function columnsOf(fd: 1 | 2, environment: Environment): number {
   const stream = fd === 1 ? process.stdout : process.stderr
   return stream.columns || Number.parseInt(environment.COLUMNS ?? '', 10) || 80
-}
-
-function nodeTty(): typeof import('node:tty') {
-  return process.getBuiltinModule('node:tty')
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
 import { SETTINGS } from '../settings.ts'
@@ -9,7 +8,7 @@ import type { ConfigDocument } from './project.ts'
 export function userConfigFile(environment: Readonly<Record<string, string | undefined>>): string {
   const { XDG_CONFIG_HOME, APPDATA } = environment
   if (XDG_CONFIG_HOME !== undefined && XDG_CONFIG_HOME !== '') return join(XDG_CONFIG_HOME, 'recue', 'config.json')
-  const home = environment.HOME || homedir()
+  const home = environment.HOME || process.getBuiltinModule('node:os').homedir()
   if (process.platform === 'darwin') return join(home, 'Library', 'Application Support', 'recue', 'config.json')
   if (process.platform === 'win32') return join(APPDATA ?? join(home, 'AppData', 'Roaming'), 'recue', 'config.json')
   return join(home, '.config', 'recue', 'config.json')
