@@ -56,7 +56,15 @@ export function entryOf(name: string, shape: EntryShape = SMALL): Entry {
   const outputFiles =
     shape.largeBytes === 0
       ? []
-      : [{ ...NO_FILE, contents: NOTHING, path: 'large', digest: add(bytesOf(`${name} large`, shape.largeBytes)) }]
+      : [
+          {
+            ...NO_FILE,
+            contents: NOTHING,
+            path: 'large',
+            nodeProperties: undefined,
+            digest: add(bytesOf(`${name} large`, shape.largeBytes)),
+          },
+        ]
   const result: ActionResult = {
     ...ActionResult.decode(NOTHING),
     outputDirectories: [
@@ -68,7 +76,7 @@ export function entryOf(name: string, shape: EntryShape = SMALL): Entry {
   return { key: asActionDigest(key), result, blobs }
 }
 
-const NOTHING = new Uint8Array(0)
+const NOTHING = Buffer.alloc(0)
 const NO_FILE = { isExecutable: false }
 
 function directoryOf(files: Directory['files']): Directory {

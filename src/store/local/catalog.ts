@@ -2,9 +2,9 @@ import type { Catalog, CatalogEntry, CollectOptions, CollectReport, StoreUsage }
 import { type Collected, collect } from './collector.ts'
 import { peeking } from './collector-peek.ts'
 import { listActions } from './collector-rows.ts'
-import { folderBytes } from './collector-sweep.ts'
 import type { CatalogParts } from './lazy-catalog.ts'
 import { quotaOf } from './quota.ts'
+import { folderBytes } from './quota-usage.ts'
 import { decodeBlobPlace } from './rows.ts'
 
 /** Held by the one process that collects. */
@@ -12,8 +12,18 @@ export const COLLECTOR_LEASE = 'collector'
 
 /** What the engine keeps, for lists, for `usage`, and for whoever wants room. */
 export function localCatalog(parts: CatalogParts): Catalog {
-  const { layout, index } = parts
-  return new LocalCatalog({ ...parts, quota: quotaOf(layout.dir, parts.limits), peek: peeking(index, layout) })
+  return new LocalCatalog(collectedOf(parts))
+}
+
+function collectedOf(parts: CatalogParts): Collected {
+  const { layout, index, limits } = parts
+  return { ...parts, quota: quotaOf(layout.dir, limits), peek: peeking(index, layout) }
+}
+
+/** A collection down to the low mark; nothing when another process is at it. Throws the signal's reason. */
+export async function collectUnlessOthersDo(parts: CatalogParts, signal: AbortSignal): Promise<void> {
+  await using lease = await parts.leases.tryHold(COLLECTOR_LEASE)
+  if (lease !== undefined) await collect(collectedOf(parts), { signal })
 }
 
 class LocalCatalog implements Catalog {

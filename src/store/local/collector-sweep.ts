@@ -1,16 +1,9 @@
-import { lstatSync, readdirSync, rmSync } from 'node:fs'
-import { systemCode } from '../../errors.ts'
+import { lstatSync, rmSync } from 'node:fs'
 import type { Leases } from '../contracts.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfStaging } from './layout.ts'
+import { entriesOf, fileBytes, folderBytes } from './quota-usage.ts'
 import { recoverSegment } from './recover.ts'
-
-/** How many bytes the files below a folder have; what goes away while it is counted is not counted. 0 when it is not there. */
-export function folderBytes(folder: string): number {
-  let sum = 0
-  for (const { path, isFolder } of entriesOf(folder)) sum += isFolder ? folderBytes(path) : sizeOf(path)
-  return sum
-}
 
 /** Kept in the trash for at least so long, unless it takes more than its bound. */
 const TRASH_MS = 7 * 24 * 3_600_000
@@ -19,10 +12,10 @@ const STALE_MS = 24 * 3_600_000
 
 /** What was moved aside more than a week ago goes, then the oldest until the rest is within the bound. Bytes freed. */
 export function sweepTrash(folder: string, maxBytes: number, nowMs: number): number {
-  const kept = [...entriesOf(folder)].map(({ path, isFolder }) => ({
+  const kept = entriesOf(folder).map(({ path, isFolder }) => ({
     path,
     changedMs: changedMs(path),
-    bytes: isFolder ? folderBytes(path) : sizeOf(path),
+    bytes: isFolder ? folderBytes(path) : fileBytes(path),
   }))
   kept.sort((a, b) => a.changedMs - b.changedMs)
   let rest = kept.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -57,19 +50,6 @@ export async function sweepLocks(layout: Layout, leases: Leases): Promise<void> 
     if (/\.note$|-journal$|-wal$|-shm$/.test(name)) continue
     await using _held = await leases.tryHold(decodeURIComponent(name))
   }
-}
-
-function* entriesOf(folder: string): Generator<{ path: string; name: string; isFolder: boolean }> {
-  try {
-    for (const entry of readdirSync(folder, { withFileTypes: true }))
-      yield { path: `${folder}/${entry.name}`, name: entry.name, isFolder: entry.isDirectory() }
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' && systemCode(error) !== 'ENOTDIR') throw error
-  }
-}
-
-function sizeOf(path: string): number {
-  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 /** When it was moved here or last written, whichever is later. */

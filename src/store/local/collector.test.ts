@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkEntry, entryOf, SMALL, saveEntry } from '../../../test/crash/entries.ts'
 import { DEFAULT_SCOPE } from '../contracts.ts'
-import { folderBytes } from './collector-sweep.ts'
 import { type LocalStoreOptions, openLocalStore } from './local-store.ts'
+import { folderBytes } from './quota-usage.ts'
 
 const HOUR = 3_600_000
 const MIB = 2 ** 20
@@ -193,6 +193,40 @@ describe('the folder', () => {
     aheadMs += HOUR
     await store.catalog.collect()
     expect(existsSync(path)).toBe(false)
+  })
+})
+
+describe('by itself', () => {
+  test('a writer who passes the high mark collects when it is done', async () => {
+    const names = Array.from({ length: 14 }, (_, i) => `e${i}`)
+    for (const name of names) {
+      await using store = await open({ maxCacheBytes: 4 * MIB })
+      await saveEntry(store, name, BIG)
+    }
+    expect(folderBytes(dir)).toBeLessThan(4 * MIB)
+    await using store = await open()
+    const rest = await kept(store, names, BIG)
+    expect(rest.length).toBeGreaterThan(3)
+    expect(rest).toEqual(names.slice(-rest.length))
+  })
+
+  test('within the quota nothing is touched', async () => {
+    for (const name of ['a', 'b']) {
+      await using store = await open({ maxCacheBytes: 4 * MIB })
+      await saveEntry(store, name, BIG)
+    }
+    await using store = await open()
+    expect(await kept(store, ['a', 'b'], BIG)).toEqual(['a', 'b'])
+  })
+
+  test('while another process collects, it is left to that', async () => {
+    await using other = await open()
+    await using _ = await other.leases.hold('collector')
+    {
+      await using store = await open({ maxCacheBytes: MIB })
+      for (const name of ['a', 'b', 'c']) await saveEntry(store, name, BIG)
+    }
+    expect(await kept(other, ['a', 'b', 'c'], BIG)).toEqual(['a', 'b', 'c'])
   })
 })
 

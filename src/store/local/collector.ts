@@ -6,7 +6,7 @@ import { type Census, takeCensus } from './collector-census.ts'
 import { removeOrphanFiles, unlinkBlobFiles } from './collector-files.ts'
 import { Marks, type PeekBlob } from './collector-marks.ts'
 import { type FoundAction, listActions, NewActions, removeActions, removeBlobs } from './collector-rows.ts'
-import { folderBytes, sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
+import { sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
 import { compactSegments } from './compaction.ts'
 import type { Compression } from './compression.ts'
 import type { IndexDb } from './index-db.ts'
@@ -14,6 +14,7 @@ import type { Journal } from './journal.ts'
 import type { Layout } from './layout.ts'
 import { MARK_STEP_MS } from './marks.ts'
 import { highWaterBytes, lowWaterBytes, type Quota } from './quota.ts'
+import { folderBytes } from './quota-usage.ts'
 
 /** What a collection works on. */
 export interface Collected {

@@ -26,6 +26,8 @@ export interface LocalActionsOptions {
   /** Older results are `expired`; undefined: none are. */
   readonly ttlMs: number | undefined
   readonly now: () => number
+  /** Told of each result that was put. */
+  readonly onPut: () => void
 }
 
 /** The action results of the engine. A hit costs one row, unless blobs have gone since the result was last seen whole. */
@@ -74,7 +76,7 @@ class LocalActions implements ActionStore {
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
-    const { index, journal, presence, readOnly, now } = this.#options
+    const { index, journal, presence, readOnly, now, onPut } = this.#options
     if (readOnly)
       throw new CacheError('store.read-only', 'The action result was not kept: the cache is open for reading only.')
     const named = await this.#named(scope, result, signal)
@@ -86,13 +88,15 @@ class LocalActions implements ActionStore {
     const facts = { resultHash: sha256Hex(bytes), durationMs: durationOf(result), contentBytes: named.contentBytes }
     const record = { kind: 'action', stampMs: now(), instance: scope.instance, action, result: bytes } as const
     const key = actionKey(scope.instance, action.hash)
-    return journal.commit([record], (places) => {
+    const outcome = await journal.commit([record], (places): PutOutcome => {
       const generation = presence.refresh()
       refuseIncomplete(presence.firstMissing(named.digests))
       const before = this.#kept(key)
       putActionRow(index, record, places[0] as RecordPlace, generation, facts)
       return before === undefined ? 'new' : sameOutcome(before, result) ? 'same' : 'different'
     })
+    onPut()
+    return outcome
   }
 
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {

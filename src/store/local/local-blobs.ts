@@ -79,7 +79,7 @@ class LocalBlobs implements BlobStore, Ingest {
     const place = this.#index.lookUp(() => this.#find(digest), undefined)
     if (place === undefined) return undefined
     if (place.kind === 'inline') return openBytes(sliced(place.bytes, options))
-    if (place.kind === 'file') return this.#readFile(digest, place, options)
+    if (place.kind === 'file') return this.#readFile(scope, digest, place, options)
     for await (const { bytes } of this.readBatch(scope, [digest], options.signal))
       return bytes && openBytes(sliced(bytes, options))
     return undefined
@@ -101,12 +101,26 @@ class LocalBlobs implements BlobStore, Ingest {
       else if (place?.kind === 'inline') yield { index, bytes: place.bytes }
       else yield { index, bytes: place && (await this.#readWhole(scope, digest, signal)) }
     }
-    const { layout, damage } = this.#options
-    yield* readPacks(wanted, {
-      pathOf: (segment) => segmentPath(layout, segment),
-      onDamage: ({ digest, place }) => damage.blob(digest.hash, place),
+    const moved: number[] = []
+    const packs = readPacks(wanted, {
+      pathOf: (segment) => segmentPath(this.#options.layout, segment),
+      onDamage: ({ index, digest, place }) => {
+        if (this.#isElsewhere(digest, place)) moved.push(index)
+        else this.#options.damage.blob(digest.hash, place)
+      },
       signal,
     })
+    for await (const entry of packs) if (entry.bytes !== undefined || !moved.includes(entry.index)) yield entry
+    if (moved.length === 0) return
+    const again = moved.map((index) => digests[index] as Digest)
+    for await (const { index, bytes } of this.readBatch(scope, again, signal))
+      yield { index: moved[index] as number, bytes }
+  }
+
+  /** What was not where it should be is no damage when the collector copied or removed it since it was looked up. */
+  #isElsewhere(digest: Digest, place: BlobPlace): boolean {
+    const now = this.#index.lookUp(() => this.#find(digest), place)
+    return now?.record.segment !== place.record.segment || now.record.offset !== place.record.offset
   }
 
   async write(_scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
@@ -194,6 +208,7 @@ class LocalBlobs implements BlobStore, Ingest {
   }
 
   async #readFile(
+    scope: Scope,
     digest: Digest,
     place: BlobPlace & { kind: 'file' },
     options: ReadOptions,
@@ -206,6 +221,7 @@ class LocalBlobs implements BlobStore, Ingest {
         ? await openLargeBlob(blobPath(layout, digest.hash, place.codec))
         : undefined
     if (file !== undefined) return readLargeBlob(file, record as FileRecord, options, onDamage)
+    if (this.#isElsewhere(digest, place)) return this.read(scope, digest, options)
     onDamage()
     return undefined
   }

@@ -3,6 +3,7 @@ import { systemCode } from '../../errors.ts'
 import type { ActionStore, BlobStore, Catalog, Ingest, Leases, WorkspaceRecords } from '../contracts.ts'
 import { adopt } from './adopt.ts'
 import { BlobWriter } from './blob-writer.ts'
+import { upkeep } from './collector-upkeep.ts'
 import { compressionOf } from './compression.ts'
 import { Damage } from './damage.ts'
 import { isBusy, sqliteCode } from './index-db.ts'
@@ -73,23 +74,17 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const shared = { layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
   const blobs = localBlobs({ ...shared, writer })
+  const collected = { ...shared, leases, flushMarks: () => marks.flush(), limits: options }
+  const keeper = upkeep(collected)
   return {
     dir,
     blobs,
-    actions: localActions({ ...shared, blobs, ttlMs }),
+    actions: localActions({ ...shared, blobs, ttlMs, onPut: () => keeper.saved() }),
     leases,
-    catalog: lazyCatalog({
-      layout,
-      index,
-      journal,
-      leases,
-      compression,
-      flushMarks: () => marks.flush(),
-      now,
-      limits: options,
-    }),
+    catalog: lazyCatalog(collected),
     records: localRecords(shared),
     async [Symbol.asyncDispose]() {
+      await keeper[Symbol.asyncDispose]()
       await journal[Symbol.asyncDispose]()
       await damage.settled()
       await marks.flush()
