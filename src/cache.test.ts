@@ -367,3 +367,66 @@ test('a key can be asked for, looked up and saved by itself', async () => {
   if (found.kind !== 'hit') throw new Error(found.why)
   expect(await cache.save(keyed.action.key, found.result)).toBe('same')
 })
+
+describe('many runs at once', () => {
+  test('of one command in one process run it once', async () => {
+    const ends = await Promise.all(Array.from({ length: 5 }, () => run(`${COUNT} sleep 0.2; echo hi`)))
+    expect(runs()).toBe(1)
+    expect(ends.map(({ status }) => status).sort()).toEqual(['hit', 'hit', 'hit', 'hit', 'miss'])
+    expect(ends.map(({ stdout }) => stdout)).toEqual(Array(5).fill('hi\n'))
+    expect(ends.filter(({ notices }) => notices.includes('waiting')).length).toBe(4)
+  })
+
+  test('that write the same outputs are one after the other', async () => {
+    const script = (n: number) =>
+      `test ! -e ../busy && touch ../busy; mkdir -p dist; sleep 0.1; echo ${n} > dist/a; rm ../busy`
+    const ends = await Promise.all([1, 2, 3].map((n) => run(`set -e; ${script(n)}`, { outputs: ['dist'] })))
+    expect(ends.map(({ status, exitCode }) => [status, exitCode])).toEqual(Array(3).fill(['miss', 0]))
+  })
+
+  test('a restore waits for the run that writes the same outputs', async () => {
+    const quick = 'mkdir -p dist; echo quick > dist/a'
+    await run(quick, { outputs: ['dist'] })
+    const slow = run('mkdir -p dist; touch ../started; sleep 0.5; echo slow > dist/a', { outputs: ['dist'] })
+    for (let i = 0; i < 400 && !existsSync(join(folder, 'started')); i++)
+      await new Promise((wake) => setTimeout(wake, 10))
+    const restored = await run(quick, { outputs: ['dist'] })
+    expect(restored.status).toBe('hit')
+    expect(restored.notices).toContain('waiting')
+    expect((await slow).status).toBe('miss')
+    expect(readFileSync(join(project, 'dist/a'), 'utf8')).toBe('quick\n')
+  })
+
+  test('a wait that is long enough ends in a run of its own, or in an error where the outputs are the same', async () => {
+    const script = `${COUNT} touch ../started; sleep 1`
+    const first = run(script)
+    for (let i = 0; i < 400 && !existsSync(join(folder, 'started')); i++)
+      await new Promise((wake) => setTimeout(wake, 10))
+    expect(await run(script, {}, { waitMs: 50 })).toMatchObject({ status: 'miss' })
+    await first
+    expect(runs()).toBe(2)
+    const writes = 'mkdir -p dist; touch ../writes; sleep 1; echo 1 > dist/a'
+    const writing = run(writes, { outputs: ['dist'] })
+    for (let i = 0; i < 400 && !existsSync(join(folder, 'writes')); i++)
+      await new Promise((wake) => setTimeout(wake, 10))
+    await expect(run('mkdir dist', { outputs: ['dist'] }, { waitMs: 50 })).rejects.toMatchObject({
+      code: 'wait.timed-out',
+    })
+    await writing
+  })
+})
+
+test('output that is gone from the store is a miss, and nothing of it is shown', async () => {
+  const script = `${COUNT} head -c 3000000 /dev/urandom | base64; mkdir -p dist; echo 1 > dist/a`
+  const first = await run(script, { outputs: ['dist'] })
+  if (first.key === undefined) throw new Error('no key')
+  const found = await cache.get(first.key)
+  if (found.kind !== 'hit' || found.result.stdoutDigest === undefined) throw new Error('no large output')
+  const { hash } = found.result.stdoutDigest
+  const path = join(folder, 'cache/blobs', hash.slice(0, 2))
+  rmSync(path, { recursive: true })
+  const second = await run(script, { outputs: ['dist'] })
+  expect(second).toMatchObject({ status: 'miss', exitCode: 0 })
+  expect(second.stdout.length).toBe(first.stdout.length)
+  expect(runs()).toBe(2)
+})

@@ -5,6 +5,8 @@ import { openReplay, type Replay } from './replay.ts'
 import { type RestoreOutcome, restore } from './restore.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { Hit } from './run-action-look.ts'
+import { holdOutputs } from './run-action-outputs.ts'
+import { standing } from './run-action-standing.ts'
 import type { RunOutcome } from './run-outcome.ts'
 
 export type HitEnd =
@@ -15,24 +17,39 @@ export type HitEnd =
   | { readonly kind: 'incomplete'; readonly reason: string }
 
 /** Makes the workspace what it was after the command, and shows what the command showed. Nothing is shown before all is there. */
-export async function replayHit(run: ActiveRun, action: KeyedAction, { result, resultDigest }: Hit): Promise<HitEnd> {
-  const { engine, options, workspace } = run
-  const made = await run.attempt(async () => {
-    const replay = await openReplay(result, engine.blobs, engine.scope, options.signal)
-    if (replay === undefined) return INCOMPLETE
-    const restored = await restore(workspace, action.outputs, result, resultDigest, options.signal)
-    return { kind: 'made', replay, restored } as const
-  })
-  // What a restore that failed has changed already is rolled forward by the next run; this one keeps nothing of it.
-  if (made === undefined) return { kind: 'refused', reason: run.fault ?? 'the restore failed' }
-  if (made.kind === 'incomplete' || made.restored.kind === 'incomplete') return INCOMPLETE
-  if (made.restored.kind === 'refused') return made.restored
-  run.trashed(made.restored.trashed)
-  if (made.restored.left.length > 0)
-    run.warn(`Left among the outputs, since it is not recue's: ${listed(made.restored.left)}.`)
-  if (options.replayOutput) await show(run, made.replay)
+export async function replayHit(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<HitEnd> {
+  const { engine, options } = run
+  const replay = await run.attempt(() => openReplay(hit.result, engine.blobs, engine.scope, options.signal))
+  if (run.fault !== undefined) return { kind: 'refused', reason: run.fault }
+  if (replay === undefined) return INCOMPLETE
+  const restored = standingOf(run, action, hit) ?? (await restoreAlone(run, action, hit))
+  if (restored.kind === 'refused') return restored
+  if (restored.kind === 'incomplete') return INCOMPLETE
+  run.trashed(restored.trashed)
+  if (restored.left.length > 0) run.warn(`Left among the outputs, since it is not recue's: ${listed(restored.left)}.`)
+  if (options.replayOutput) await show(run, replay)
   await run.quietly(() => action.inputs.remember())
-  return { kind: 'replayed', outcome: outcomeOf(run, action, { kind: 'hit', result, resultDigest }, made.restored) }
+  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, restored) }
+}
+
+function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit): RestoreOutcome | undefined {
+  try {
+    return standing(run.workspace, action.outputs, resultDigest)
+  } catch {
+    // What is wrong with the record or the files, the restore finds out and says.
+    return undefined
+  }
+}
+
+/** Waits for those who write the same outputs, and keeps others from it. */
+async function restoreAlone(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<RestoreOutcome> {
+  await using _outputs = await holdOutputs(run, action.outputs)
+  const { workspace, options } = run
+  const restored = await run.attempt(() =>
+    restore(workspace, action.outputs, hit.result, hit.resultDigest, options.signal),
+  )
+  // What a restore that failed has changed already is rolled forward by the next run; this one keeps nothing of it.
+  return restored ?? { kind: 'refused', reason: run.fault ?? 'the restore failed' }
 }
 
 const INCOMPLETE = { kind: 'incomplete', reason: 'some of the kept result is gone' } as const
