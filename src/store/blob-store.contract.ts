@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Digest, EMPTY_DIGEST } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
+import { content } from './content.fixture.ts'
 import { type BlobStore, type Ingest, DEFAULT_SCOPE as scope } from './contracts.ts'
 import { readWhole } from './read-whole.ts'
 
@@ -184,17 +185,6 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobs>
       expect(same(await readWhole(blobs, scope, digest), content(5000, 1))).toBe(true)
     })
   })
-}
-
-/** Bytes that compress in part, different for every seed. */
-export function content(size: number, seed: number): Buffer {
-  const bytes = Buffer.allocUnsafe(size)
-  let state = seed * 2_654_435_761 + 1
-  for (let i = 0; i < size; i++) {
-    if (i % 3 === 0) state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
-    bytes[i] = i % 3 === 0 ? state >>> 24 : 97 + (i % 7)
-  }
-  return bytes
 }
 
 async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {

@@ -4,7 +4,7 @@ import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
-import { indexedBytes, recoverSegment, setIndexed } from './recover.ts'
+import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
 import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
 
 /** The writing half of the journal: this process's own segment, held by a lease from the first write on. */
@@ -187,12 +187,13 @@ async function takeSegment({ layout, index, leases }: JournalOptions, except?: n
   mkdirSync(layout.journal, { recursive: true, mode: 0o700 })
   const numbers = readdirSync(layout.journal).flatMap((name) => segmentOfName(name) ?? [])
   numbers.sort((a, b) => b - a)
+  const unfinished = stagingSegments(layout)
   let taken: { number: number; lease: Lease; size: number } | undefined
   for (const number of numbers) {
     const fileBytes = statSync(segmentPath(layout, number), { throwIfNoEntry: false })?.size ?? 0
     const known = indexedBytes(index, number)
     const isWanted = number !== except && taken === undefined && fileBytes >= known && fileBytes < SEGMENT_BYTES
-    if (!isWanted && fileBytes <= known) continue
+    if (!isWanted && fileBytes <= known && !unfinished.has(number)) continue
     const lease = await leases.tryHold(segmentLease(number))
     if (lease === undefined) continue
     // Looked at again: its holder may have written until now.

@@ -194,8 +194,8 @@ function passTurn(path: string): void {
 
 function isLocked(db: DatabaseSync): boolean {
   try {
-    // Without a journal, or SQLite would leave an empty one beside the lock file.
-    db.exec('PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE')
+    // Or SQLite would leave an empty journal beside the lock file.
+    db.exec('PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE')
     return true
   } catch (error) {
     if (isBusy(error)) return false

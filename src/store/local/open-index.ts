@@ -8,7 +8,6 @@ import {
   INDEX_VERSION,
   type IndexDb,
   indexVersion,
-  isBusy,
   isDamaged,
   openIndexDb,
   sealIndex,
@@ -39,11 +38,11 @@ export async function openIndex(layout: Layout, leases: Leases, options: OpenInd
 }
 
 /** Undefined: it is not there, or damaged. */
-function openExisting(layout: Layout, options: OpenIndexOptions): IndexDb | undefined {
+function openExisting(layout: Layout, options: OpenIndexOptions, path = layout.index): IndexDb | undefined {
   if (!existsSync(layout.index)) return undefined
   let index: IndexDb | undefined
   try {
-    index = openIndexDb(layout.index, options)
+    index = openIndexDb(path, options)
     const version = indexVersion(index)
     if (version === INDEX_VERSION) return index
     if (version > INDEX_VERSION) throw newer(layout, version)
@@ -123,14 +122,19 @@ async function openForReading(layout: Layout): Promise<IndexDb> {
   return memory
 }
 
+/**
+ * SQLite makes files beside a database in WAL mode even for reading; where none are, nobody writes, and it may be told that
+ * nobody will. Should somebody begin, what is read is checked row by row all the same.
+ */
 function openExistingReadOnly(layout: Layout, options: OpenIndexOptions): IndexDb | undefined {
-  try {
-    return openExisting(layout, options)
-  } catch (error) {
-    if (error instanceof CacheError || isBusy(error)) throw error
-    // In a folder that may not be written SQLite cannot share the file; without a writer it need not.
-    return openIndexDb(`file:${encodeURI(layout.index)}?immutable=1`, options)
-  }
+  const isInUse = existsSync(`${layout.index}-wal`)
+  return openExisting(
+    layout,
+    options,
+    isInUse
+      ? layout.index
+      : `file:${encodeURI(layout.index).replaceAll('?', '%3f').replaceAll('#', '%23')}?immutable=1`,
+  )
 }
 
 function removeDatabase(path: string): void {

@@ -40,6 +40,12 @@ export function setIndexed(index: IndexDb, segment: number, bytes: number): void
     .run(segment, bytes)
 }
 
+/** The segments whose writers have, or left, large blobs half-written. */
+export function stagingSegments(layout: Layout): ReadonlySet<number> {
+  mkdirSync(layout.tmp, { recursive: true, mode: 0o700 })
+  return new Set(readdirSync(layout.tmp).flatMap((name) => segmentOfStaging(name) ?? []))
+}
+
 /** Up to the first that is not whole: an append is one write, so that is where the writer died. */
 function wholeRecords(path: string, segment: number, start: number): FoundRecord[] {
   const found: FoundRecord[] = []
@@ -60,7 +66,6 @@ function placeFile(layout: Layout, segment: number, record: SegmentRecord & { ki
 }
 
 function removeStaging(layout: Layout, segment: number): void {
-  mkdirSync(layout.tmp, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(layout.tmp))
     if (segmentOfStaging(name) === segment) rmSync(`${layout.tmp}/${name}`, { force: true })
 }
