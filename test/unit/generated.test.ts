@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { commandsPage } from '../../scripts/generate-docs.ts'
+import { schemaFiles } from '../../scripts/generate-schemas.ts'
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+
+test('docs/commands.md is what the commands say (node scripts/generate-docs.ts)', async () => {
+  expect(read('docs/commands.md')).toBe(await commandsPage())
+})
+
+test.each([...schemaFiles()])('%s is what the code says (node scripts/generate-schemas.ts)', (path, content) => {
+  expect(read(path)).toBe(content)
+})
