@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
 import type { Digest } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
-import { type StatIdentity, sameIdentity, statIdentity } from '../digest/stat-identity.ts'
+import { type StatIdentity, statIdentity } from '../digest/stat-identity.ts'
 import { systemCode } from '../errors.ts'
 import { BATCH_BLOB_BYTES } from '../store/contracts.ts'
 import { Unkeepable } from './capture-listing.ts'
@@ -24,28 +24,29 @@ const STREAM_CHUNK_BYTES = 256 << 10
 /** A name that became a link or a pipe since it was listed is neither followed nor waited for. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
-/** Puts the content of all these files into the store. Throws {@link Unkeepable} for one that changes meanwhile. */
+/**
+ * Puts the content of all these files into the store. Throws {@link Unkeepable} for one that cannot be read, or is seen
+ * to change; whether one still looks as it did when it was read is the caller's to check, when all are.
+ */
 export async function captureFiles(
   store: Store,
   paths: readonly string[],
   vouchers: Vouchers,
   signal?: AbortSignal,
-): Promise<ReadonlyMap<string, CapturedFile>> {
+): Promise<Map<string, CapturedFile>> {
   const captured = new Map<string, CapturedFile>()
   const unread = await skipKnown(store, paths, vouchers, captured, signal)
   const batches = new Batches(store, signal)
   try {
     for (const path of unread) {
-      const file = openRegular(store, path)
+      const { file, identity } = openRegular(store, path)
       try {
-        const identity = statIdentity(fstatSync(file))
-        const digest =
-          identity.size > BATCH_BLOB_BYTES
-            ? await store.blobs.ingest(store.scope, chunksOf(file, path), signal)
-            : await batches.add(readWhole(file, path, identity.size))
-        if (digest.sizeBytes !== identity.size || !sameIdentity(identity, statIdentity(fstatSync(file)))) {
-          throw changed(path)
-        }
+        const isSmall = identity.size <= BATCH_BLOB_BYTES
+        if (isSmall && batches.lacksRoomFor(identity.size)) await batches.flush()
+        const digest = isSmall
+          ? batches.add((room) => readWhole(file, path, identity.size, room))
+          : await store.blobs.ingest(store.scope, chunksOf(file, path), signal)
+        if (digest.sizeBytes !== identity.size) throw changed(path)
         captured.set(path, { digest, identity, isExecutable: isExecutable(identity) })
       } finally {
         closeSync(file)
@@ -91,7 +92,9 @@ class Batches {
   readonly #signal: AbortSignal | undefined
   readonly #seen = new Set<string>()
   #batch: { digest: Digest; bytes: Uint8Array }[] = []
-  #bytes = 0
+  /** One buffer a batch instead of one a file; a new one each time, since the store may still hold the last. */
+  #buffer: Buffer | undefined
+  #filled = 0
   #writing: Promise<void> = Promise.resolve()
 
   constructor(store: Store, signal: AbortSignal | undefined) {
@@ -99,30 +102,39 @@ class Batches {
     this.#signal = signal
   }
 
-  async add(bytes: Uint8Array): Promise<Digest> {
+  /** Ask before each {@link add}, and flush when it does. One byte more is wanted, to see a file that grew. */
+  lacksRoomFor(size: number): boolean {
+    return this.#filled + size + 1 > BATCH_BYTES || this.#batch.length >= BATCH_FILES
+  }
+
+  /** `read` fills the beginning of the room it is given and says how far. */
+  add(read: (room: Buffer) => number): Digest {
+    this.#buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
+    const end = this.#filled + read(this.#buffer.subarray(this.#filled))
+    const bytes = this.#buffer.subarray(this.#filled, end)
     const digest = digestOf(bytes)
     if (this.#seen.has(digest.hash)) return digest
     this.#seen.add(digest.hash)
     this.#batch.push({ digest, bytes })
-    this.#bytes += bytes.byteLength
-    if (this.#bytes >= BATCH_BYTES || this.#batch.length >= BATCH_FILES) await this.#flush()
+    this.#filled = end
     return digest
   }
 
   async finish(): Promise<void> {
-    await this.#flush()
+    await this.flush()
     await this.#writing
   }
 
-  async #flush(): Promise<void> {
+  async flush(): Promise<void> {
     await this.#writing
     this.#signal?.throwIfAborted()
-    const batch = this.#batch
-    this.#batch = []
-    this.#bytes = 0
-    this.#writing = this.#write(batch)
+    if (this.#batch.length === 0) return
+    this.#writing = this.#write(this.#batch)
     // It is awaited by the next flush; until then a failure is not to count as one nobody looks at.
     this.#writing.catch(() => {})
+    this.#batch = []
+    this.#buffer = undefined
+    this.#filled = 0
     // Gives the store and signals a turn, since everything else here is synchronous.
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -144,7 +156,7 @@ class Batches {
   }
 }
 
-function openRegular({ root }: Store, path: string): number {
+function openRegular({ root }: Store, path: string): { file: number; identity: StatIdentity } {
   let file: number
   try {
     file = openSync(`${root}/${path}`, OPEN_FLAGS)
@@ -153,22 +165,22 @@ function openRegular({ root }: Store, path: string): number {
     if (code === 'ENOENT' || code === 'ELOOP') throw changed(path)
     throw new Unkeepable(`"${path}" cannot be read (${code})`)
   }
-  if (fstatSync(file).isFile()) return file
+  const stats = fstatSync(file)
+  if (stats.isFile()) return { file, identity: statIdentity(stats) }
   closeSync(file)
   throw changed(path)
 }
 
 /** One byte more is asked for than there should be, so that a file which grew shows. */
-function readWhole(file: number, path: string, size: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(size + 1)
-  let filled = 0
-  for (;;) {
-    const count = readSync(file, bytes, filled, bytes.length - filled, null)
+function readWhole(file: number, path: string, size: number, room: Buffer): number {
+  let filled = readChunk(file, path, room.subarray(0, size + 1))
+  while (filled < size) {
+    const count = readChunk(file, path, room.subarray(filled, size + 1))
+    if (count === 0) throw changed(path)
     filled += count
-    if (filled > size) throw changed(path)
-    if (count === 0) break
   }
-  return bytes.subarray(0, filled)
+  if (filled > size) throw changed(path)
+  return filled
 }
 
 /** A fresh buffer each time, since the store may still hold the last one. */

@@ -1,8 +1,8 @@
-import { lstatSync } from 'node:fs'
 import { statIdentity } from '../digest/stat-identity.ts'
 import { trackedIn } from './git-tracked.ts'
 import type { OutputDeclaration } from './keyed-action.ts'
 import type { Present } from './restore-compare.ts'
+import { lookAt } from './restore-look.ts'
 import { objectionToPlace } from './restore-objections.ts'
 import { Clearing } from './restore-plan.ts'
 import { takeSteps } from './restore-steps.ts'
@@ -34,7 +34,7 @@ export async function clean(
     .filter(({ kind }) => kind === 'path')
     .flatMap(({ path }): Present[] => {
       if (objectionToPlace(workspace, path, mounts) !== undefined) return []
-      const stats = lstatSync(`${workspace.root}/${path}`, { throwIfNoEntry: false })
+      const stats = lookAt(`${workspace.root}/${path}`)
       return stats === undefined ? [] : [{ path, identity: statIdentity(stats) }]
     })
   const clearing = new Clearing({

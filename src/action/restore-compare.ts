@@ -1,7 +1,7 @@
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { digestOfFile } from '../digest/file-digest.ts'
 import { type StatIdentity, statIdentity } from '../digest/stat-identity.ts'
-import { systemCode } from '../errors.ts'
+import { lookAt } from './restore-look.ts'
 import type { ResultEntry } from './result-tree.ts'
 import type { Part } from './staging.ts'
 import type { Vouchers } from './workspace-record.ts'
@@ -155,16 +155,6 @@ function endOf(entries: readonly ResultEntry[], start: number): number {
   let end = start + 1
   while (entries[end]?.path.startsWith(prefix)) end++
   return end
-}
-
-/** ENOTDIR: a name on the way is a file, so nothing is here. */
-function lookAt(absolute: string) {
-  try {
-    return lstatSync(absolute, { throwIfNoEntry: false })
-  } catch (error) {
-    if (systemCode(error) === 'ENOTDIR') return undefined
-    throw error
-  }
 }
 
 /** A file that cannot be read cannot be shown to be right. */

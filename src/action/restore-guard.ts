@@ -25,8 +25,8 @@ export async function guardRestore(
   await save([], { stats: new Uint8Array(0), digests: new Uint8Array(0) })
   return {
     async begin(steps, outputs) {
-      hasBegun = true
       await save(steps, outputs)
+      hasBegun = true
     },
     done: () => records.remove('restore', name),
     async [Symbol.asyncDispose]() {

@@ -1,8 +1,8 @@
-import { lstatSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OutputDeclaration } from './keyed-action.ts'
 import { globMatcher } from './output-globs.ts'
 import { objectionTo, resolvedParent } from './output-places.ts'
+import { lookAt } from './restore-look.ts'
 import type { ResultEntry } from './result-tree.ts'
 import type { Mounts } from './staging-mounts.ts'
 import type { Workspace } from './workspace.ts'
@@ -46,20 +46,17 @@ export function objectionToPlace(workspace: Workspace, path: string, mounts: Mou
   const real = resolvedParent(absolute)
   if (mounts.mountedWithin(real) !== undefined) return 'has a file system mounted in it'
   if (!mounts.share(root, dirname(real))) return 'is on another file system than the root'
-  const present = lstatSync(real, { throwIfNoEntry: false })
+  const present = lookAt(real)
   if (present?.isDirectory() && !mounts.share(root, real)) return 'has a file system mounted in it'
   return parentIsFolder(real) ? undefined : 'lies in something that is no folder'
 }
 
+/** The nearest folder on the way that exists at all is one. */
 function parentIsFolder(path: string): boolean {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
-    try {
-      const stats = statSync(folder, { throwIfNoEntry: false })
-      if (stats !== undefined) return stats.isDirectory()
-    } catch {
-      // ENOTDIR: the answer is further up.
-    }
-    if (lstatSync(dirname(folder), { throwIfNoEntry: false }) === undefined && dirname(folder) === folder) return false
+    const present = lookAt(folder)
+    if (present !== undefined) return present.isDirectory()
+    if (dirname(folder) === folder) return false
   }
 }
 

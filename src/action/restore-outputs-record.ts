@@ -1,10 +1,10 @@
-import { lstatSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Digest } from '../digest/digest.ts'
 import { sha256Hex } from '../digest/sha256.ts'
 import { isRacy, type StatIdentity, statIdentity } from '../digest/stat-identity.ts'
 import type { SnapshotEntry } from '../digest/tree-snapshot.ts'
 import type { Comparison } from './restore-compare.ts'
+import { lookAt } from './restore-look.ts'
 import type { Step } from './restore-record.ts'
 import type { ResultEntry } from './result-tree.ts'
 import type { Part } from './staging.ts'
@@ -59,7 +59,7 @@ export function finalRecord(
     if (skipped.has(path)) return undefined
     const known = touched.has(path) ? undefined : (kept.get(path) ?? done.identities.get(path))
     if (known !== undefined) return known
-    const stats = lstatSync(`${root}/${path}`, { throwIfNoEntry: false })
+    const stats = lookAt(`${root}/${path}`)
     return stats && statIdentity(stats)
   })
 }

@@ -1,7 +1,8 @@
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type StatIdentity, sameIdentity, statIdentity } from '../digest/stat-identity.ts'
 import { CacheError, systemCode } from '../errors.ts'
+import { lookAt } from './restore-look.ts'
 import type { Step } from './restore-record.ts'
 import { moveToTrash } from './trash.ts'
 
@@ -22,7 +23,10 @@ export interface StepOutcome {
 export function takeSteps(root: string, steps: readonly Step[]): StepOutcome {
   const skipped: string[] = []
   const made = new Set<string>()
+  const arrived = new Set(steps.flatMap((step) => (step.kind === 'move' && !exists(step.from) ? [step.path] : [])))
   for (const step of steps) {
+    // What was in the way has gone already, or nothing could have come to its place.
+    if ((step.kind === 'remove' || step.kind === 'trash') && arrived.has(step.path)) continue
     try {
       if (!take(root, step, made)) skipped.push(step.path)
     } catch (error) {
@@ -41,7 +45,7 @@ function take(root: string, step: Step, made: Set<string>): boolean {
   const path = `${root}/${step.path}`
   if (step.kind === 'rmdir') return removeEmpty(path)
   if (step.kind === 'move') return move(path, step, made)
-  const stats = lstatSync(path, { throwIfNoEntry: false })
+  const stats = lookAt(path)
   if (stats === undefined) return true
   const now = statIdentity(stats)
   if (step.kind === 'chmod') {
@@ -54,11 +58,14 @@ function take(root: string, step: Step, made: Set<string>): boolean {
   return true
 }
 
-/** Gone from the staging folder means done. What is in its place by now is replaced only if it is what was to be. */
+/** What is in its place by now is replaced only if it is what was to be. */
 function move(path: string, { from, before }: Step & { kind: 'move' }, made: Set<string>): boolean {
-  if (!exists(from)) return true
-  const now = lstatSync(path, { throwIfNoEntry: false })
-  if (now !== undefined && (before === undefined || !isStill(statIdentity(now), before))) return false
+  const present = lookAt(path)
+  const now = present && statIdentity(present)
+  const isReplaceable = now === undefined || (before !== undefined && isStill(now, before))
+  // Gone from the staging folder, it was moved, unless what it should have replaced is still there.
+  if (!exists(from)) return !isReplaceable
+  if (!isReplaceable) return false
   const folder = dirname(path)
   if (!made.has(folder)) {
     mkdirSync(folder, { recursive: true })
@@ -91,5 +98,5 @@ function isSameButMode(now: StatIdentity, before: StatIdentity): boolean {
 }
 
 function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  return lookAt(path) !== undefined
 }

@@ -34,7 +34,7 @@ async function complete(workspace: Workspace, name: string): Promise<string[]> {
   try {
     const { skipped } = takeSteps(root, record.steps)
     await finish(workspace, name, record)
-    return skipped.map((path) => `"${path}" was changed after a restore was interrupted, and left as it is`)
+    return skipped.map((path) => `"${path}" is neither what it was nor what it was to be, and was left so`)
   } catch (error) {
     if (!isCacheError(error) || error.code !== 'restore.failed') throw error
     return [error.message]
