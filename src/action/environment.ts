@@ -54,23 +54,24 @@ export function childEnvironment(
   return { child: { variables, withheld: withheld.sort(), suspicious: suspicious.sort() }, keyed }
 }
 
-/** True for names in the list; `*` in a pattern stands for any characters. */
+/** True for names in the list; `*` in a pattern stands for any characters. Asked some hundred times on every hit. */
 function nameMatcher(patterns: readonly string[], fold: boolean): (name: string) => boolean {
   const exact = new Set<string>()
-  const prefixes: string[] = []
+  // `XDG_*`: found by the name up to each of its underscores, not by trying one prefix after the other.
+  const prefixes = new Set<string>()
   const others: RegExp[] = []
   for (const given of patterns) {
     const pattern = fold ? given.toUpperCase() : given
-    const star = pattern.indexOf('*')
-    if (star === -1) exact.add(pattern)
-    else if (star === pattern.length - 1) prefixes.push(pattern.slice(0, -1))
+    if (!pattern.includes('*')) exact.add(pattern)
+    else if (pattern.indexOf('*') === pattern.length - 1 && pattern.endsWith('_*')) prefixes.add(pattern.slice(0, -1))
     else others.push(new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`, 's'))
   }
   return (given) => {
     const name = fold ? given.toUpperCase() : given
-    return (
-      exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix)) || others.some((other) => other.test(name))
-    )
+    if (exact.has(name)) return true
+    for (let i = name.indexOf('_'); i !== -1; i = name.indexOf('_', i + 1))
+      if (prefixes.has(name.slice(0, i + 1))) return true
+    return others.length > 0 && others.some((other) => other.test(name))
   }
 }
 

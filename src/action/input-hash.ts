@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { digestOfFile } from '../digest/file-digest.ts'
 import { isRacy, type StatIdentity } from '../digest/stat-identity.ts'
 import { CacheError } from '../errors.ts'
@@ -38,7 +37,7 @@ export function turnTaker(signal: AbortSignal | undefined): () => Promise<void> 
   let since = performance.now()
   return () => {
     if (performance.now() - since < TURN_MS) return undefined
-    return setImmediate().then(() => {
+    return new Promise<void>((turn) => void setImmediate(turn)).then(() => {
       signal?.throwIfAborted()
       since = performance.now()
     })

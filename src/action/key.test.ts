@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, renameSync, symlinkSync, utimesSync } from 'node:fs'
+import { cpSync, renameSync, symlinkSync, utimesSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Action, Command } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
@@ -142,17 +142,27 @@ describe('each row of the table of the key', () => {
   })
 })
 
+type Change = (checkout: Checkout, request: ActionRequest) => ActionRequest
+
+/** A change of the checkout, not of what is asked for. */
+function changing(act: (checkout: Checkout) => void): Change {
+  return (checkout, request) => {
+    act(checkout)
+    return request
+  }
+}
+
 /** Each changes one thing that the key is made of. */
-const changes: Record<string, (checkout: Checkout, request: ActionRequest) => ActionRequest> = {
+const changes: Record<string, Change> = {
   'an argument': (_, request) => ({ ...request, argv: [...request.argv, 'x'] }),
   'an empty argument': (_, request) => ({ ...request, argv: [...request.argv, ''] }),
-  'the program': (checkout, request) => (checkout.write('tool', 'other', 0o755), request),
-  'a file': (checkout, request) => (checkout.write('src/a', 'A'), request),
-  'an executable bit': (checkout, request) => (checkout.write('src/a', 'a', 0o755), request),
-  'the name of a file': (checkout, request) => (renameSync(checkout.path('src/a'), checkout.path('src/c')), request),
-  'a new file': (checkout, request) => (checkout.write('src/new', ''), request),
-  'a link': (checkout, request) => (symlinkSync('a', checkout.path('src/l')), request),
-  'package.json': (checkout, request) => (checkout.write('package.json', '{ }'), request),
+  'the program': changing((checkout) => checkout.write('tool', 'other', 0o755)),
+  'a file': changing((checkout) => checkout.write('src/a', 'A')),
+  'an executable bit': changing((checkout) => checkout.write('src/a', 'a', 0o755)),
+  'the name of a file': changing((checkout) => renameSync(checkout.path('src/a'), checkout.path('src/c'))),
+  'a new file': changing((checkout) => checkout.write('src/new', '')),
+  'a link': changing((checkout) => symlinkSync('a', checkout.path('src/l'))),
+  'package.json': changing((checkout) => checkout.write('package.json', '{ }')),
   'the working directory': (_, request) => ({
     ...request,
     workingDirectory: 'src',
@@ -209,8 +219,7 @@ test('other changes, other keys', async () => {
         using checkout = project()
         let request = base(checkout)
         // Always in the same order, since arguments are appended.
-        for (const name of chosen.sort())
-          request = (changes[name] as (typeof changes)[string])(checkout, { ...request })
+        for (const name of chosen.sort()) request = (changes[name] as Change)(checkout, { ...request })
         return await hashOf(checkout, request)
       })
       const [a, b] = await Promise.all(keys)

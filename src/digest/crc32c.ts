@@ -6,10 +6,12 @@ let tables: Int32Array | undefined
 
 function makeTables(): Int32Array {
   const table = new Int32Array(8 * 256)
-  for (let i = 0; i < 256; i++) {
-    let crc = i
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-    table[i] = crc
+  // A remainder is linear: those of the eight bits give all others by one exclusive-or each. Not yet compiled code does
+  // this in a third of the time of a loop over all bits of all bytes, and a hit has no time to warm up.
+  let crc = 1
+  for (let bit = 128; bit > 0; bit >>= 1) {
+    crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+    for (let i = 0; i < 256; i += 2 * bit) table[i + bit] = crc ^ (table[i] as number)
   }
   for (let i = 256; i < table.length; i++) {
     const shorter = table[i - 256] as number
