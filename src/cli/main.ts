@@ -18,7 +18,8 @@ function start(): void {
   const environment = process.env
   const output = openOutput({ stdout: terminalOf(1, environment), stderr: terminalOf(2, environment) })
   // `--verbose` may stand anywhere, and mistakes are found before it is parsed.
-  const verbose = process.argv.includes('--verbose') || process.argv.includes('-v')
+  const own = process.argv.slice(2, process.argv.includes('--') ? process.argv.indexOf('--') : undefined)
+  const verbose = own.includes('--verbose') || own.includes('-v')
   const fail = (error: unknown) => process.exit(reportFailure(error, output.stderr, { verbose }))
   process.on('uncaughtException', fail)
   main(process.argv.slice(2), output).then((code) => process.exit(code), fail)

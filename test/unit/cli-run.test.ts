@@ -241,6 +241,23 @@ describe('tasks', () => {
     expect(recue(['run', 'test']).stderr).toContain('0 hits')
   })
 
+  test('an interruption reaches what runs, and nothing new is begun', async () => {
+    config({
+      a: { command: 'echo ready; exec sleep 60' },
+      b: { command: 'echo b', dependsOn: ['a'] },
+      c: { command: 'echo c' },
+    })
+    const args = [MAIN, 'run', 'a', 'b', 'c', '-j', '1', '--continue']
+    const child = spawn(process.execPath, args, { cwd: root, env: environment() })
+    const ended = new Promise<number | null>((end) => child.once('close', (code) => end(code)))
+    let stdout = ''
+    for await (const chunk of child.stdout) {
+      stdout += String(chunk)
+      if (stdout.includes('ready')) child.kill('SIGTERM')
+    }
+    expect({ code: await ended, stdout }).toEqual({ code: 143, stdout: 'a: ready\n' })
+  })
+
   test('a config that is code is run for tasks only', () => {
     writeFileSync(
       join(root, 'recue.config.mjs'),

@@ -36,12 +36,34 @@ export async function runTasks(
       `--concurrency: "${source.settings.concurrency}" is neither a number nor a percentage.`,
     )
   }
+  using interruption = hearInterruption()
   const notRun = await schedule(plan, {
     concurrency,
+    isStopped: () => interruption.exitCode !== undefined,
     keepGoing: source.settings.continue,
     run: (name) => team.run(name),
   })
+  if (interruption.exitCode !== undefined) team.exitCode = interruption.exitCode
   return { exitCode: team.exitCode, report: team.finish(notRun, performance.now() - startedMs) }
+}
+
+/** The children that run hear of it themselves and are waited for; after them nothing new is begun. */
+function hearInterruption(): Disposable & { readonly exitCode: number | undefined } {
+  let exitCode: number | undefined
+  const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+  const names = Object.keys(codes) as (keyof typeof codes)[]
+  const hear = (name: NodeJS.Signals) => {
+    exitCode ??= codes[name as keyof typeof codes]
+  }
+  for (const name of names) process.on(name, hear)
+  return {
+    get exitCode() {
+      return exitCode
+    },
+    [Symbol.dispose]() {
+      for (const name of names) process.off(name, hear)
+    },
+  }
 }
 
 /** Several tasks that share a screen. */

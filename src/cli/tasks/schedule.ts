@@ -4,6 +4,8 @@ export interface ScheduleOptions {
   readonly concurrency: number
   /** After a failure go on with what does not need the failed task; otherwise only what runs is finished. */
   readonly keepGoing: boolean
+  /** Whether no more tasks are to be begun, whatever failed or not. */
+  readonly isStopped?: () => boolean
   /** Does one task; false when it failed. It must not reject. */
   readonly run: (name: string) => Promise<boolean>
 }
@@ -24,7 +26,7 @@ export async function schedule(plan: Plan, options: ScheduleOptions): Promise<re
     running.add(ending)
   }
   for (;;) {
-    if (!hasFailed || options.keepGoing) {
+    if ((!hasFailed || options.keepGoing) && options.isStopped?.() !== true) {
       for (const [name, dependencies] of waiting) {
         if (running.size >= options.concurrency) break
         if (dependencies.every((dependency) => done.has(dependency))) begin(name)
