@@ -230,6 +230,8 @@ describe('tasks', () => {
   })
 
   test('without inputs of its own, a task is another one when what it needs is', () => {
+    // Ignored, so only the key of `gen` tells of it.
+    writeFileSync(join(root, '.gitignore'), 'hidden\n')
     writeFileSync(join(root, 'hidden'), 'a')
     config({
       gen: { command: 'cat hidden', inputs: ['hidden'] },
