@@ -1,6 +1,7 @@
 import { clean } from './clean.ts'
 import { fileClockMs } from './file-clock.ts'
 import type { KeyedAction } from './keyed-action.ts'
+import { refuseInputsAmong } from './output-declarations.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { replayHit } from './run-action-hit.ts'
 import { type Keeping, keep } from './run-action-keep.ts'
@@ -13,9 +14,10 @@ import { StreamCapture } from './stream-capture.ts'
 
 /**
  * Nothing was found, for `reason`: the command runs, once for all who ask for it at the same time, and what comes of it
- * is kept.
+ * is kept. Throws `output.refused` for an output that is or contains an input, before anything in its way is touched.
  */
 export async function runMiss(run: ActiveRun, action: KeyedAction, reason: string): Promise<RunOutcome> {
+  await refuseInputsAmong(action.outputs, action.inputs, run.workspace)
   if (run.fault !== undefined) return runUnkept(run, action, action.key, run.fault)
   if (!run.options.write) return runUnkept(run, action, action.key, `${reason}, and the cache is not to be written`)
   const boarding = await board(run, action)
