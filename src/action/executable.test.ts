@@ -87,6 +87,14 @@ test('a script that names itself as its interpreter ends', async () => {
   expect(await executableProperties(findExecutable('./loop', place), './loop', place)).toHaveLength(1)
 })
 
+test('a program that was written just now is read again next time', async () => {
+  using checkout = new Checkout()
+  checkout.write('tool', 'one', 0o755)
+  const place = { cwd: checkout.root, searchPath: '', replaced: new Set<string>(), records: checkout.records }
+  await executableProperties(findExecutable('./tool', place), './tool', place)
+  expect(checkout.records.saves).toBe(0)
+})
+
 test('an unchanged program is not read again, and a changed one is', async () => {
   using checkout = new Checkout()
   checkout.write('tool', 'one', 0o755)
