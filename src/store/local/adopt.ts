@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { CacheError, systemCode } from '../../errors.ts'
 import { FORMAT_PREFIX, FORMAT_VERSION, type Layout, layoutOf } from './layout.ts'
+import { readSmallFile } from './small-file.ts'
 
 /** From linux/magic.h and the like: file systems on which SQLite's locks and its shared memory cannot be relied on. */
 const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -41,7 +42,7 @@ export function adopt(dir: string, readOnly: boolean): Layout {
 
 function readFormat(layout: Layout): string | undefined {
   try {
-    return readFileSync(layout.format, 'utf8')
+    return readSmallFile(layout.format)
   } catch (error) {
     const code = systemCode(error)
     if (code === 'ENOENT') return undefined

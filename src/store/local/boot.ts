@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
 import type { IndexDb } from './index-db.ts'
 import type { Layout } from './layout.ts'
+import { readSmallFile } from './small-file.ts'
 import { verifySegment } from './verify-segment.ts'
 
 /**
@@ -10,7 +10,7 @@ import { verifySegment } from './verify-segment.ts'
  */
 export function bootId(): string {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    return readSmallFile('/proc/sys/kernel/random/boot_id').trim()
   } catch {
     return `started ${Math.round((Date.now() / 1000 - uptime()) / 60)}`
   }
