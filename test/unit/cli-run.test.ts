@@ -1,5 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -185,6 +195,27 @@ describe('a fault of the cache is a warning, and the command runs', () => {
     expect(recue(['run', '--cache=off', '--', 'echo', 'ran'])).toMatchObject({ status: 0, stdout: 'ran\n' })
     expect(existsSync(join(folder, 'cache'))).toBe(false)
   })
+})
+
+test('the quota holds for the runs of short commands', () => {
+  for (let i = 0; i < 5; i++) {
+    const args = [
+      'run',
+      '--max-cache-size=2MB',
+      `--salt=${i}`,
+      '-o',
+      'made',
+      '--',
+      'sh',
+      '-c',
+      'head -c 1000000 /dev/urandom > made',
+    ]
+    expect(recue(args).stderr).toContain('kept 1 file')
+  }
+  const cache = join(folder, 'cache')
+  const files = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+  expect(bytes).toBeLessThan(2_500_000)
 })
 
 describe('tasks', () => {

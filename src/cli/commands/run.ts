@@ -36,41 +36,44 @@ export const command = defineCommand({
   options: OPTIONS,
   takesCommand: true,
   async run(context) {
-    const { configured, cache, fault } = await openForRun(context)
-    const { settings, place } = configured
-    // Paths relative to the root are then what the kernel resolves fastest.
-    process.chdir(place.root)
-    checkTogether(context, configured)
-    const source: WorkSource = {
-      ...configured,
-      environment: context.environment,
-      stdin: settings.stdin ? await readStdin() : undefined,
+    const opened = await openForRun(context)
+    try {
+      return await runIn(context, opened)
+    } finally {
+      // Brings the folder back within its quota after a miss, and writes down what was used: after all was said.
+      await opened.cache?.close().catch(() => undefined)
     }
-    const childTerminal = context.options.json ? context.output.stderr.terminal : context.output.stdout.terminal
-    const runner: Runner = {
-      cache,
-      withoutCache: fault ?? 'the cache is switched off',
-      terminal: childTerminal,
-    }
-    if (fault !== undefined && !settings.quiet) {
-      context.output.stderr.line(`recue: ${context.output.stderr.terminal.paint('yellow', 'warning')}: ${fault}`)
-    }
-    const only = isAlone(context, configured) ? worksAsked(context, source) : undefined
-    if (settings.dryRun) {
-      const { dryRun } = await import('../dry-run.ts')
-      return dryRun(context, source, runner)
-    }
-    if (only?.[0] !== undefined) {
-      const { exitCode, report } = await runOne(only[0], runner, context)
-      writeReport(context, settings.report, report)
-      return exitCode
-    }
-    const { runTasks } = await import('../tasks/run-tasks.ts')
-    const { exitCode, report } = await runTasks(context, source, runner)
-    writeReport(context, settings.report, () => report)
-    return exitCode
   },
 })
+
+async function runIn(context: Context, { configured, cache, fault }: Opened): Promise<number> {
+  const { settings, place } = configured
+  // Paths relative to the root are then what the kernel resolves fastest.
+  process.chdir(place.root)
+  checkTogether(context, configured)
+  const stdin = settings.stdin ? await readStdin() : undefined
+  const source: WorkSource = { ...configured, environment: context.environment, stdin }
+  const { stdout, stderr } = context.output
+  const { terminal } = context.options.json ? stderr : stdout
+  const runner: Runner = { cache, withoutCache: fault ?? 'the cache is switched off', terminal }
+  if (fault !== undefined && !settings.quiet) {
+    stderr.line(`recue: ${stderr.terminal.paint('yellow', 'warning')}: ${fault}`)
+  }
+  if (settings.dryRun) {
+    const { dryRun } = await import('../dry-run.ts')
+    return dryRun(context, source, runner)
+  }
+  const [only] = isAlone(context, configured) ? worksAsked(context, source) : []
+  if (only !== undefined) {
+    const { exitCode, report } = await runOne(only, runner, context)
+    writeReport(context, settings.report, report)
+    return exitCode
+  }
+  const { runTasks } = await import('../tasks/run-tasks.ts')
+  const { exitCode, report } = await runTasks(context, source, runner)
+  writeReport(context, settings.report, () => report)
+  return exitCode
+}
 
 interface Opened {
   readonly configured: Configured
