@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { crc32c } from '../digest/crc32c.ts'
 import { CacheError } from '../errors.ts'
 
 /** The files of a repository that git tracks. */
@@ -31,6 +32,12 @@ export async function trackedFiles(dotGit: string, signal?: AbortSignal): Promis
       context: { path: indexFile },
     },
   )
+}
+
+/** Changes with what is tracked. A checksum will do: it is not against an attacker, who could as well change the files. */
+export function markOf(tracked: TrackedFiles): string {
+  const bytes = Buffer.from(tracked.paths.join('\0'))
+  return `${tracked.paths.length}:${bytes.length}:${crc32c(bytes)}`
 }
 
 /** The folder that `.git` is, or that it names as a file (worktrees, submodules). */

@@ -2,10 +2,10 @@ import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats } from 'n
 import { join } from 'node:path'
 import { statIdentity } from '../digest/stat-identity.ts'
 import { isCacheError } from '../errors.ts'
+import { markOf, trackedFiles } from './git-index.ts'
 import { hashInput, turnTaker, unlessRacy } from './input-hash.ts'
 import { isGitName } from './input-link.ts'
 import { unreadable } from './input-listing-errors.ts'
-import { openRepository } from './input-repository.ts'
 import { Role } from './input-roles.ts'
 import { attachDigests, baseOf, type Change, type InputPlace, type KnownInputs } from './known-inputs.ts'
 import { isLinkMode, linkText, treeOf } from './known-tree.ts'
@@ -125,8 +125,8 @@ function isKnownName({ paths, unselected, roles }: KnownNames, folder: string, e
 /** git writes its index on many occasions; mostly it lists the same files as before. */
 async function tracksTheSame(known: KnownInputs, place: InputPlace): Promise<boolean> {
   for (const { top, mark } of known.facts.repositories()) {
-    const repository = await openRepository(place.root, join(place.root, top), place.signal)
-    if (repository?.mark !== mark) return false
+    const tracked = await trackedFiles(join(place.root, top, '.git'), place.signal)
+    if (tracked === undefined || markOf(tracked) !== mark) return false
   }
   return true
 }

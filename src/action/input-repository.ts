@@ -1,7 +1,6 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
-import { crc32c } from '../digest/crc32c.ts'
-import { trackedFiles } from './git-index.ts'
+import { markOf, trackedFiles } from './git-index.ts'
 import { type IgnoreRules, noIgnoreRules } from './gitignore.ts'
 
 /** What git says of the files in a folder and below: the repository around the root, or one nested in it. */
@@ -54,7 +53,7 @@ export async function openRepository(root: string, top: string, signal?: AbortSi
     tracked,
     trackedFolders: foldersOf(tracked),
     index: slashed(relative(root, listed.indexFile)),
-    mark: markOf(listed.paths),
+    mark: markOf(listed),
   }
 }
 
@@ -96,12 +95,6 @@ function foldersOf(paths: Iterable<string>): Set<string> {
     )
       folders.add(path.slice(0, end))
   return folders
-}
-
-/** A checksum will do: it is not against an attacker, who could as well change the files. */
-function markOf(paths: readonly string[]): string {
-  const bytes = Buffer.from(paths.join('\0'))
-  return `${paths.length}:${bytes.length}:${crc32c(bytes)}`
 }
 
 function asPrefix(path: string): string {
