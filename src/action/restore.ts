@@ -1,23 +1,31 @@
 import { accessSync, constants, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Digest } from '../digest/digest.ts'
-import { CacheError, systemCode } from '../errors.ts'
+import { CacheError, isCacheError, systemCode } from '../errors.ts'
 import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { trackedIn } from './git-tracked.ts'
 import type { OutputDeclaration } from './keyed-action.ts'
 import { type Comparison, compareWithDisk } from './restore-compare.ts'
-import { guardRestore } from './restore-guard.ts'
+import { guardRestore, type RestoreGuard } from './restore-guard.ts'
 import { objectionToResult } from './restore-objections.ts'
 import { type Compared, contentBytes, finalRecord, intendedRecord, recordOfKept } from './restore-outputs-record.ts'
 import { type Plan, planRestore } from './restore-plan.ts'
 import type { Step } from './restore-record.ts'
 import { takeSteps } from './restore-steps.ts'
 import { flatResult, type ResultEntry } from './result-tree.ts'
-import { makeStagingFolder, stage, stagedPath } from './staging.ts'
+import { chooseStagingFolder, stage, stagedPath } from './staging.ts'
 import { type Mounts, readMounts } from './staging-mounts.ts'
 import { trashFolder } from './trash.ts'
 import type { Workspace } from './workspace.ts'
-import { loadRecord, openVouchers, recordedFiles, recordName, saveRecord, type Vouchers } from './workspace-record.ts'
+import {
+  type EncodedRecord,
+  loadRecord,
+  openVouchers,
+  recordedFiles,
+  recordName,
+  saveRecord,
+  type Vouchers,
+} from './workspace-record.ts'
 
 export type RestoreOutcome =
   | {
@@ -107,7 +115,7 @@ async function attemptRestore(
   if (plan.kind === 'refused') return plan
   const change: Change = { ...wanted, entries: flat.entries, comparison, plan, comparedAtMs }
   if (plan.parts.length + plan.clearing.length + comparison.chmods.length === 0) {
-    await saveRecord(workspace, wanted.name, recordOfKept(change))
+    await remember(workspace, wanted.name, recordOfKept(change))
     return restored(change)
   }
   const outcome = await carryOut(workspace, change, mounts, signal)
@@ -146,30 +154,53 @@ async function carryOut(
   const { plan, comparison, name } = change
   const obstructed = unwritableFolder(workspace.root, [...plan.clearing, ...plan.parts, ...comparison.chmods])
   if (obstructed !== undefined) return { kind: 'refused', reason: `the folder "${obstructed}" cannot be written to` }
-  const folder = makeStagingFolder(workspace, mounts)
+  const folder = chooseStagingFolder(workspace, mounts)
   const steps = stepsOf(change, folder)
-  // One rename is whole or absent by itself, and what it leaves in the cache when it is killed is swept there.
-  await using guard = isGuarded(workspace, folder, steps)
-    ? await guardRestore(workspace, name, folder, signal)
-    : undefined
-  let isUnfinished = false
+  await using guard = await guardFor(workspace, { name, folder, steps }, signal)
+  let hasBegun = false
   try {
     const staged = await stage(workspace, folder, plan.parts, signal)
-    if (staged.kind === 'missing') {
-      await guard?.done()
-      return { kind: 'incomplete', digest: staged.digest }
-    }
+    if (staged.kind === 'missing') return { kind: 'incomplete', digest: staged.digest }
     signal?.throwIfAborted()
     const takenAtMs = Date.now()
     await guard?.begin(steps, intendedRecord(change))
-    isUnfinished = guard !== undefined
+    hasBegun = true
     const { skipped } = takeSteps(workspace.root, steps)
-    await saveRecord(workspace, name, finalRecord(workspace.root, change, { steps, skipped, takenAtMs, ...staged }))
+    await remember(workspace, name, finalRecord(workspace.root, change, { steps, skipped, takenAtMs, ...staged }))
+    rmSync(folder, { recursive: true, force: true })
     await guard?.done()
-    isUnfinished = false
     return skipped.length === 0 ? restored(change) : undefined
   } finally {
-    if (!isUnfinished) rmSync(folder, { recursive: true, force: true })
+    // Of steps that were begun under a guard, the next run here needs what is staged.
+    if (!hasBegun || guard === undefined) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * One rename is whole or absent by itself, and what it leaves in the cache when it is killed is swept there; everything
+ * else is guarded. From a cache that is read-only, one rename is all that can be done.
+ */
+async function guardFor(
+  workspace: Workspace,
+  { name, folder, steps }: { name: string; folder: string; steps: readonly Step[] },
+  signal?: AbortSignal,
+): Promise<RestoreGuard | undefined> {
+  const isOneRename = steps.length <= 1
+  if (isOneRename && !folder.startsWith(`${workspace.root}/`)) return undefined
+  try {
+    return await guardRestore(workspace, name, folder, signal)
+  } catch (error) {
+    if (isOneRename && isCacheError(error)) return undefined
+    throw error
+  }
+}
+
+/** What cannot be recorded is compared by content next time. */
+async function remember(workspace: Workspace, name: string, record: EncodedRecord): Promise<void> {
+  try {
+    await saveRecord(workspace, name, record)
+  } catch (error) {
+    if (!isCacheError(error)) throw error
   }
 }
 
@@ -181,10 +212,6 @@ function stepsOf({ plan, comparison }: Change, folder: string): Step[] {
     ({ path, identity, mode }): Step => ({ kind: 'chmod', path, before: identity, mode }),
   )
   return [...plan.clearing, ...moves, ...chmods]
-}
-
-function isGuarded({ root }: Workspace, folder: string, steps: readonly Step[]): boolean {
-  return steps.length > 1 || folder.startsWith(`${root}/`)
 }
 
 /** A folder that a change needs and that may not be written to; found out before the first change. */

@@ -1,4 +1,5 @@
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -43,23 +44,20 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000
 const FILES_A_TURN = 512
 
 /**
- * A new private folder from which a rename into the workspace works: in the cache, or hidden in the root where the cache
- * is on another file system. What killed restores left behind a day ago is removed on the way.
+ * The path of a private folder, yet to be made, from which a rename into the workspace works: in the cache, or hidden in
+ * the root where the cache is on another file system. What killed restores left behind a day ago is removed on the way.
  */
-export function makeStagingFolder({ root, tmpDir }: Pick<Workspace, 'root' | 'tmpDir'>, mounts: Mounts): string {
+export function chooseStagingFolder({ root, tmpDir }: Pick<Workspace, 'root' | 'tmpDir'>, mounts: Mounts): string {
   const name = `restore-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 12)}x`
   try {
     mkdirSync(tmpDir, { recursive: true, mode: 0o700 })
+    accessSync(tmpDir, constants.W_OK)
     sweep(tmpDir, NAME)
-    if (mounts.share(tmpDir, root)) {
-      mkdirSync(`${tmpDir}/${name}`, { mode: 0o700 })
-      return `${tmpDir}/${name}`
-    }
+    if (mounts.share(tmpDir, root)) return `${tmpDir}/${name}`
   } catch {
     // A cache that cannot be written to can still be read: the root is the other place.
   }
   sweep(root, HIDDEN_NAME)
-  mkdirSync(`${root}/.recue-${name}`, { mode: 0o700 })
   return `${root}/.recue-${name}`
 }
 
@@ -76,13 +74,14 @@ export function stagedPath(folder: string, part: number): string {
   return `${folder}/${part}`
 }
 
-/** Writes all parts, whole, into the staging folder; the content was verified by the store, sizes are checked here. */
+/** Makes the staging folder and writes all parts into it, whole; the content was verified by the store, sizes are checked here. */
 export async function stage(
   { blobs, scope }: Pick<Workspace, 'blobs' | 'scope'>,
   folder: string,
   parts: readonly Part[],
   signal?: AbortSignal,
 ): Promise<Staged> {
+  mkdirSync(folder, { mode: 0o700 })
   const contents = new Contents()
   for (const [i, part] of parts.entries()) {
     const from = stagedPath(folder, i)

@@ -13,6 +13,8 @@ export interface StrayOptions {
   isInput(path: string): boolean
 }
 
+/** Files are stamped with the time of the kernel's last tick, which may lie so far before the command began. */
+const TICK_MS = 10
 /** Caches that tools keep for themselves. */
 const ALWAYS_SCRATCH = ['**/node_modules/.cache/**']
 
@@ -50,7 +52,7 @@ function expectation({ outputs, scratch }: StrayOptions): (path: string) => bool
 
 function changedSince(absolute: string, sinceMs: number): boolean {
   const stats = lstatSync(absolute, { throwIfNoEntry: false })
-  return stats !== undefined && Math.max(stats.mtimeMs, stats.ctimeMs) >= sinceMs
+  return stats !== undefined && Math.max(stats.mtimeMs, stats.ctimeMs) >= sinceMs - TICK_MS
 }
 
 function list(absolute: string) {
