@@ -17,8 +17,8 @@ const floors = [
   ['action'],
   ['observe'],
   ['cache.ts', 'memoize.ts'],
-  ['library.ts'],
   ['cli'],
+  ['library.ts'],
 ]
 
 const source = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../src')
