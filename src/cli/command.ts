@@ -1,5 +1,5 @@
 import type { Cache } from '../cache.ts'
-import type { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
+import type { COMMON_OPTIONS } from './common-options.ts'
 import type { Project } from './config/project.ts'
 import type { OptionTable, Values } from './options.ts'
 import type { Output } from './output.ts'
@@ -14,7 +14,7 @@ export interface Command<Table extends OptionTable = OptionTable> {
   readonly usage: readonly string[]
   /** A few sentences for `recue NAME --help`. */
   readonly description?: string
-  /** Its own options, beside {@link COMMON_OPTIONS} and {@link STORE_OPTIONS}. */
+  /** Its own options, beside `COMMON_OPTIONS` and `STORE_OPTIONS`. */
   readonly options: Table
   /** Command lines worth copying, each with what it does. */
   readonly examples?: readonly { readonly line: string; readonly does: string }[]
@@ -80,5 +80,3 @@ export interface Place {
 export function defineCommand<const Table extends OptionTable>(command: Command<Table>): Command<Table> {
   return command
 }
-
-export type StoreSettings = Values<typeof STORE_OPTIONS>
