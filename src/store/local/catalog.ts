@@ -67,6 +67,6 @@ class LocalCatalog implements Catalog {
       note: 'collecting',
       ...(signal === undefined ? {} : { signal }),
     })
-    return collect(this.#parts, options)
+    return await collect(this.#parts, options)
   }
 }

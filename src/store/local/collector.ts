@@ -9,7 +9,7 @@ import { type FoundAction, listActions, NewActions, removeActions, removeBlobs }
 import { sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
 import { compactSegments } from './compaction.ts'
 import type { Compression } from './compression.ts'
-import type { IndexDb } from './index-db.ts'
+import { type IndexDb, sqliteCode } from './index-db.ts'
 import type { Journal } from './journal.ts'
 import type { Layout } from './layout.ts'
 import { MARK_STEP_MS } from './marks.ts'
@@ -251,7 +251,12 @@ class Collection {
 
 /** SQLite's write-ahead log is as long as the busiest moment made it; a reader who is in it keeps it so for now. */
 function truncateLog(index: IndexDb): void {
-  index.lookUp(() => index.sql('PRAGMA wal_checkpoint(TRUNCATE)').all(), [])
+  try {
+    index.lookUp(() => index.sql('PRAGMA wal_checkpoint(TRUNCATE)').all(), [])
+  } catch (error) {
+    // On a full disk it may not find the room; it is SQLite's own to do it later.
+    if (sqliteCode(error) === undefined) throw error
+  }
 }
 
 function isOver(bytes: number, limitBytes: number): boolean {

@@ -1,8 +1,8 @@
-import { close, fdatasync, ftruncate, mkdirSync, open, readdirSync, statSync, writev } from 'node:fs'
+import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, readdirSync, statSync, writev } from 'node:fs'
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
-import type { IndexDb } from './index-db.ts'
+import { type IndexDb, sqliteCode } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
 import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
@@ -196,12 +196,16 @@ async function takeSegment({ layout, index, leases }: JournalOptions, except?: n
     if (!isWanted && fileBytes <= known && !unfinished.has(number)) continue
     const lease = await leases.tryHold(segmentLease(number))
     if (lease === undefined) continue
-    // Looked at again: its holder may have written until now.
+    // Looked at again: its holder may have written until now, and the collector may have copied and unlinked it.
+    if (!existsSync(segmentPath(layout, number))) {
+      await lease[Symbol.asyncDispose]()
+      continue
+    }
     const size = await recoverSegment(index, layout, number)
     if (isWanted && size < SEGMENT_BYTES) taken = { number, lease, size }
     else await lease[Symbol.asyncDispose]()
   }
-  if (taken === undefined) return newSegment(layout, leases, Math.max(numbers[0] ?? 0, highestIndexed(index)) + 1)
+  if (taken === undefined) return newSegment(layout, index, leases, numbers[0] ?? 0)
   return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
 }
 
@@ -210,10 +214,14 @@ function highestIndexed(index: IndexDb): number {
   return Number(index.sql('SELECT max(id) FROM segments').get()?.[0] ?? 0)
 }
 
-async function newSegment(layout: Layout, leases: Leases, firstNumber: number): Promise<Segment> {
-  for (let number = firstNumber; ; number++) {
+async function newSegment(layout: Layout, index: IndexDb, leases: Leases, highest: number): Promise<Segment> {
+  for (let number = highest + 1; ; number = Math.max(number, highestIndexed(index)) + 1) {
     const lease = await leases.tryHold(segmentLease(number))
     if (lease === undefined) continue
+    if (number <= highestIndexed(index)) {
+      await lease[Symbol.asyncDispose]()
+      continue
+    }
     try {
       return { number, lease, size: 0, file: await openFile(segmentPath(layout, number), 'wx', 0o600) }
     } catch (error) {
@@ -264,10 +272,12 @@ function outcomeOf(work: () => unknown): { value: unknown } | { error: unknown }
   }
 }
 
+const SQLITE_FULL = 13
+
 /** Errors of the disk in the words of the store. */
 export function explained(error: unknown, dir: string): unknown {
   const code = systemCode(error)
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (code === 'ENOSPC' || code === 'EDQUOT' || sqliteCode(error) === SQLITE_FULL)
     return new CacheError('store.full', `No space is left for the cache in ${dir}.`, {
       hint: 'Free some, or make the cache smaller: recue gc.',
       cause: error,

@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openLocalStore } from '../../src/store/local/local-store.ts'
+import { checkEntry, type EntryShape, SMALL, saveEntry } from './entries.ts'
+
+const SHAPE: EntryShape = { ...SMALL, fileBytes: 100_000 }
+const WITH_LARGE: EntryShape = { ...SHAPE, largeBytes: 3_000_000 }
+let dir: string
+let isMounted = false
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'recue-full-'))
+  isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', dir]).status === 0
+})
+afterEach(() => {
+  if (isMounted) spawnSync('umount', ['-l', dir])
+  rmSync(dir, { recursive: true, force: true })
+})
+
+describe('a disk that is full', () => {
+  test.each([
+    ['small blobs', SHAPE],
+    ['large blobs', WITH_LARGE],
+  ])('%s: the put fails with store.full, nothing is lost, the store still reads', async (_name, shape) => {
+    // Mounting takes rights that not everybody has; where it cannot be had, this is another machine's to test.
+    if (!isMounted) return
+    const cache = join(dir, 'cache')
+    mkdirSync(cache)
+    const saved: string[] = []
+    {
+      await using store = await openLocalStore({ dir: cache, maxCacheBytes: 1e12 })
+      let code: string | undefined
+      for (let i = 0; code === undefined && i < 100; i++)
+        await saveEntry(store, `e${i}`, shape).then(
+          () => saved.push(`e${i}`),
+          (error: { code?: string }) => {
+            code = error.code ?? String(error)
+          },
+        )
+      expect(code).toBe('store.full')
+      expect(saved.length).toBeGreaterThan(2)
+      for (const name of saved) expect(await checkEntry(store, name, shape)).toBe('whole')
+      expect(await checkEntry(store, `e${saved.length}`, shape)).toBe('absent')
+    }
+    await using store = await openLocalStore({ dir: cache, maxCacheBytes: 1e12 })
+    for (const name of saved) expect(await checkEntry(store, name, shape)).toBe('whole')
+    await expect(saveEntry(store, 'more', WITH_LARGE)).rejects.toMatchObject({ code: 'store.full' })
+    await store.catalog.collect({ targetBytes: 4e6 })
+    await saveEntry(store, 'after', shape)
+    expect(await checkEntry(store, 'after', shape)).toBe('whole')
+  })
+})
