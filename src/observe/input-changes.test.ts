@@ -74,8 +74,9 @@ test('folders that are the same are not read', async () => {
 
 test('says that there are more than the limit', async () => {
   const after: Tree = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, 'file:1']))
-  expect(await changes({}, after, 20)).toMatchObject({ isCut: false, lines: { length: 20 } })
-  expect(await changes({}, after, 19)).toMatchObject({ isCut: true, lines: { length: 19 } })
+  const [all, cut] = [await changes({}, after, 20), await changes({}, after, 19)]
+  expect([all.isCut, all.lines.length]).toEqual([false, 20])
+  expect([cut.isCut, cut.lines.length]).toEqual([true, 19])
 })
 
 test('a folder whose message is gone is named as far as it is known', async () => {
