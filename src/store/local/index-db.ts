@@ -145,9 +145,12 @@ class Index implements IndexDb {
   read<T>(work: () => T): T {
     this.sql('BEGIN').run()
     try {
-      return work()
-    } finally {
+      const result = work()
       this.sql('COMMIT').run()
+      return result
+    } catch (error) {
+      this.#rollBack()
+      throw error
     }
   }
 

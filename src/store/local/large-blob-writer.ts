@@ -157,24 +157,28 @@ async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
   while (written < bytes.length) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten
 }
 
-/** The same bytes in chunks of one size, each a buffer of its own; the last may be shorter. */
+/**
+ * The same bytes in chunks of one size; the last may be shorter. The buffers go round, or thousands of them would wait for
+ * the garbage collector: a chunk is valid until {@link CHUNKS_AT_ONCE} others were asked for.
+ */
 async function* chunked(bytes: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
-  let chunk = Buffer.allocUnsafeSlow(chunkBytes)
+  const buffers = Array.from({ length: CHUNKS_AT_ONCE + 1 }, () => Buffer.allocUnsafeSlow(chunkBytes))
+  let number = 0
   let used = 0
   for await (const piece of bytes) {
     for (let at = 0; at < piece.length; ) {
+      const chunk = buffers[number % buffers.length] as Buffer
       const taken = Math.min(piece.length - at, chunkBytes - used)
       chunk.set(piece.subarray(at, at + taken), used)
       at += taken
       used += taken
-      if (used === chunkBytes) {
-        yield chunk
-        chunk = Buffer.allocUnsafeSlow(chunkBytes)
-        used = 0
-      }
+      if (used < chunkBytes) continue
+      yield chunk
+      number++
+      used = 0
     }
   }
-  if (used > 0) yield chunk.subarray(0, used)
+  if (used > 0) yield (buffers[number % buffers.length] as Buffer).subarray(0, used)
 }
 
 let stagings = 0
