@@ -54,7 +54,7 @@ function storeRows(folder: string, count: number, rounds: number): Row[] {
     prepare: () => rmSync(path.join(folder, 'store-cache'), { recursive: true, force: true }),
   }
   const archive = {
-    name: 'tar | zstd -1',
+    name: 'tar, zstd -1',
     argv: ['sh', '-c', 'tar c built | zstd -q -1 > built.tar.zst'] as const,
     cwd: folder,
     prepare: () => rmSync(path.join(folder, 'built.tar.zst'), { force: true }),
