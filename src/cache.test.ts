@@ -230,6 +230,33 @@ describe('colours', () => {
   })
 })
 
+describe('a reader', () => {
+  const closed = async () => {
+    throw Object.assign(new Error('closed'), { code: 'EPIPE' })
+  }
+
+  test('that goes away changes nothing for the command, nor for what is kept and replayed', async () => {
+    const script = 'echo 1; echo 2; mkdir -p dist; echo 3 > dist/a'
+    const gone = { sink: { stdout: closed, stderr: closed } }
+    expect(await run(script, { outputs: ['dist'] }, gone)).toMatchObject({ status: 'miss', exitCode: 0 })
+    rmSync(join(project, 'dist'), { recursive: true })
+    expect(await run(script, { outputs: ['dist'] }, gone)).toMatchObject({ status: 'hit', exitCode: 0, written: 1 })
+    expect(await run(script, { outputs: ['dist'] })).toMatchObject({ status: 'hit', stdout: '1\n2\n' })
+  })
+
+  test('that fails otherwise is told so', async () => {
+    const broken = {
+      sink: {
+        stdout() {
+          throw new RangeError('a bug')
+        },
+        stderr() {},
+      },
+    }
+    await expect(run('echo 1', {}, broken)).rejects.toThrow(RangeError)
+  })
+})
+
 describe('mistakes and faults', () => {
   test('a command that is not there', async () => {
     await expect(run('', { shell: undefined as never, command: ['no-such-program'] })).rejects.toMatchObject({
@@ -303,6 +330,11 @@ describe('a function', () => {
     }
     await expect(cache.run({ name: 'fails', cwd: project, fn })).rejects.toThrow('no 1')
     await expect(cache.run({ name: 'fails', cwd: project, fn })).rejects.toThrow('no 2')
+  })
+
+  test('does not answer for files that others make in the root', async () => {
+    const fn = () => writeFileSync(join(project, 'other'), 'x')
+    expect((await cache.run({ name: 'beside', cwd: project, root: project, fn })).outcome.status).toBe('miss')
   })
 
   test('may give nothing', async () => {

@@ -1,5 +1,4 @@
 import { channel } from 'node:diagnostics_channel'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type ActionDescription, describeAction } from './action/describe-action.ts'
 import { keyOf } from './action/key.ts'
@@ -147,7 +146,7 @@ class LocalCache implements Cache {
       cacheDir: store.dir,
       trashDir: join(store.dir, 'trash'),
       tmpDir: join(store.dir, 'tmp'),
-      home: homedir(),
+      home: process.env.HOME || process.getBuiltinModule('node:os').homedir(),
     }
   }
 

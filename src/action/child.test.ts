@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -50,6 +50,14 @@ async function until(isTrue: () => boolean): Promise<void> {
 function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+function isAsleep(pid: number): boolean {
+  try {
+    return /^State:\s+S/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
@@ -138,6 +146,25 @@ describe('output', () => {
     expect(end.exitCode).toBe(0)
     expect(bytes).toBe(20 << 20)
     expect(most).toBe(1)
+  })
+
+  test('that nobody takes stops the child in its write', async () => {
+    let isFree = false
+    const run = node(
+      `const fs = require('fs'); fs.writeFileSync('pid', String(process.pid)); const b = Buffer.alloc(1 << 20);
+       for (let i = 0; i < 20; i++) fs.writeSync(1, b); fs.writeFileSync('all', '')`,
+      { onOutput: () => (isFree ? undefined : until(() => isFree)) },
+    )
+    await until(() => readNumber('pid') > 0)
+    let idle = 0
+    await until(() => {
+      idle = isAsleep(readNumber('pid')) ? idle + 1 : 0
+      return idle >= 10
+    })
+    expect(existsSync(join(folder, 'all'))).toBe(false)
+    isFree = true
+    expect((await run).exitCode).toBe(0)
+    expect(existsSync(join(folder, 'all'))).toBe(true)
   })
 
   test('is binary', async () => {

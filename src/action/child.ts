@@ -8,6 +8,8 @@ import type { StreamName } from './stream-order.ts'
 /** What a command's exit code is when `--timeout` ended it; as timeout(1) has it. */
 export const TIMED_OUT_EXIT = 124
 const TERMINATE_GRACE_MS = 5_000
+/** A timer of more milliseconds than a signed 32-bit number holds would go off at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
 const NOTHING_LEFT = { leftBehind: false } as const
 
 export interface ChildRequest {
@@ -161,7 +163,8 @@ function terminateOn(
       resolve(why)
     }
     const onAbort = () => void end('abort')
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => void end('timeout'), timeoutMs)
+    const timer =
+      timeoutMs === undefined ? undefined : setTimeout(() => void end('timeout'), Math.min(timeoutMs, LONGEST_TIMER_MS))
     const onOver = () => {
       disarm()
       resolve(undefined)

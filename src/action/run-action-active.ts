@@ -19,6 +19,8 @@ export type Execute = (run: ActiveRun, what: Prepared, streams: StreamCapture | 
 /** How a run differs from that of a command of the caller's. */
 export interface Means {
   readonly execute: Execute
+  /** Files made in the root meanwhile are its doing. Not so of a function: the rest of its process goes on beside it. */
+  readonly answersForStrays: boolean
   /** Older results are as none. */
   readonly maxAgeMs?: number | undefined
 }

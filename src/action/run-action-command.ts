@@ -2,15 +2,18 @@ import { join } from 'node:path'
 import { type ChildEnd, runChild } from './child.ts'
 import { withTerminal } from './child-terminal.ts'
 import type { ActionRequest } from './request.ts'
-import type { OutputSink, RunOptions } from './run-outcome.ts'
+import type { RunOptions } from './run-outcome.ts'
 import type { StreamCapture } from './stream-capture.ts'
-import type { StreamName } from './stream-order.ts'
+import { patient } from './stream-sink.ts'
 
 export interface CommandEnd extends ChildEnd {
   readonly colourForced: boolean
 }
 
-/** Runs the command of a request as the options say; its output goes to the sink as it comes, and into `capture`. */
+/**
+ * Runs the command of a request as the options say; its output goes to the sink as it comes, and into `capture`. What the
+ * sink rejects with is thrown once the command has ended.
+ */
 export async function runCommand(
   request: ActionRequest,
   what: { readonly program: string; readonly variables: Readonly<Record<string, string>> },
@@ -18,7 +21,7 @@ export async function runCommand(
   capture: StreamCapture | undefined,
 ): Promise<CommandEnd> {
   const { variables, colourForced } = withTerminal(what.variables, options.interactive ? undefined : options.terminal)
-  const live = options.liveOutput ? untilItFails(options.sink) : undefined
+  const live = options.liveOutput ? patient(options.sink) : undefined
   const end = await runChild({
     program: what.program,
     argv: request.argv,
@@ -31,22 +34,10 @@ export async function runCommand(
     signal: options.signal,
     onOutput(stream, chunk) {
       capture?.add(stream, chunk)
-      return live?.(stream, chunk)
+      return live?.[stream](chunk)
     },
   })
+  const failure = live?.failure()
+  if (failure !== undefined) throw failure
   return { ...end, colourForced }
-}
-
-/** A reader that has gone away (`| head`) gets no more; the command goes on, and its output is still captured. */
-function untilItFails(sink: OutputSink): (stream: StreamName, chunk: Uint8Array) => Promise<void> | undefined {
-  const gone = new Set<StreamName>()
-  return (stream, chunk) => {
-    if (gone.has(stream)) return undefined
-    try {
-      return sink[stream](chunk)?.catch(() => void gone.add(stream))
-    } catch {
-      gone.add(stream)
-      return undefined
-    }
-  }
 }

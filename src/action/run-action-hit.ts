@@ -8,6 +8,7 @@ import type { Hit } from './run-action-look.ts'
 import { holdOutputs } from './run-action-outputs.ts'
 import { standing } from './run-action-standing.ts'
 import type { RunOutcome } from './run-outcome.ts'
+import { patient } from './stream-sink.ts'
 
 export type HitEnd =
   | { readonly kind: 'replayed'; readonly outcome: RunOutcome }
@@ -56,7 +57,10 @@ const INCOMPLETE = { kind: 'incomplete', reason: 'some of the kept result is gon
 
 async function show(run: ActiveRun, replay: Replay): Promise<void> {
   const { sink, stripForcedColours, signal } = run.options
-  await replay.writeTo(sink, { stripForcedColours, ...(signal && { signal }) })
+  const shown = patient(sink)
+  await replay.writeTo(shown, { stripForcedColours, ...(signal && { signal }) })
+  const failure = shown.failure()
+  if (failure !== undefined) throw failure
 }
 
 function outcomeOf(

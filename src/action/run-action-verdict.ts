@@ -18,7 +18,7 @@ export function whyNotKept(run: ActiveRun, action: KeyedAction, { end, streams, 
   if (streams.failure !== undefined) return `its output could not be captured: ${textOf(streams.failure)}`
   const changed = action.inputs.changed()
   if (changed !== undefined) return `the input ${changed} changed while the command ran`
-  return whyStraysForbid(run, action, sinceMs)
+  return run.means.answersForStrays ? whyStraysForbid(run, action, sinceMs) : undefined
 }
 
 function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOptions): string | undefined {

@@ -20,7 +20,7 @@ import type { StreamCapture } from './stream-capture.ts'
 export async function runAction(request: ActionRequest, engine: Engine, options: RunOptions): Promise<RunOutcome> {
   if (options.interactive) return runUncached(request, options, 'it was given the terminal')
   if (!options.read && !options.write) return runUncached(request, options, 'the cache is switched off')
-  return runKeyed(new ActiveRun(request, engine, options, { execute: runCommandOf }))
+  return runKeyed(new ActiveRun(request, engine, options, { execute: runCommandOf, answersForStrays: true }))
 }
 
 /** The same for work that need not be a command of the caller's. */

@@ -55,7 +55,7 @@ export async function runFunction<T>(
     functionRequest(work),
     engine,
     { ...options, replayOutput: true, stripForcedColours: false, sink: replayed.sink },
-    { execute, maxAgeMs: work.maxAgeMs },
+    { execute, answersForStrays: false, maxAgeMs: work.maxAgeMs },
   )
   const outcome = await runKeyed(run)
   const kept = text ?? replayed.text()

@@ -1,4 +1,5 @@
 import type { Lease, Leases, WorkspaceRecords } from '../store/contracts.ts'
+import { LONGEST_TIMER_MS } from './child.ts'
 import { startedThis } from './child-tree.ts'
 
 /** What came of asking to do a piece of work. */
@@ -71,7 +72,10 @@ export async function holdOrSay(
     why ??= reason
     stop.abort()
   }
-  const timer = options.waitMs === undefined ? undefined : setTimeout(() => giveUp('waited-enough'), options.waitMs)
+  const timer =
+    options.waitMs === undefined
+      ? undefined
+      : setTimeout(() => giveUp('waited-enough'), Math.min(options.waitMs, LONGEST_TIMER_MS))
   try {
     const lease = await leases.hold(name, {
       note: `${options.label} (process ${process.pid})`,
