@@ -51,7 +51,10 @@ export interface LocalStore extends AsyncDisposable {
   readonly records: WorkspaceRecords
 }
 
-/** Measured: a row of this size costs a tenth of opening a pack, and no more to insert than a smaller one. */
+/**
+ * Measured on both runtimes: a blob in its row is read in 6 to 11 us, one in a pack in 70 to 200; up to 500 bytes writing
+ * costs no more for it, from 1000 on (rows that overflow their page) three times as much and rising.
+ */
 const INLINE_BYTES = 512
 
 /**
