@@ -16,7 +16,7 @@ export interface LedgerFiles {
   readonly stale: readonly string[]
 }
 
-/** Throws `ENOENT` where there is no such folder yet. */
+/** Throws `ENOENT` where there is no such folder. */
 export function ledgerFiles(folder: string): LedgerFiles {
   const names = readdirSync(folder)
   const totals = numbers(names, TOTALS)
@@ -31,6 +31,20 @@ export function ledgerFiles(folder: string): LedgerFiles {
       ...runs.filter((n) => n <= foldedTo).map((n) => runsPath(folder, n)),
     ],
   }
+}
+
+/**
+ * The number of the file that is appended to; that one may be full. On the way of every hit, so it takes one look at the
+ * names and no more. Throws `ENOENT` where there is no folder yet.
+ */
+export function currentFile(folder: string): number {
+  let [runs, totals] = ['', '']
+  // All numbers have the same width, so the order of names is theirs.
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith('runs-') && name > runs) runs = name
+    else if (name.startsWith('totals-') && name > totals) totals = name
+  }
+  return Math.max(numberIn(runs), numberIn(totals) + 1)
 }
 
 /** As {@link ledgerFiles}; a folder that is not there is an empty one. */
@@ -49,6 +63,11 @@ export function runsPath(folder: string, n: number): string {
 
 export function totalsPath(folder: string, n: number): string {
   return join(folder, `totals-${String(n).padStart(8, '0')}`)
+}
+
+/** 0 for a name without one. */
+function numberIn(name: string): number {
+  return Number.parseInt(name.slice(name.indexOf('-') + 1), 10) || 0
 }
 
 function numbers(names: readonly string[], pattern: RegExp): number[] {

@@ -5,7 +5,7 @@ import { systemCode } from '../errors.ts'
 import type { RunTotals } from '../proto/recue/v1/ledger.ts'
 import { RunRecord } from '../proto/recue/v1/recue.ts'
 import { encodeFrame, MAX_PAYLOAD_BYTES } from './frame.ts'
-import { type LedgerFiles, ledgerFiles, ledgerFilesIfAny, runsPath } from './ledger-files.ts'
+import { currentFile, ledgerFilesIfAny, runsPath } from './ledger-files.ts'
 import { foldedTotals, foldOldest } from './ledger-fold.ts'
 import { recordsOf } from './ledger-read.ts'
 
@@ -75,8 +75,7 @@ function cut(text: string): string {
 
 /** One write of the whole frame: the kernel puts writes of different processes to one file one after the other. */
 function appendFrame(folder: string, frame: Buffer, fileBytes: number): void {
-  const files = filesOrNewFolder(folder)
-  const current = files.runs.at(-1) ?? files.foldedTo + 1
+  const current = currentFileOrNewFolder(folder)
   let file = openToAppend(runsPath(folder, current))
   try {
     const isFull = fstatSync(file).size >= fileBytes
@@ -100,14 +99,23 @@ function tryToFold(folder: string): void {
   }
 }
 
-function filesOrNewFolder(folder: string): LedgerFiles {
+function currentFileOrNewFolder(folder: string): number {
   try {
-    return ledgerFiles(folder)
+    return currentFile(folder)
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error
-    // Not recursive: a cache folder that is not there is the store's to make, by its rules of adoption.
+    makeFolder(folder)
+    return currentFile(folder)
+  }
+}
+
+/** Not recursive: a cache folder that is not there is the store's to make, by its rules of adoption. */
+function makeFolder(folder: string): void {
+  try {
     mkdirSync(folder, { mode: 0o700 })
-    return { runs: [], foldedTo: 0, stale: [] }
+  } catch (error) {
+    // Another process was faster.
+    if (systemCode(error) !== 'EEXIST') throw error
   }
 }
 
