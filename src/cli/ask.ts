@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { CacheError } from '../errors.ts'
 
 /** Whether somebody sits there who can be asked. */
-export function canAsk(): boolean {
+function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true
 }
 

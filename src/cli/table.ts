@@ -42,14 +42,6 @@ export function shorten(text: string, columns: number): string {
   return letters.length <= columns ? text : `${letters.slice(0, Math.max(0, columns - 1)).join('')}…`
 }
 
-/** Its middle cut away: of a path, the start says where and the end says what. */
-export function shortenMiddle(text: string, columns: number): string {
-  const letters = [...text]
-  if (letters.length <= columns) return text
-  const head = Math.floor((columns - 1) / 3)
-  return `${letters.slice(0, head).join('')}…${letters.slice(letters.length - (columns - 1 - head)).join('')}`
-}
-
 function narrow(columns: readonly Column[], widths: number[], available: number): void {
   const flexible = columns.findIndex((column) => column.flexible)
   const total = widths.reduce((sum, one) => sum + one, 0) + GAP * (columns.length - 1)

@@ -35,8 +35,14 @@ test('why of a hit says that the key is the same', async () => {
 
 test('why of what never ran is a mistake, and says what may be asked', async () => {
   using bench = new Bench()
-  expect(await bench.recue(['why', 'last'])).toMatchObject({ code: 125, stderr: /Nothing has been run/ })
-  expect(await bench.recue(['why', 'build'])).toMatchObject({ code: 125, stderr: /No run of build is recorded/ })
+  expect(await bench.recue(['why', 'last'])).toMatchObject({
+    code: 125,
+    stderr: expect.stringMatching(/Nothing has been run/),
+  })
+  expect(await bench.recue(['why', 'build'])).toMatchObject({
+    code: 125,
+    stderr: expect.stringMatching(/No run of build is recorded/),
+  })
 })
 
 test('key is what run looks up, and explains itself', async () => {
@@ -77,5 +83,9 @@ test('a command that cannot be keyed has no key', async () => {
   using bench = new Bench()
   const { symlinkSync } = await import('node:fs')
   symlinkSync('/etc/hosts', `${bench.root}/src/out`)
-  expect(await bench.recue(['key', ...KEY])).toMatchObject({ code: 1, stdout: '', stderr: /no key/ })
+  expect(await bench.recue(['key', ...KEY])).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/no key/),
+  })
 })
