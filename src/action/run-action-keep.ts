@@ -27,7 +27,7 @@ const INLINE_STREAM_BYTES = 16 << 10
 
 /** Keeps what a command did, unless there is a reason not to. Blobs first; the result is published last. */
 export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Promise<Keeping> {
-  const refusal = whyNotKept(run, action, done)
+  const refusal = await whyNotKept(run, action, done)
   if (refusal !== undefined) return { kind: 'not-kept', reason: refusal }
   const captured = await capture(run.workspace, action.outputs, run.options.signal)
   switch (captured.kind) {

@@ -12,7 +12,11 @@ import { strays } from './strays.ts'
 const PROPOSED = 3
 
 /** Why what a command did must not be kept, before its outputs are looked at; one line, or undefined. Names strays. */
-export function whyNotKept(run: ActiveRun, action: KeyedAction, { end, streams, sinceMs }: Done): string | undefined {
+export async function whyNotKept(
+  run: ActiveRun,
+  action: KeyedAction,
+  { end, streams, sinceMs }: Done,
+): Promise<string | undefined> {
   const ending = whyEndingIsNotKept(end, run.options)
   if (ending !== undefined) return ending
   if (streams.failure !== undefined) return `its output could not be captured: ${textOf(streams.failure)}`
@@ -31,8 +35,8 @@ function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOp
 }
 
 /** Files made where no output is declared: without any output the result would lack them, so it is not kept. */
-function whyStraysForbid(run: ActiveRun, action: KeyedAction, sinceMs: number): string | undefined {
-  const found = strays(run.workspace, {
+async function whyStraysForbid(run: ActiveRun, action: KeyedAction, sinceMs: number): Promise<string | undefined> {
+  const found = await strays(run.workspace, {
     sinceMs,
     outputs: action.outputs,
     scratch: run.options.scratch,

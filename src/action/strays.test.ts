@@ -23,7 +23,7 @@ test('names what was made or changed outside of outputs and scratch', async () =
     'new\nline': 'stray',
   })
   symlinkSync('src', join(checkout.root, 'link'))
-  const found = strays(checkout.workspace, {
+  const found = await strays(checkout.workspace, {
     sinceMs,
     outputs: checkout.outputs('dist', '*.map'),
     scratch: ['tmp/**'],

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs'
-import picomatch from 'picomatch'
 import type { OutputDeclaration } from './keyed-action.ts'
+import { globMatcher } from './output-globs.ts'
 import type { Workspace } from './workspace.ts'
 
 export interface StrayOptions {
@@ -22,12 +22,12 @@ const ALWAYS_SCRATCH = ['**/node_modules/.cache/**']
  * Root-relative files and links that were made or changed while a command ran, outside of what it declared; sorted. Looks
  * at every file of the root but git's own and the cache's, and follows no links: only worth it after a command ran.
  */
-export function strays(
+export async function strays(
   { root, cacheDir }: Pick<Workspace, 'root' | 'cacheDir'>,
   options: StrayOptions,
-): readonly string[] {
+): Promise<readonly string[]> {
   const found: string[] = []
-  const isExpected = expectation(options)
+  const isExpected = await expectation(options)
   const pending = ['']
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     for (const entry of list(folder === '' ? root : `${root}/${folder}`)) {
@@ -43,9 +43,9 @@ export function strays(
 }
 
 /** A folder is asked about as `folder/.`, which a glob for all in it matches as well. */
-function expectation({ outputs, scratch }: StrayOptions): (path: string) => boolean {
+async function expectation({ outputs, scratch }: StrayOptions): Promise<(path: string) => boolean> {
   const globs = outputs.filter(({ kind }) => kind === 'glob').map(({ path }) => path)
-  const matches = picomatch([...ALWAYS_SCRATCH, ...scratch, ...globs], { dot: true })
+  const matches = await globMatcher([...ALWAYS_SCRATCH, ...scratch, ...globs])
   const literals = outputs.filter(({ kind }) => kind === 'path').map(({ path }) => path)
   return (path) => literals.some((literal) => path === literal || path.startsWith(`${literal}/`)) || matches(path)
 }
