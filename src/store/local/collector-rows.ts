@@ -1,6 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { ActionDigest } from '../../digest/digest.ts'
 import { asActionDigest } from '../../digest/digest.ts'
+import { isCacheError } from '../../errors.ts'
 import type { Census } from './collector-census.ts'
 import type { LiveAction } from './collector-marks.ts'
 import type { IndexDb } from './index-db.ts'
@@ -8,7 +9,7 @@ import type { Journal } from './journal.ts'
 import { type Layout, segmentPath } from './layout.ts'
 import { type ActionRow, type BlobPlace, decodeActionRow, decodeBlobPlace } from './rows.ts'
 import { scanSegment } from './salvage.ts'
-import type { RecordPlace } from './segment.ts'
+import type { RecordPlace, SegmentRecord } from './segment.ts'
 
 /** An action result as the collector found it. */
 export interface FoundAction {
@@ -78,8 +79,17 @@ export async function removeActions(
   const records = gone.map(({ found: { instance, action } }) => {
     return { kind: 'action-removed', stampMs: options.nowMs, instance, action } as const
   })
-  if (records.length > 0) await journal.commit(records, () => undefined)
+  if (records.length > 0) await journalled(journal, records)
   return gone
+}
+
+/** On a full disk without: there it matters more to free something than that a rebuild does not bring it back. */
+async function journalled(journal: Journal, records: readonly SegmentRecord[]): Promise<void> {
+  try {
+    await journal.commit(records, () => undefined)
+  } catch (error) {
+    if (!isCacheError(error) || error.code !== 'store.full') throw error
+  }
 }
 
 function takeAction(
@@ -160,7 +170,7 @@ export async function removeBlobs(
     if (gone === undefined) continue
     if (gone.length > 0) {
       const hashes = gone.map(({ hash }) => hash)
-      await journal.commit([{ kind: 'blobs-removed', stampMs: removal.nowMs, hashes }], () => undefined)
+      await journalled(journal, [{ kind: 'blobs-removed', stampMs: removal.nowMs, hashes }])
     }
     const files = gone.flatMap(({ hash, place }) => (place?.kind === 'file' ? [{ hash, place }] : []))
     return { count: gone.length, files }

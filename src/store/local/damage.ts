@@ -13,6 +13,7 @@ export class Damage {
   readonly #layout: Layout
   readonly #isReadOnly: boolean
   readonly #segments = new Set<number>()
+  #wasLookedThrough = false
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(index: IndexDb, layout: Layout, isReadOnly: boolean) {
@@ -47,6 +48,21 @@ export class Damage {
     this.#segment(place.record.segment)
   }
 
+  /**
+   * A blob that somebody came to read has no row. Mostly the collector was quicker; but a page of the index that was
+   * overwritten may read as one with fewer rows, which SQLite itself finds only when asked to look.
+   */
+  missingRow(): void {
+    if (this.#isReadOnly || this.#wasLookedThrough) return
+    this.#wasLookedThrough = true
+    this.#work = this.#work.then(() =>
+      this.#index.lookUp(() => {
+        const found = this.#index.sql('PRAGMA quick_check(1)').get()?.[0]
+        if (found !== 'ok') throw Object.assign(new Error(String(found)), { errcode: SQLITE_CORRUPT })
+      }, undefined),
+    )
+  }
+
   async settled(): Promise<void> {
     await this.#work
   }
@@ -74,3 +90,5 @@ export class Damage {
     this.#work = this.#work.then(() => this.#index.write(work)).catch(() => undefined)
   }
 }
+
+const SQLITE_CORRUPT = 11

@@ -107,6 +107,7 @@ export function sqliteCode(error: unknown): number | undefined {
 
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
+const SQLITE_FULL = 13
 const SQLITE_CORRUPT = 11
 const SQLITE_NOTADB = 26
 
@@ -185,12 +186,22 @@ class Index implements IndexDb {
         return this.#attempt(work)
       } catch (error) {
         if (this.#noteDamage(error)) throw damaged(error)
-        if (!isBusy(error)) throw error
+        if (!isBusy(error)) throw this.#noted(error)
         if (performance.now() > limit) throw busy(error)
       }
       // 1, 2, 4, 8, then about 16 ms, never in step with the others.
       await pause(Math.min(2 ** attempt, 16) * (0.5 + Math.random()), undefined, signal === undefined ? {} : { signal })
     }
+  }
+
+  /** A damaged file is remembered; a full disk is told in the words of the store. */
+  #noted(error: unknown): unknown {
+    if (isDamaged(error)) this.isDamaged = true
+    if (sqliteCode(error) !== SQLITE_FULL) return error
+    return new CacheError('store.full', "No space is left for the cache's index.", {
+      hint: 'Free some, or make the cache smaller: recue gc.',
+      cause: error,
+    })
   }
 
   #attempt<T>(work: () => T): T {

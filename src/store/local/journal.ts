@@ -2,7 +2,7 @@ import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, readdirSync, 
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
-import { type IndexDb, sqliteCode } from './index-db.ts'
+import { type IndexDb, isDamaged, sqliteCode } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
 import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
@@ -106,6 +106,8 @@ class SegmentJournal implements Journal {
       try {
         await this.#commitAll(entries)
       } catch (error) {
+        // What is read outside of look-ups and transactions is to be remembered too.
+        if (isDamaged(error)) this.#options.index.lookUp(() => raise(error), undefined)
         const failure = explained(error, this.#options.layout.dir)
         for (const entry of entries) entry.reject(failure)
       }
@@ -272,6 +274,10 @@ function outcomeOf(work: () => unknown): { value: unknown } | { error: unknown }
   }
 }
 
+function raise(error: unknown): never {
+  throw error
+}
+
 const SQLITE_FULL = 13
 
 /** Errors of the disk in the words of the store. */
@@ -280,6 +286,10 @@ export function explained(error: unknown, dir: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT' || sqliteCode(error) === SQLITE_FULL)
     return new CacheError('store.full', `No space is left for the cache in ${dir}.`, {
       hint: 'Free some, or make the cache smaller: recue gc.',
+      cause: error,
+    })
+  if (isDamaged(error))
+    return new CacheError('store.corrupt', `The index of the cache in ${dir} is damaged; it is built anew next time.`, {
       cause: error,
     })
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')

@@ -99,7 +99,10 @@ class LocalBlobs implements BlobStore, Ingest {
       const digest = digests[index] as Digest
       if (digest.sizeBytes === 0) yield { index, bytes: EMPTY }
       else if (place?.kind === 'inline') yield { index, bytes: place.bytes }
-      else yield { index, bytes: place && (await this.#readWhole(scope, digest, signal)) }
+      else {
+        if (place === undefined) this.#options.damage.missingRow()
+        yield { index, bytes: place && (await this.#readWhole(scope, digest, signal)) }
+      }
     }
     const moved: number[] = []
     const packs = readPacks(wanted, {
