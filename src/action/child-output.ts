@@ -6,7 +6,9 @@ import type { StreamName } from './stream-order.ts'
 const SILENCE_MS = 1_000
 const CHATTER_MS = 10_000
 
-type Deliver = (stream: StreamName, chunk: Uint8Array) => Promise<void> | void
+/** `gone`: nobody reads this stream any more, so it is closed, as the command would find it without recue. */
+export type Delivered = 'gone' | undefined
+export type Deliver = (stream: StreamName, chunk: Uint8Array) => Promise<Delivered> | Delivered
 
 /**
  * Hands over what a child writes, in the order received. Ends when both pipes are closed and everything is delivered;
@@ -19,7 +21,7 @@ export async function pumpOutput(
 ): Promise<{ leftBehind: boolean }> {
   const { stdout, stderr } = child
   if (stdout === null || stderr === null) throw new Error('a child without output pipes')
-  const lane = oneLane([stdout, stderr], deliver)
+  const lane = oneLane({ stdout, stderr }, deliver)
   stdout.on('data', (chunk: Buffer) => lane.push('stdout', chunk))
   stderr.on('data', (chunk: Buffer) => lane.push('stderr', chunk))
   const closed = Promise.all([closeOf(stdout), closeOf(stderr)]).then((): true => true)
@@ -40,21 +42,25 @@ interface Lane {
 }
 
 /** One delivery after the other; while one waits, neither stream is read, so the child is held by its full pipe. */
-function oneLane(streams: readonly Readable[], deliver: Deliver): Lane {
+function oneLane(streams: Readonly<Record<StreamName, Readable>>, deliver: Deliver): Lane {
   let waiting = 0
   let tail: Promise<void> = Promise.resolve()
   let last = performance.now()
-  const settle = () => {
+  const both = Object.values(streams)
+  const settle = (stream: StreamName, delivered: Delivered) => {
+    if (delivered === 'gone') streams[stream].destroy()
+  }
+  const wake = () => {
     last = performance.now()
-    if (--waiting === 0) for (const stream of streams) stream.resume()
+    if (--waiting === 0) for (const stream of both) stream.resume()
   }
   return {
     push(stream, chunk) {
       last = performance.now()
       const now = waiting === 0 ? deliver(stream, chunk) : tail.then(() => deliver(stream, chunk))
-      if (now === undefined) return
-      if (waiting++ === 0) for (const one of streams) one.pause()
-      tail = now.then(settle, settle)
+      if (!(now instanceof Promise)) return settle(stream, now)
+      if (waiting++ === 0) for (const one of both) one.pause()
+      tail = now.then((delivered) => settle(stream, delivered)).then(wake, wake)
     },
     isIdle: () => waiting === 0,
     lastMs: () => last,

@@ -153,7 +153,7 @@ describe('output', () => {
     const run = node(
       `const fs = require('fs'); fs.writeFileSync('pid', String(process.pid)); const b = Buffer.alloc(1 << 20);
        for (let i = 0; i < 20; i++) fs.writeSync(1, b); fs.writeFileSync('all', '')`,
-      { onOutput: () => (isFree ? undefined : until(() => isFree)) },
+      { onOutput: () => (isFree ? undefined : until(() => isFree).then(() => undefined)) },
     )
     await until(() => readNumber('pid') > 0)
     let idle = 0

@@ -1,9 +1,8 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { CacheError, systemCode } from '../errors.ts'
-import { pumpOutput } from './child-output.ts'
+import { type Deliver, pumpOutput } from './child-output.ts'
 import { hearSignals } from './child-signals.ts'
 import { endTree } from './child-tree.ts'
-import type { StreamName } from './stream-order.ts'
 
 /** What a command's exit code is when `--timeout` ended it; as timeout(1) has it. */
 export const TIMED_OUT_EXIT = 124
@@ -32,8 +31,11 @@ export interface ChildRequest {
   readonly hostSignals?: boolean
   /** Ends the child and all it started; the run then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Each chunk as it is received; a promise holds both streams, and so in time the child. It must not reject. */
-  readonly onOutput: (stream: StreamName, chunk: Uint8Array) => Promise<void> | void
+  /**
+   * Each chunk as it is received; a promise holds both streams, and so in time the child. It must not reject. After
+   * `gone` the child's stream is closed: its next write to it ends it by SIGPIPE, or fails where that is ignored.
+   */
+  readonly onOutput: Deliver
 }
 
 export interface ChildEnd {

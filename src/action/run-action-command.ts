@@ -8,6 +8,8 @@ import { patient } from './stream-sink.ts'
 
 export interface CommandEnd extends ChildEnd {
   readonly colourForced: boolean
+  /** Whoever read the output went away before the end, and the command may have been told so. */
+  readonly isReaderGone: boolean
 }
 
 /**
@@ -34,10 +36,13 @@ export async function runCommand(
     signal: options.signal,
     onOutput(stream, chunk) {
       capture?.add(stream, chunk)
-      return live?.[stream](chunk)
+      if (live === undefined) return undefined
+      const isTaken = live[stream](chunk)
+      const delivered = () => (live.isGone(stream) ? 'gone' : undefined)
+      return isTaken instanceof Promise ? isTaken.then(delivered) : delivered()
     },
   })
   const failure = live?.failure()
   if (failure !== undefined) throw failure
-  return { ...end, colourForced }
+  return { ...end, colourForced, isReaderGone: live !== undefined && (live.isGone('stdout') || live.isGone('stderr')) }
 }

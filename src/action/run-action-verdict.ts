@@ -27,6 +27,7 @@ export async function whyNotKept(
 
 function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOptions): string | undefined {
   if (end.wasInterrupted) return 'the run was interrupted'
+  if (end.isReaderGone) return 'the reader of its output went away'
   if (end.endedBy === 'timeout') return `the command was ended after ${timeoutMs} ms`
   if (end.endedBy === 'signal') return `a signal ended the command (exit code ${end.exitCode})`
   if (end.exitCode !== 0 && !cacheFailures) return `the command failed with exit code ${end.exitCode}`

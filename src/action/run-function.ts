@@ -62,7 +62,14 @@ export async function runFunction<T>(
   return { value: (kept === '' ? undefined : JSON.parse(kept)) as T, outcome }
 }
 
-const ENDED = { exitCode: 0, endedBy: 'exit', wasInterrupted: false, leftBehind: false, colourForced: false } as const
+const ENDED = {
+  exitCode: 0,
+  endedBy: 'exit',
+  wasInterrupted: false,
+  leftBehind: false,
+  colourForced: false,
+  isReaderGone: false,
+} as const
 
 /** A request whose program is this process's own, by content, wherever it lies. */
 export function functionRequest(work: FunctionWork<unknown>): ActionRequest {

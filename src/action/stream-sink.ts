@@ -8,11 +8,13 @@ const GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_E
 export interface PatientSink extends OutputSink {
   /** What else went wrong with the sink, which is the caller's to know; undefined when nothing did. */
   failure(): unknown
+  /** Whether the reader of this stream has gone away. */
+  isGone(stream: StreamName): boolean
 }
 
 /**
- * A sink that never rejects. A reader that has gone away (`| head`) gets no more, and that is no failure: the command
- * goes on, or its files are restored, all the same.
+ * A sink that never rejects. A reader that has gone away (`| head`) gets no more, and that is no failure: what
+ * follows from it is for whoever has the command to decide.
  */
 export function patient(sink: OutputSink): PatientSink {
   const gone = new Set<StreamName>()
@@ -30,5 +32,10 @@ export function patient(sink: OutputSink): PatientSink {
       return undefined
     }
   }
-  return { stdout: write('stdout'), stderr: write('stderr'), failure: () => failure }
+  return {
+    stdout: write('stdout'),
+    stderr: write('stderr'),
+    failure: () => failure,
+    isGone: (stream) => gone.has(stream),
+  }
 }
