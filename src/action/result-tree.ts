@@ -1,5 +1,5 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
-import { type Digest, sameDigest } from '../digest/digest.ts'
+import type { Digest } from '../digest/digest.ts'
 import { digestOf, digestOfMessage } from '../digest/sha256.ts'
 import { type ActionResult, Directory } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Workspace } from './workspace.ts'
@@ -192,10 +192,4 @@ function checked(name: string): string {
 function isPlainName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false
   return process.platform !== 'win32' || !/[\\:]/.test(name)
-}
-
-/** Whether two entries would leave the same on disk. */
-export function sameEntry(a: ResultEntry, b: ResultEntry): boolean {
-  if (a.kind === 'file') return b.kind === 'file' && sameDigest(a.digest, b.digest) && a.isExecutable === b.isExecutable
-  return a.kind === 'link' ? b.kind === 'link' && a.target === b.target : b.kind === 'directory'
 }
