@@ -24,7 +24,7 @@ const troubles: readonly Trouble[] = [
     name: 'of a newer format',
     make: (box) => {
       mkdirSync(box.cacheDir, { mode: 0o700 })
-      writeFileSync(path.join(box.cacheDir, 'FORMAT'), '999\n')
+      writeFileSync(path.join(box.cacheDir, 'FORMAT'), 'recue cache, format 999\n')
     },
   },
   {

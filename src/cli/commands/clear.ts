@@ -1,6 +1,6 @@
-import { lstatSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, sep } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
 import { FORMAT_PREFIX } from '../../store/local/layout.ts'
 import { formatSize } from '../../units/size.ts'
@@ -81,11 +81,27 @@ async function isAgreed(
   return ask('Remove it?', { hint: 'To clear without being asked: recue clear --yes', signal })
 }
 
-/** The index goes first: what is removed after it was not found any more. FORMAT goes last, so that a rest is still ours. */
+/**
+ * The index goes first: what is removed after it was not found any more. FORMAT goes last, and stays, with
+ * empty folders, where something else lies: without it the rest would be somebody's folder, which recue does not use.
+ */
 function remove(dir: string, entries: readonly OwnEntry[]): void {
-  for (const { path } of entries) rmSync(path, { recursive: true, force: true })
-  for (const folder of [...ownFolders(dir), dir]) removeIfEmpty(folder)
+  const marks = entries.filter(({ path }) => MARKS.has(basename(path)) && dirname(path) === dir)
+  for (const { path } of entries) {
+    if (!marks.some((mark) => mark.path === path)) rmSync(path, { recursive: true, force: true })
+  }
+  if (entries.length === 0 || holdsMore(dir)) return
+  for (const folder of ownFolders(dir)) removeIfEmpty(folder)
+  for (const { path } of marks) rmSync(path, { force: true })
+  removeIfEmpty(dir)
 }
+
+function holdsMore(dir: string): boolean {
+  const all = readdirSync(dir, { recursive: true, withFileTypes: true })
+  return all.some((entry) => !entry.isDirectory() && !MARKS.has(entry.name))
+}
+
+const MARKS: ReadonlySet<string> = new Set(['FORMAT', 'CACHEDIR.TAG'])
 
 function removeIfEmpty(folder: string): void {
   try {
