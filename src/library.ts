@@ -1,8 +1,8 @@
 /** What `import … from 'recue'` gives. */
 export type { ActionDescription } from './action/describe-action.ts'
-export type { Keyed, KeyedAction } from './action/keyed-action.ts'
+export type { Keyed, KeyedAction } from './action/key/keyed-action.ts'
 export type { ActionRequest } from './action/request.ts'
-export type { FunctionOutcome, FunctionWork } from './action/run-function.ts'
+export type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts'
 export type { OutputSink, RunNotice, RunOptions, RunOutcome, RunStatus } from './action/run-outcome.ts'
 export { type Cache, type CacheOptions, type CacheRunOptions, openCache } from './cache.ts'
 export { type Config, defineConfig } from './cli/config/config.ts'

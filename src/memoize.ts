@@ -1,5 +1,5 @@
 import { canonicalJson } from './action/canonical-json.ts'
-import type { FunctionOutcome, FunctionWork } from './action/run-function.ts'
+import type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts'
 import { parseDuration } from './units/duration.ts'
 
 export interface MemoizeOptions {

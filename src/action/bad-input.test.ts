@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { Checkout } from './key.fixture.ts'
+import { Checkout } from './key/key.fixture.ts'
 
 const isLinux = process.platform === 'linux'
 
@@ -62,8 +62,8 @@ test('a command that is not there, or no program, has its own code', async () =>
 // root may read everything, so somebody else has to look.
 describe.runIf(isLinux && process.getuid?.() === 0)('what may not be read', () => {
   const script = `
-    const { Checkout } = await import(${JSON.stringify(new URL('./key.fixture.ts', import.meta.url).href)})
-    const { keyOf } = await import(${JSON.stringify(new URL('./key.ts', import.meta.url).href)})
+    const { Checkout } = await import(${JSON.stringify(new URL('./key/key.fixture.ts', import.meta.url).href)})
+    const { keyOf } = await import(${JSON.stringify(new URL('./key/key.ts', import.meta.url).href)})
     process.setgid(65534); process.setuid(65534)
     const request = { ...Checkout.prototype.request.call({ root: process.argv[1] }), root: process.argv[1] }
     await keyOf(request, { records: undefined, cacheDir: '/nonexistent', home: '/nonexistent' }).then(

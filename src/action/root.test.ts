@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Checkout } from './key.fixture.ts'
+import { Checkout } from './key/key.fixture.ts'
 import { findRoot } from './root.ts'
 
 test('the nearest config decides, above git and package.json', () => {

@@ -1,4 +1,4 @@
-import type { KeyedAction } from '../action/keyed-action.ts'
+import type { KeyedAction } from '../action/key/keyed-action.ts'
 import type { Cache } from '../cache.ts'
 import { storedMessages, withMessages } from '../observe/messages.ts'
 import { thingOf } from '../observe/thing.ts'

@@ -1,4 +1,4 @@
-import type { KeyedAction } from '../action/keyed-action.ts'
+import type { KeyedAction } from '../action/key/keyed-action.ts'
 import { meaningOf } from '../observe/property-meaning.ts'
 import { Action, Command } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 

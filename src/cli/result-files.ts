@@ -1,4 +1,4 @@
-import { flatResult } from '../action/result-tree.ts'
+import { flatResult } from '../action/outputs/result-tree.ts'
 import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type BlobStore, DEFAULT_SCOPE, type Ingest } from '../store/contracts.ts'
 

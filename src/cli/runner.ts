@@ -1,4 +1,4 @@
-import { runUncached } from '../action/run-action-unkept.ts'
+import { runUncached } from '../action/run/run-action-unkept.ts'
 import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
 import type { Cache } from '../cache.ts'
 import { heldOutput } from './tasks/task-output.ts'

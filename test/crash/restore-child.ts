@@ -1,5 +1,5 @@
 import { readFileSync, writeSync } from 'node:fs'
-import { openCheckout } from '../../src/action/restore.fixture.ts'
+import { openCheckout } from '../../src/action/outputs/restore.fixture.ts'
 import { digestOf } from '../../src/digest/sha256.ts'
 import { ActionResult } from '../../src/proto/build/bazel/remote/execution/v2/remote_execution.ts'
 

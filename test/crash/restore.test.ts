@@ -4,9 +4,9 @@ import { readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { capture } from '../../src/action/capture.ts'
-import { type Checkout, openCheckout, readTree } from '../../src/action/restore.fixture.ts'
-import { rollForward } from '../../src/action/roll-forward.ts'
+import { capture } from '../../src/action/outputs/capture.ts'
+import { type Checkout, openCheckout, readTree } from '../../src/action/outputs/restore.fixture.ts'
+import { rollForward } from '../../src/action/outputs/roll-forward.ts'
 import { ActionResult } from '../../src/proto/build/bazel/remote/execution/v2/remote_execution.ts'
 
 const ROUNDS = 24

@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { clean } from '../../src/action/clean.ts'
-import { type Checkout, openCheckout, readTree, writeTree } from '../../src/action/restore.fixture.ts'
+import { clean } from '../../src/action/outputs/clean.ts'
+import { type Checkout, openCheckout, readTree, writeTree } from '../../src/action/outputs/restore.fixture.ts'
 
 /** Whatever a user had before must be there afterwards: in its place, in the trash, or in git. */
 const BUILT = { 'dist/a.js': 'a', 'dist/sub/b.js': 'b', 'dist/link': '->a.js' }

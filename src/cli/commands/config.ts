@@ -1,5 +1,5 @@
-import { childEnvironment } from '../../action/environment.ts'
-import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../action/environment-names.ts'
+import { childEnvironment } from '../../action/key/environment.ts'
+import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../action/key/environment-names.ts'
 import type { EnvironmentSelection } from '../../action/request.ts'
 import { isCacheError } from '../../errors.ts'
 import { type CommandContext, defineCommand } from '../command.ts'

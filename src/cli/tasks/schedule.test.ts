@@ -69,7 +69,7 @@ test('any plan: each task once, after what it needs, never more at once than all
     )
   await fc.assert(
     fc.asyncProperty(plans, fc.integer({ min: 1, max: 4 }), async (dependencies, concurrency) => {
-      const tasks = new Map(dependencies.map((needs, i) => [`t${i}`, needs] as const))
+      const tasks = new Map(dependencies.map((needs, i): [string, typeof needs] => [`t${i}`, needs]))
       const done: string[] = []
       let running = 0
       const notRun = await schedule(tasks, {

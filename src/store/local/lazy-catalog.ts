@@ -1,9 +1,9 @@
 import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, StoreUsage } from '../contracts.ts'
+import type { QuotaOptions } from './collector/quota.ts'
 import type { Compression } from './compression.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
 import type { Layout } from './layout.ts'
-import type { QuotaOptions } from './quota.ts'
 
 /** What the catalog and the collector work on. */
 export interface CatalogParts {
@@ -43,7 +43,7 @@ class LazyCatalog implements Catalog {
   }
 
   #load(): Promise<Catalog> {
-    this.#loaded ??= import('./catalog.ts').then(({ localCatalog }) => localCatalog(this.#parts))
+    this.#loaded ??= import('./collector/catalog.ts').then(({ localCatalog }) => localCatalog(this.#parts))
     return this.#loaded
   }
 }

@@ -1,0 +1,127 @@
+import { join, posix } from 'node:path'
+import { digestOfMessage } from '../../digest/sha256.ts'
+import { CacheError } from '../../errors.ts'
+import type { WorkspaceRecords } from '../../store/contracts.ts'
+import { findInputs } from '../inputs/input-tree.ts'
+import { declareOutputs } from '../outputs/output-declarations.ts'
+import type { ActionRequest } from '../request.ts'
+import { actionMessage, commandMessage } from './command-message.ts'
+import { childEnvironment, type KeyedVariable } from './environment.ts'
+import { type Executable, findExecutable } from './executable.ts'
+import { executableProperties } from './executable-digest.ts'
+import type { ChildEnvironment, InputTree, Keyed, OutputDeclaration } from './keyed-action.ts'
+import { type PlatformProperty, platformProperties } from './platform.ts'
+
+export interface KeyOptions {
+  /** What is known of files from earlier runs; without it all inputs are hashed each time. */
+  readonly records: WorkspaceRecords | undefined
+  readonly cacheDir: string
+  readonly home: string
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Names the work: the digest of an Action that holds all that may change its result. Reads the workspace and changes
+ * nothing in it. Mistakes of the user are thrown: `usage`, `input.*`, `output.refused`, `command.not-found`,
+ * `command.not-executable`, `config.invalid`.
+ */
+export async function keyOf(request: ActionRequest, options: KeyOptions): Promise<Keyed> {
+  refuseUnkeyableArguments(request.argv)
+  const { root, workingDirectory } = request
+  const { child: environment, keyed } = childEnvironment(request.environment)
+  const cwd = join(root, workingDirectory)
+  const program = findExecutable(request.argv[0] as string, { cwd, ...searchOf(environment) })
+  const outputs = declareOutputs(request.outputs, { root, workingDirectory, ...options })
+  const found = await findInputs(request.inputs, { root, workingDirectory, outputs, signal: undefined, ...options })
+  if (found.kind === 'unkeyable')
+    return { kind: 'unkeyable', reason: found.reason, environment, program: program.path, outputs }
+  const properties = await commandProperties(request, { program, environment, keyed, outputs }, options)
+  return {
+    kind: 'keyed',
+    action: await keyedAction(request, { program, environment, outputs, properties, inputs: found.tree }),
+  }
+}
+
+interface ResolvedCommand {
+  readonly program: Executable
+  readonly environment: ChildEnvironment
+  readonly outputs: readonly OutputDeclaration[]
+}
+
+async function keyedAction(
+  request: ActionRequest,
+  parts: ResolvedCommand & { readonly properties: readonly PlatformProperty[]; readonly inputs: InputTree },
+) {
+  const { program, environment, outputs, properties, inputs } = parts
+  const command = await commandMessage({
+    argv: request.argv,
+    workingDirectory: request.workingDirectory,
+    outputPaths: outputs.flatMap(({ kind, path }) => (kind === 'path' ? [fromWorkingDirectory(request, path)] : [])),
+    properties,
+  })
+  const action = await actionMessage({
+    command: command.digest,
+    inputRoot: inputs.rootDigest,
+    platform: [...platformProperties(), ...entriesOf(request.platform)],
+    salt: request.salt,
+  })
+  return { key: action.digest, action, command, inputs, outputs, environment, program: program.path }
+}
+
+/** What REAPI's Command has no field for. */
+async function commandProperties(
+  request: ActionRequest,
+  command: ResolvedCommand & { readonly keyed: readonly KeyedVariable[] },
+  options: KeyOptions,
+): Promise<PlatformProperty[]> {
+  const { program, environment, keyed, outputs } = command
+  const { argv, root, workingDirectory, tools, stdin, definition } = request
+  const cwd = join(root, workingDirectory)
+  const place = { cwd, ...searchOf(environment), replaced: new Set(Object.keys(tools)), records: options.records }
+  const [variables, executable] = await Promise.all([
+    Promise.all(keyed.map(environmentProperty)),
+    executableProperties(program, argv[0] as string, place),
+  ])
+  const properties = [...variables, ...executable]
+  for (const { kind, path } of outputs) if (kind === 'glob') properties.push({ name: 'recue.output_glob', value: path })
+  if (definition !== '') properties.push({ name: 'recue.definition', value: definition })
+  if (stdin !== undefined) properties.push({ name: 'recue.stdin', value: (await digestOfMessage(stdin)).hash })
+  if (Object.keys(tools).length > 0) {
+    const { toolProperties } = await import('./tool-output.ts')
+    properties.push(...(await toolProperties(tools, { cwd, env: environment.variables, signal: options.signal })))
+  }
+  return properties
+}
+
+/** The value as a hash: a key may be seen by others. */
+async function environmentProperty({ name, value }: KeyedVariable): Promise<PlatformProperty> {
+  return { name: `recue.env.${name}`, value: (await digestOfMessage(Buffer.from(value))).hash }
+}
+
+function searchOf({ variables }: ChildEnvironment): { searchPath: string | undefined; extensions: string | undefined } {
+  return { searchPath: variables.PATH ?? variables.Path, extensions: variables.PATHEXT }
+}
+
+/** REAPI: relative to the working directory. */
+function fromWorkingDirectory({ workingDirectory }: ActionRequest, path: string): string {
+  if (workingDirectory === '') return path
+  return path.startsWith(`${workingDirectory}/`)
+    ? path.slice(workingDirectory.length + 1)
+    : posix.relative(`/${workingDirectory}`, `/${path}`)
+}
+
+function entriesOf(platform: Readonly<Record<string, string>>): PlatformProperty[] {
+  return Object.entries(platform).map(([name, value]) => ({ name, value }))
+}
+
+/** The runtime decodes arguments, and different bytes that are not UTF-8 all become U+FFFD: they would share a key. */
+function refuseUnkeyableArguments(argv: readonly string[]): void {
+  if (argv.length === 0) throw new CacheError('usage', 'No command was given.', { hint: 'It comes after --.' })
+  argv.forEach((argument, i) => {
+    if (!argument.isWellFormed() || argument.includes('\uFFFD'))
+      throw new CacheError('usage', `Argument ${i} of the command is not valid UTF-8.`, {
+        hint: 'Rename the file, or have the command find it itself.',
+      })
+    if (argument.includes('\0')) throw new CacheError('usage', `Argument ${i} of the command has a zero byte in it.`)
+  })
+}

@@ -1,0 +1,85 @@
+import { commandDurationMs } from '../action-result.ts'
+import type { KeyedAction } from '../key/keyed-action.ts'
+import { listed } from '../listed-paths.ts'
+import { type RestoreOutcome, restore } from '../outputs/restore.ts'
+import type { RunOutcome } from '../run-outcome.ts'
+import { openReplay, type Replay } from './replay.ts'
+import type { ActiveRun } from './run-action-active.ts'
+import type { Hit } from './run-action-look.ts'
+import { holdOutputs } from './run-action-outputs.ts'
+import { standing } from './run-action-standing.ts'
+import { patient } from './stream-sink.ts'
+
+export type HitEnd =
+  | { readonly kind: 'replayed'; readonly outcome: RunOutcome }
+  /** The workspace must not be changed so; nothing was. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** Not all of it is there any more; nothing was changed. */
+  | { readonly kind: 'incomplete'; readonly reason: string }
+
+/** Makes the workspace what it was after the command, and shows what the command showed. Nothing is shown before all is there. */
+export async function replayHit(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<HitEnd> {
+  const { engine, options } = run
+  const replay = await run.attempt(() => openReplay(hit.result, engine.blobs, engine.scope, options.signal))
+  if (run.fault !== undefined) return { kind: 'refused', reason: run.fault }
+  if (replay === undefined) return INCOMPLETE
+  const restored = standingOf(run, action, hit) ?? (await restoreAlone(run, action, hit))
+  if (restored.kind === 'refused') return restored
+  if (restored.kind === 'incomplete') return INCOMPLETE
+  run.trashed(restored.trashed)
+  if (restored.left.length > 0) run.warn(`Left among the outputs, since it is not recue's: ${listed(restored.left)}.`)
+  if (options.replayOutput) await show(run, replay)
+  await run.quietly(() => action.inputs.remember())
+  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, restored) }
+}
+
+function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit): RestoreOutcome | undefined {
+  try {
+    return standing(run.workspace, action.outputs, resultDigest)
+  } catch {
+    // What is wrong with the record or the files, the restore finds out and says.
+    return undefined
+  }
+}
+
+/** Waits for those who write the same outputs, and keeps others from it. */
+async function restoreAlone(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<RestoreOutcome> {
+  await using _outputs = await holdOutputs(run, action.outputs)
+  const { workspace, options } = run
+  const restored = await run.attempt(() =>
+    restore(workspace, action.outputs, hit.result, hit.resultDigest, options.signal),
+  )
+  // What a restore that failed has changed already is rolled forward by the next run; this one keeps nothing of it.
+  return restored ?? { kind: 'refused', reason: run.fault ?? 'the restore failed' }
+}
+
+const INCOMPLETE = { kind: 'incomplete', reason: 'some of the kept result is gone' } as const
+
+async function show(run: ActiveRun, replay: Replay): Promise<void> {
+  const { sink, stripForcedColours, signal } = run.options
+  const shown = patient(sink)
+  await replay.writeTo(shown, { stripForcedColours, ...(signal && { signal }) })
+  const failure = shown.failure()
+  if (failure !== undefined) throw failure
+}
+
+function outcomeOf(
+  run: ActiveRun,
+  action: KeyedAction,
+  { result }: Hit,
+  restored: Extract<RestoreOutcome, { kind: 'restored' }>,
+): RunOutcome {
+  const { files, bytes, written } = restored
+  return run.clock.outcome(
+    {
+      status: 'hit',
+      key: action.key,
+      exitCode: result.exitCode,
+      source: 'local',
+      outputs: files,
+      outputBytes: bytes,
+      written,
+    },
+    commandDurationMs(result),
+  )
+}

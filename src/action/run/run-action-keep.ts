@@ -1,0 +1,96 @@
+import type { Digest } from '../../digest/digest.ts'
+import { digestOf } from '../../digest/sha256.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { actionResult, type ResultStream } from '../action-result.ts'
+import type { KeyedAction, Message } from '../key/keyed-action.ts'
+import { listed } from '../listed-paths.ts'
+import { type CaptureOutcome, capture } from '../outputs/capture.ts'
+import type { ActiveRun } from './run-action-active.ts'
+import type { CommandEnd } from './run-action-command.ts'
+import { whyNotKept } from './run-action-verdict.ts'
+import type { CapturedStream, StreamCapture } from './stream-capture.ts'
+
+export type Keeping =
+  | { readonly kind: 'kept'; readonly files: readonly string[]; readonly bytes: number }
+  | { readonly kind: 'not-kept'; readonly reason: string }
+
+/** What a command did, and what is needed to judge it. */
+export interface Done {
+  readonly end: CommandEnd
+  readonly streams: StreamCapture
+  /** By the clock that files are stamped with, before the command began. */
+  readonly sinceMs: number
+}
+
+/** Up to this size an output stream is part of the action result: one read less for a hit. */
+const INLINE_STREAM_BYTES = 16 << 10
+
+/** Keeps what a command did, unless there is a reason not to. Blobs first; the result is published last. */
+export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Promise<Keeping> {
+  const refusal = await whyNotKept(run, action, done)
+  if (refusal !== undefined) return { kind: 'not-kept', reason: refusal }
+  const captured = await capture(run.workspace, action.outputs, run.options.signal)
+  switch (captured.kind) {
+    case 'missing':
+      return { kind: 'not-kept', reason: `the command did not make ${listed(captured.paths)}` }
+    case 'unkeepable':
+      return { kind: 'not-kept', reason: captured.reason }
+    case 'captured':
+      await publish(run, action, done, captured)
+      return { kind: 'kept', files: captured.files, bytes: captured.bytes }
+  }
+}
+
+async function publish(
+  run: ActiveRun,
+  action: KeyedAction,
+  { end, streams }: Done,
+  captured: Extract<CaptureOutcome, { kind: 'captured' }>,
+): Promise<void> {
+  const { engine, options } = run
+  const [stdout, stderr] = await Promise.all([
+    resultStream(run, streams.stdout),
+    resultStream(run, streams.stderr),
+    writeMessages(run, [action.action, action.command, ...action.inputs.directories()]),
+  ])
+  const result = actionResult({
+    outputs: captured.outputs,
+    exitCode: end.exitCode,
+    stdout,
+    stderr,
+    startedMs: end.startedMs,
+    detail: {
+      streamChunks: streams.order(),
+      colourForced: end.colourForced,
+      durationMs: Math.round(end.durationMs),
+    },
+  })
+  const found = await engine.actions.put(engine.scope, action.key, result, options.signal)
+  if (found === 'different')
+    run.warn(
+      'The command gave another result than the one kept for the same key: it does not depend on its inputs alone.',
+    )
+  await run.quietly(() => captured.remember(digestOf(ActionResult.encode(result).finish())))
+}
+
+async function resultStream({ engine, options }: ActiveRun, stream: CapturedStream): Promise<ResultStream> {
+  const bytes = stream.bytes()
+  if (!(bytes instanceof Uint8Array)) return { digest: await engine.blobs.ingest(engine.scope, bytes, options.signal) }
+  if (bytes.byteLength <= INLINE_STREAM_BYTES) return { raw: bytes }
+  const digest = digestOf(bytes)
+  await engine.blobs.write(engine.scope, digest, bytes, options.signal)
+  return { digest }
+}
+
+/** The action, its command and its input tree, so that a later miss can be compared with this one. */
+async function writeMessages({ engine, options }: ActiveRun, messages: readonly Message[]): Promise<void> {
+  const { blobs, scope } = engine
+  const byHash = new Map(messages.map((message) => [message.digest.hash, message]))
+  const missing: readonly Digest[] = await blobs.missing(
+    scope,
+    [...byHash.values()].map(({ digest }) => digest),
+    options.signal,
+  )
+  const writes = missing.map(({ hash }) => byHash.get(hash)).filter((message) => message !== undefined)
+  await Promise.all(writes.map(({ digest, bytes }) => blobs.write(scope, digest, bytes, options.signal)))
+}

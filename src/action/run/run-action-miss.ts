@@ -1,0 +1,102 @@
+import type { KeyedAction } from '../key/keyed-action.ts'
+import { clean } from '../outputs/clean.ts'
+import { refuseInputsAmong } from '../outputs/output-declarations.ts'
+import type { RunOutcome } from '../run-outcome.ts'
+import { fileClockMs } from './file-clock.ts'
+import type { ActiveRun } from './run-action-active.ts'
+import { replayHit } from './run-action-hit.ts'
+import { type Keeping, keep } from './run-action-keep.ts'
+import { type Hit, look } from './run-action-look.ts'
+import { holdOutputs } from './run-action-outputs.ts'
+import { runUnkept, sayWithheld } from './run-action-unkept.ts'
+import { type Boarding, type Flight, singleFlight } from './single-flight.ts'
+import { StreamCapture } from './stream-capture.ts'
+
+/**
+ * Nothing was found, for `reason`: the command runs, once for all who ask for it at the same time, and what comes of it
+ * is kept. Throws `output.refused` for an output that is or contains an input, before anything in its way is touched.
+ */
+export async function runMiss(run: ActiveRun, action: KeyedAction, reason: string): Promise<RunOutcome> {
+  await refuseInputsAmong(action.outputs, action.inputs, run.workspace)
+  if (run.fault !== undefined) return runUnkept(run, action, action.key, run.fault)
+  if (!run.options.write) return runUnkept(run, action, action.key, `${reason}, and the cache is not to be written`)
+  const boarding = await board(run, action)
+  switch (boarding.kind) {
+    case 'alone':
+      return runAndKeep(run, action, reason)
+    case 'lead':
+      return lead(run, action, reason, boarding.flight)
+    case 'found': {
+      const end = await replayHit(run, action, boarding.value)
+      if (end.kind === 'replayed') return end.outcome
+      if (end.kind === 'refused') return runUnkept(run, action, action.key, end.reason)
+      return runAndKeep(run, action, end.reason)
+    }
+  }
+}
+
+/** Those who wait learn that there is nothing to wait for, whether the work was not kept or could not be done. */
+async function lead(run: ActiveRun, action: KeyedAction, reason: string, flight: Flight): Promise<RunOutcome> {
+  await using leading = flight
+  let isKept = false
+  try {
+    const outcome = await runAndKeep(run, action, reason)
+    isKept = outcome.status === 'miss'
+    return outcome
+  } finally {
+    if (!isKept && run.options.signal?.aborted !== true) await run.quietly(() => leading.keptNothing())
+  }
+}
+
+async function board(run: ActiveRun, action: KeyedAction): Promise<Boarding<Hit>> {
+  const { engine, options, request, clock } = run
+  // Who must not use a result has no reason to wait for one.
+  if (!options.read || options.force) return ALONE
+  const flight = () =>
+    singleFlight(engine, {
+      name: action.key.hash,
+      label: request.argv.join(' '),
+      onWait: (holder) => options.notice({ kind: 'waiting', holder }),
+      look: async () => {
+        const again = await look(run, action)
+        return again.kind === 'hit' ? again.hit : undefined
+      },
+      waitMs: options.waitMs,
+      signal: options.signal,
+    })
+  return (await run.attempt(() => clock.elsewhere(flight))) ?? ALONE
+}
+
+const ALONE = { kind: 'alone', why: 'kept-nothing' } as const
+
+async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): Promise<RunOutcome> {
+  const { clock, options } = run
+  await using _outputs = await holdOutputs(run, action.outputs)
+  await makeReady(run, action)
+  using streams = new StreamCapture(run.engine.tmpDir)
+  options.notice({ kind: 'started' })
+  const sinceMs = fileClockMs(run.engine.tmpDir)
+  const end = await run.execute(action, streams)
+  sayWithheld(action.environment, end.exitCode, options.notice)
+  const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs }))
+  await run.quietly(() => action.inputs.remember())
+  const common = { key: action.key, exitCode: end.exitCode }
+  return kept.kind === 'kept'
+    ? clock.outcome({ ...common, status: 'miss', reason: missed, outputs: kept.files, outputBytes: kept.bytes })
+    : clock.outcome({ ...common, status: 'uncached', reason: kept.reason })
+}
+
+/** A clean start, or what an earlier run left would become part of the result. */
+async function makeReady(run: ActiveRun, action: KeyedAction): Promise<void> {
+  const secrets = action.environment.suspicious
+  if (secrets.length > 0)
+    run.warn(`${secrets.join(', ')} may be secret, and is in the key: use --pass-env for what must not count.`)
+  if (!run.options.clean || run.fault !== undefined) return
+  const cleaned = await run.attempt(() => clean(run.workspace, action.outputs, run.options.signal))
+  if (cleaned !== undefined) run.trashed(cleaned.trashed)
+}
+
+async function keepUnlessFaulty(run: ActiveRun, work: () => Promise<Keeping>): Promise<Keeping> {
+  const kept = run.fault === undefined ? await run.attempt(work) : undefined
+  return kept ?? { kind: 'not-kept', reason: run.fault ?? 'the cache failed' }
+}

@@ -1,0 +1,62 @@
+import { keyOf } from '../key/key.ts'
+import type { KeyedAction } from '../key/keyed-action.ts'
+import { rollForward } from '../outputs/roll-forward.ts'
+import type { ActionRequest } from '../request.ts'
+import type { RunOptions, RunOutcome } from '../run-outcome.ts'
+import { ActiveRun, type Engine } from './run-action-active.ts'
+import { type CommandEnd, runCommand } from './run-action-command.ts'
+import { replayHit } from './run-action-hit.ts'
+import { look } from './run-action-look.ts'
+import { runMiss } from './run-action-miss.ts'
+import { type Prepared, runUncached, runUnkept } from './run-action-unkept.ts'
+import type { StreamCapture } from './stream-capture.ts'
+
+/**
+ * One run, from the request to its outcome: the key, the look-up, and then either the restored outputs with the replayed
+ * output, or the command itself. Throws a `CacheError` for a user's mistake, for a command that cannot be started, and
+ * `wait.timed-out`; rejects with the signal's reason when aborted. Every fault of the cache is one warning instead, and
+ * the command runs.
+ */
+export async function runAction(request: ActionRequest, engine: Engine, options: RunOptions): Promise<RunOutcome> {
+  if (options.interactive) return runUncached(request, options, 'it was given the terminal')
+  if (!options.read && !options.write) return runUncached(request, options, 'the cache is switched off')
+  return runKeyed(new ActiveRun(request, engine, options, { execute: runCommandOf, answersForStrays: true }))
+}
+
+/** The same for work that need not be a command of the caller's. */
+export async function runKeyed(run: ActiveRun): Promise<RunOutcome> {
+  const { request, engine, options } = run
+  // Before the key: what a killed restore left half-done may be an input.
+  const obstacle = await finishRestore(run)
+  const { records, cacheDir, home } = engine
+  const keyed = await keyOf(request, { records, cacheDir, home, ...(options.signal && { signal: options.signal }) })
+  if (keyed.kind === 'unkeyable') return runUnkept(run, keyed, undefined, keyed.reason)
+  const { action } = keyed
+  if (obstacle !== undefined) return runUnkept(run, action, action.key, obstacle)
+  return lookAndRun(run, action)
+}
+
+function runCommandOf(run: ActiveRun, what: Prepared, streams: StreamCapture | undefined): Promise<CommandEnd> {
+  const { program, environment } = what
+  return runCommand(run.request, { program, variables: environment.variables }, run.options, streams)
+}
+
+/** Why no result of this workspace may be kept, or undefined. */
+async function finishRestore(run: ActiveRun): Promise<string | undefined> {
+  const done = await run.attempt(() => rollForward(run.workspace))
+  return typeof done === 'object' ? `an interrupted restore could not be finished: ${done.blocked}` : undefined
+}
+
+async function lookAndRun(run: ActiveRun, action: KeyedAction): Promise<RunOutcome> {
+  const found = await look(run, action)
+  if (found.kind === 'miss') return runMiss(run, action, found.reason)
+  const end = await replayHit(run, action, found.hit)
+  switch (end.kind) {
+    case 'replayed':
+      return end.outcome
+    case 'refused':
+      return runUnkept(run, action, action.key, end.reason)
+    case 'incomplete':
+      return runMiss(run, action, end.reason)
+  }
+}

@@ -1,0 +1,127 @@
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { IndexDb } from '../index-db.ts'
+import { decodeBlobPlace } from '../rows.ts'
+
+/**
+ * All blobs of the index as they were when it was read, in plain arrays: a million blobs are 60 MB, not the ten times
+ * that a map of objects would take. Blobs are called by number; numbers are in the order of the hashes.
+ */
+export interface Census {
+  readonly count: number
+  /** The number of a blob, or -1. */
+  numberOf(hash: Uint8Array): number
+  /** 32 bytes, a view. */
+  hashOf(number: number): Uint8Array
+  contentBytesOf(number: number): number
+  /** What goes free on disk when this blob leaves: its file, or its share of the record it lies in. */
+  storedBytesOf(number: number): number
+  touchedMsOf(number: number): number
+  /** Keys of rows that do not check out. */
+  readonly damaged: readonly Uint8Array[]
+}
+
+const ROWS_A_STEP = 2_000
+const HASH_BYTES = 32
+
+/** Reads the index in small steps; other work of the process goes on between them. */
+export async function takeCensus(index: IndexDb, signal?: AbortSignal): Promise<Census> {
+  const census = new GrowingCensus()
+  const next = index.sql(`SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
+  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
+    const rows = next.all(after)
+    for (const [hash, place, touched] of rows) census.add(hash as Uint8Array, place as Uint8Array, Number(touched))
+    if (rows.length < ROWS_A_STEP) return census
+    after = rows.at(-1)?.[0] as Uint8Array
+  }
+}
+
+class GrowingCensus implements Census {
+  count = 0
+  readonly damaged: Uint8Array[] = []
+  #hashes = Buffer.alloc(HASH_BYTES * 1024)
+  #content = new Float64Array(1024)
+  #stored = new Float64Array(1024)
+  #touched = new Float64Array(1024)
+  #records = new Uint32Array(1024)
+  readonly #recordNumbers = new Map<string, number>()
+  readonly #recordBytes: number[] = []
+  readonly #recordContent: number[] = []
+
+  add(hash: Uint8Array, value: Uint8Array, touchedMs: number): void {
+    const place = decodeBlobPlace(hash, value)
+    if (place === undefined || hash.length !== HASH_BYTES) {
+      this.damaged.push(hash)
+      return
+    }
+    if (this.count === this.#content.length) this.#grow()
+    const number = this.count++
+    this.#hashes.set(hash, number * HASH_BYTES)
+    this.#content[number] = place.sizeBytes
+    this.#touched[number] = touchedMs
+    const record = this.#recordNumber(`${place.record.segment}:${place.record.offset}`, place.record.recordBytes)
+    this.#records[number] = record
+    if (place.kind === 'file') this.#stored[number] = place.storedBytes
+    this.#recordContent[record] = (this.#recordContent[record] as number) + place.sizeBytes + 1
+  }
+
+  numberOf(hash: Uint8Array): number {
+    let low = 0
+    let high = this.count - 1
+    while (low <= high) {
+      const middle = (low + high) >>> 1
+      const order = Buffer.compare(this.hashOf(middle), hash)
+      if (order === 0) return middle
+      if (order < 0) low = middle + 1
+      else high = middle - 1
+    }
+    return -1
+  }
+
+  hashOf(number: number): Uint8Array {
+    return this.#hashes.subarray(number * HASH_BYTES, (number + 1) * HASH_BYTES)
+  }
+
+  contentBytesOf(number: number): number {
+    return this.#content[number] as number
+  }
+
+  /** Records shared by several blobs are shared out by size; one more byte each, so that empty ones take something. */
+  storedBytesOf(number: number): number {
+    const record = this.#records[number] as number
+    const share = (this.contentBytesOf(number) + 1) / (this.#recordContent[record] as number)
+    return (this.#stored[number] as number) + (this.#recordBytes[record] as number) * share
+  }
+
+  touchedMsOf(number: number): number {
+    return this.#touched[number] as number
+  }
+
+  #recordNumber(name: string, recordBytes: number): number {
+    let number = this.#recordNumbers.get(name)
+    if (number === undefined) {
+      number = this.#recordBytes.length
+      this.#recordNumbers.set(name, number)
+      this.#recordBytes.push(recordBytes)
+      this.#recordContent.push(0)
+    }
+    return number
+  }
+
+  #grow(): void {
+    const hashes = Buffer.alloc(this.#hashes.length * 2)
+    this.#hashes.copy(hashes)
+    this.#hashes = hashes
+    this.#content = doubled(this.#content)
+    this.#stored = doubled(this.#stored)
+    this.#touched = doubled(this.#touched)
+    const records = new Uint32Array(this.#records.length * 2)
+    records.set(this.#records)
+    this.#records = records
+  }
+}
+
+function doubled(array: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const longer = new Float64Array(array.length * 2)
+  longer.set(array)
+  return longer
+}

@@ -1,0 +1,71 @@
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+import { setImmediate as breathe } from 'node:timers/promises'
+import { systemCode } from '../../../errors.ts'
+import type { IndexDb } from '../index-db.ts'
+import { blobPath, type Layout } from '../layout.ts'
+import { type BlobPlace, blobKey, decodeBlobPlace } from '../rows.ts'
+import type { Codec } from '../segment.ts'
+
+/**
+ * Unlinks the files of blobs whose rows are gone. A writer who brought the same blob back meanwhile has put in a row, or
+ * is just about to: its file is younger than `olderThanMs`.
+ */
+export async function unlinkBlobFiles(
+  index: IndexDb,
+  layout: Layout,
+  files: readonly { readonly hash: string; readonly place: BlobPlace & { kind: 'file' } }[],
+  olderThanMs: number,
+): Promise<void> {
+  if (files.length === 0) return
+  await index.write(() => {
+    for (const { hash, place } of files)
+      if (!isNamed(index, hash, place.codec)) unlinkIfOlder(blobPath(layout, hash, place.codec), olderThanMs)
+  })
+}
+
+const SHARDS = 256
+/** A file that nobody names may be one that is being published: renamed, and its row on the way. */
+const UNNAMED_MS = 600_000
+
+/** Files in `blobs/` that no row names: left by a process that died between removing the row and the file. */
+export async function removeOrphanFiles(
+  index: IndexDb,
+  layout: Layout,
+  nowMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let shard = 0; shard < SHARDS; shard++) {
+    const folder = `${layout.blobs}/${shard.toString(16).padStart(2, '0')}`
+    for (const name of namesIn(folder)) {
+      const parsed = /^([0-9a-f]{64})(\.zst)?$/.exec(name)
+      if (parsed === null || isNamed(index, parsed[1] as string, parsed[2] === undefined ? 'raw' : 'zstd')) continue
+      unlinkIfOlder(`${folder}/${name}`, nowMs - UNNAMED_MS)
+    }
+    if (shard % 16 === 0) await breathe(undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+function isNamed(index: IndexDb, hash: string, codec: Codec): boolean {
+  const key = blobKey(hash)
+  const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
+  const place = row && decodeBlobPlace(key, row)
+  return place?.kind === 'file' && place.codec === codec
+}
+
+function unlinkIfOlder(path: string, olderThanMs: number): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats === undefined || !stats.isFile() || stats.mtimeMs >= olderThanMs) return
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,79 @@
+import type { CatalogParts } from '../lazy-catalog.ts'
+import { highWaterBytes, quotaOf } from './quota.ts'
+import { folderBytes } from './quota-usage.ts'
+
+/** Keeps a folder within its quota while it is written to. Dispose of it before the parts. */
+export interface Upkeep extends AsyncDisposable {
+  /** An action result was put. Costs nothing now: the folder is measured a second later, or at dispose. */
+  saved(): void
+}
+
+/** A process that goes on measures at most once a second. */
+const MEASURE_AFTER_MS = 1_000
+/** What a command that is done may be held up by, past the high mark; the next one goes on with the rest. */
+const SETTLE_MS = 250
+/**
+ * The same when the folder is larger than its quota: a limit is a limit. Long enough to go through a million blobs; it frees
+ * a fifth of the quota, so it comes once in as much writing, which took far longer.
+ */
+const SETTLE_OVER_MS = 10_000
+
+/**
+ * Starts a collection when a writer passes the high mark: in the writing process, after its save, in small steps beside
+ * what else it does. One process of all does it at a time. Never throws: a folder that is too large harms no build.
+ */
+export function upkeep(parts: CatalogParts): Upkeep {
+  return new SavingUpkeep(parts)
+}
+
+class SavingUpkeep implements Upkeep {
+  readonly #parts: CatalogParts
+  #isDue = false
+  #timer: NodeJS.Timeout | undefined
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(parts: CatalogParts) {
+    this.#parts = parts
+  }
+
+  saved(): void {
+    this.#isDue = true
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#work = this.#work.then(() => this.#look())
+    }, MEASURE_AFTER_MS).unref()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#work = this.#work.then(() => this.#look())
+    await this.#work
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#isDue) return
+    this.#isDue = false
+    try {
+      const excess = this.#excess()
+      if (excess !== 'none') await this.#collect(AbortSignal.timeout(excess === 'limit' ? SETTLE_OVER_MS : SETTLE_MS))
+    } catch {
+      // Out of time, a busy index, a full disk: the next save comes back to it.
+    }
+  }
+
+  #excess(): 'none' | 'mark' | 'limit' {
+    const { layout, limits } = this.#parts
+    const quota = quotaOf(layout.dir, limits)
+    const bytes = folderBytes(layout.dir)
+    const hasBlobLimit = Number.isFinite(quota.maxCasBytes)
+    const blobBytes = hasBlobLimit ? folderBytes(layout.journal) + folderBytes(layout.blobs) : 0
+    if (bytes > quota.maxCacheBytes || blobBytes > quota.maxCasBytes) return 'limit'
+    const isPastMark = bytes > highWaterBytes(quota.maxCacheBytes) || blobBytes > highWaterBytes(quota.maxCasBytes)
+    return isPastMark ? 'mark' : 'none'
+  }
+
+  async #collect(signal: AbortSignal): Promise<void> {
+    const { collectUnlessOthersDo } = await import('./catalog.ts')
+    await collectUnlessOthersDo(this.#parts, signal)
+  }
+}
