@@ -28,7 +28,9 @@ function buildExecutable(): void {
     '--compile',
     '--minify',
     '--bytecode',
-    '--format=cjs',
+    '--format=esm',
+    // A file for what each command alone needs: a hit then touches the bytecode of a hit, not that of everything.
+    '--splitting',
     // A checkout is not trusted: nothing that lies in the working directory may change what recue loads.
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',

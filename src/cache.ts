@@ -1,12 +1,12 @@
 import { channel } from 'node:diagnostics_channel'
 import { join, resolve } from 'node:path'
-import { type ActionDescription, describeAction } from './action/describe-action.ts'
+import type { ActionDescription } from './action/describe-action.ts'
 import { keyOf } from './action/key/key.ts'
 import type { Keyed } from './action/key/keyed-action.ts'
 import type { ActionRequest } from './action/request.ts'
 import { runAction } from './action/run/run-action.ts'
 import type { Engine } from './action/run/run-action-active.ts'
-import { type FunctionOutcome, type FunctionWork, functionRequest, runFunction } from './action/run/run-function.ts'
+import type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts'
 import type { RunNotice, RunOptions, RunOutcome } from './action/run-outcome.ts'
 import type { ActionDigest } from './digest/digest.ts'
 import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
@@ -152,7 +152,7 @@ class LocalCache implements Cache {
 
   async key(action: ActionDescription | ActionRequest): Promise<Keyed> {
     const { records, cacheDir, home } = this.#engine
-    return keyOf(requestOf(action), { records, cacheDir, home })
+    return keyOf(await requestOf(action), { records, cacheDir, home })
   }
 
   get(key: ActionDigest): Promise<ActionLookup> {
@@ -171,7 +171,7 @@ class LocalCache implements Cache {
   ): Promise<RunOutcome | FunctionOutcome<T>> {
     return 'fn' in work
       ? this.#track(this.#runFunction(work, options))
-      : this.#track(this.#runCommand(requestOf(work), options))
+      : this.#track(requestOf(work).then((request) => this.#runCommand(request, options)))
   }
 
   memoize<A extends readonly unknown[], R>(
@@ -209,6 +209,7 @@ class LocalCache implements Cache {
   }
 
   async #runFunction<T>(work: FunctionWork<T>, options: CacheRunOptions): Promise<FunctionOutcome<T>> {
+    const { functionRequest, runFunction } = await import('./action/run/run-function.ts')
     const whole = withDefaults(options)
     using _reports = this.#corrupt.to(whole.notice)
     const end = await runFunction(work, this.#engine, whole)
@@ -241,8 +242,10 @@ class LocalCache implements Cache {
   }
 }
 
-function requestOf(action: ActionDescription | ActionRequest): ActionRequest {
-  return 'argv' in action ? action : describeAction(action)
+async function requestOf(action: ActionDescription | ActionRequest): Promise<ActionRequest> {
+  if ('argv' in action) return action
+  const { describeAction } = await import('./action/describe-action.ts')
+  return describeAction(action)
 }
 
 function withDefaults(options: CacheRunOptions): RunOptions {

@@ -1,7 +1,5 @@
-import { runUncached } from '../action/run/run-action-unkept.ts'
 import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
 import type { Cache } from '../cache.ts'
-import { heldOutput } from './tasks/task-output.ts'
 import type { Terminal } from './terminal.ts'
 import type { Work } from './work.ts'
 
@@ -22,12 +20,15 @@ export interface Showing {
 /** Runs one work, by the cache where there is one. Throws what `Cache.run` throws. */
 export async function runWork(work: Work, runner: Runner, showing: Showing): Promise<RunOutcome> {
   const { settings, request, task } = work
-  const held = settings.outputLogs === 'errors-only' ? heldOutput(showing.sink) : undefined
+  const held =
+    settings.outputLogs === 'errors-only'
+      ? (await import('./tasks/task-output.ts')).heldOutput(showing.sink)
+      : undefined
   const options = runOptionsOf(work, runner, { ...showing, sink: held ?? showing.sink })
   const { cache } = runner
   const outcome =
     cache === undefined
-      ? await runUncached(request, options, runner.withoutCache)
+      ? await (await import('../action/run/run-action-unkept.ts')).runUncached(request, options, runner.withoutCache)
       : await cache.run(request, task === undefined ? options : { ...options, task })
   if (outcome.exitCode !== 0) await held?.release()
   return outcome

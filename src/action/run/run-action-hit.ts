@@ -1,12 +1,11 @@
 import { commandDurationMs } from '../action-result.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
-import { type RestoreOutcome, restore } from '../outputs/restore.ts'
+import type { RestoreOutcome } from '../outputs/restore.ts'
 import type { RunOutcome } from '../run-outcome.ts'
 import { openReplay, type Replay } from './replay.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { Hit } from './run-action-look.ts'
-import { holdOutputs } from './run-action-outputs.ts'
 import { standing } from './run-action-standing.ts'
 import { patient } from './stream-sink.ts'
 
@@ -44,6 +43,10 @@ function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit):
 
 /** Waits for those who write the same outputs, and keeps others from it. */
 async function restoreAlone(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<RestoreOutcome> {
+  const [{ holdOutputs }, { restore }] = await Promise.all([
+    import('./run-action-outputs.ts'),
+    import('../outputs/restore.ts'),
+  ])
   await using _outputs = await holdOutputs(run, action.outputs)
   const { workspace, options } = run
   const restored = await run.attempt(() =>

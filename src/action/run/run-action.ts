@@ -1,14 +1,13 @@
 import { keyOf } from '../key/key.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
-import { rollForward } from '../outputs/roll-forward.ts'
+import { unfinishedRestores } from '../outputs/restore-record.ts'
 import type { ActionRequest } from '../request.ts'
 import type { RunOptions, RunOutcome } from '../run-outcome.ts'
 import { ActiveRun, type Engine } from './run-action-active.ts'
-import { type CommandEnd, runCommand } from './run-action-command.ts'
+import type { CommandEnd } from './run-action-command.ts'
 import { replayHit } from './run-action-hit.ts'
 import { look } from './run-action-look.ts'
-import { runMiss } from './run-action-miss.ts'
-import { type Prepared, runUncached, runUnkept } from './run-action-unkept.ts'
+import type { Prepared } from './run-action-unkept.ts'
 import type { StreamCapture } from './stream-capture.ts'
 
 /**
@@ -18,8 +17,9 @@ import type { StreamCapture } from './stream-capture.ts'
  * the command runs.
  */
 export async function runAction(request: ActionRequest, engine: Engine, options: RunOptions): Promise<RunOutcome> {
-  if (options.interactive) return runUncached(request, options, 'it was given the terminal')
-  if (!options.read && !options.write) return runUncached(request, options, 'the cache is switched off')
+  if (options.interactive) return (await notKeeping()).runUncached(request, options, 'it was given the terminal')
+  if (!options.read && !options.write)
+    return (await notKeeping()).runUncached(request, options, 'the cache is switched off')
   return runKeyed(new ActiveRun(request, engine, options, { execute: runCommandOf, answersForStrays: true }))
 }
 
@@ -30,33 +30,42 @@ export async function runKeyed(run: ActiveRun): Promise<RunOutcome> {
   const obstacle = await finishRestore(run)
   const { records, cacheDir, home } = engine
   const keyed = await keyOf(request, { records, cacheDir, home, ...(options.signal && { signal: options.signal }) })
-  if (keyed.kind === 'unkeyable') return runUnkept(run, keyed, undefined, keyed.reason)
+  if (keyed.kind === 'unkeyable') return (await notKeeping()).runUnkept(run, keyed, undefined, keyed.reason)
   const { action } = keyed
-  if (obstacle !== undefined) return runUnkept(run, action, action.key, obstacle)
+  if (obstacle !== undefined) return (await notKeeping()).runUnkept(run, action, action.key, obstacle)
   return lookAndRun(run, action)
 }
 
-function runCommandOf(run: ActiveRun, what: Prepared, streams: StreamCapture | undefined): Promise<CommandEnd> {
+/** What a hit does not need is loaded when it is needed: the executable starts the faster for each module it leaves alone. */
+const missing = () => import('./run-action-miss.ts')
+const notKeeping = () => import('./run-action-unkept.ts')
+
+async function runCommandOf(run: ActiveRun, what: Prepared, streams: StreamCapture | undefined): Promise<CommandEnd> {
+  const { runCommand } = await import('./run-action-command.ts')
   const { program, environment } = what
   return runCommand(run.request, { program, variables: environment.variables }, run.options, streams)
 }
 
 /** Why no result of this workspace may be kept, or undefined. */
 async function finishRestore(run: ActiveRun): Promise<string | undefined> {
-  const done = await run.attempt(() => rollForward(run.workspace))
+  const done = await run.attempt(async () => {
+    if (unfinishedRestores(run.workspace).length === 0) return 'none'
+    const { rollForward } = await import('../outputs/roll-forward.ts')
+    return rollForward(run.workspace)
+  })
   return typeof done === 'object' ? `an interrupted restore could not be finished: ${done.blocked}` : undefined
 }
 
 async function lookAndRun(run: ActiveRun, action: KeyedAction): Promise<RunOutcome> {
   const found = await look(run, action)
-  if (found.kind === 'miss') return runMiss(run, action, found.reason)
+  if (found.kind === 'miss') return (await missing()).runMiss(run, action, found.reason)
   const end = await replayHit(run, action, found.hit)
   switch (end.kind) {
     case 'replayed':
       return end.outcome
     case 'refused':
-      return runUnkept(run, action, action.key, end.reason)
+      return (await notKeeping()).runUnkept(run, action, action.key, end.reason)
     case 'incomplete':
-      return runMiss(run, action, end.reason)
+      return (await missing()).runMiss(run, action, end.reason)
   }
 }
