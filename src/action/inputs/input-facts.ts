@@ -16,7 +16,7 @@ export interface InputFacts {
   readonly repositories: () => readonly { readonly top: string; readonly mark: string }[]
 }
 
-const VERSION = 1
+const VERSION = 2
 /** Version, hash, size, count, and the lengths of five parts. */
 const FIXED_BYTES = 4 + 32 + 8 + 4 + 5 * 4
 

@@ -93,6 +93,18 @@ describe('a second look', () => {
     expect(await checkout.inputs()).toContain('logs/x')
   })
 
+  test('that hashed nothing and is remembered loses no digest', async () => {
+    using checkout = project()
+    await learn(checkout)
+    checkout.git('update-index', '--force-write-index')
+    const { inputs } = await checkout.keyed()
+    const saves = checkout.records.saves
+    await inputs.remember()
+    expect(checkout.records.saves).toBeGreaterThan(saves)
+    checkout.write('src/d1/f1', 'other')
+    expect(await checkout.key()).toBe(await afresh(checkout))
+  })
+
   test('at files that were only touched gives the same key', async () => {
     using checkout = project()
     const key = await learn(checkout)

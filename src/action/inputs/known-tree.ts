@@ -22,7 +22,8 @@ export function inputTreeOf(known: KnownInputs, place: InputPlace): InputTree {
       return paths.has(path)
     },
     async remember() {
-      if (known.isWorthKeeping) await saveKnown(upToDate(known), place)
+      // A refresh that hashed nothing has not read the digests, and a snapshot written without them would lose them.
+      if (known.isWorthKeeping && attachDigests(known, place)) await saveKnown(upToDate(known), place)
     },
   }
 }
@@ -51,7 +52,8 @@ function* nodesOf(known: KnownInputs, hashOf: (index: number) => string | undefi
     if (isLinkMode(mode)) yield { kind: 'link', path, text: texts[links++] as string }
     else {
       const sizeBytes = changes.get(i)?.identity.size ?? snapshot.sizeBytes(i)
-      const hash = hashOf(i) as string
+      const hash = hashOf(i)
+      if (hash === undefined) throw new Error(`no digest is known of the input ${path}`)
       yield { kind: 'file', path, digest: { hash, sizeBytes }, isExecutable: isExecutableMode(mode) }
     }
   }
