@@ -45,6 +45,54 @@ function runs(): number {
 
 const COUNT = 'printf x >> ../count;'
 
+describe('what was in an output before', () => {
+  const COPY = 'mkdir -p dist; cat src/a.txt > dist/b'
+  const dist = (name: string) => join(project, 'dist', name)
+
+  test('and is not touched by the command stays, and the result is not kept', async () => {
+    mkdirSync(join(project, 'dist'))
+    for (const name of ['mine.1', 'mine.2', 'mine.3', 'mine.4', 'b']) writeFileSync(dist(name), name)
+    const one = await run(COPY, { outputs: ['dist'] })
+    expect(one).toMatchObject({ status: 'uncached', exitCode: 0 })
+    expect(one.reason).toMatch(
+      /^dist\/mine\.1, dist\/mine\.2, dist\/mine\.3 and 1 more were .*remove them, or .*--no-clean$/,
+    )
+    expect(readFileSync(dist('mine.4'), 'utf8')).toBe('mine.4')
+    for (const name of ['mine.1', 'mine.2', 'mine.3', 'mine.4']) rmSync(dist(name))
+    expect(await run(COPY, { outputs: ['dist'] })).toMatchObject({ status: 'miss', outputs: ['dist/b'] })
+  })
+
+  test('is taken in when there is no clean start', async () => {
+    mkdirSync(join(project, 'dist'))
+    writeFileSync(dist('mine'), 'mine')
+    const taken = await run(COPY, { outputs: ['dist'] }, { clean: false })
+    expect(taken).toMatchObject({ status: 'miss', outputs: ['dist/b', 'dist/mine'] })
+  })
+
+  test('and changed after recue made it counts as not its own', async () => {
+    await run(`${COPY}; echo c > dist/c`, { outputs: ['dist'] })
+    writeFileSync(dist('c'), 'edited')
+    const again = await run(COPY, { outputs: ['dist'] })
+    expect(again).toMatchObject({ status: 'uncached', reason: expect.stringContaining('dist/c was among the outputs') })
+    expect(readFileSync(dist('c'), 'utf8')).toBe('edited')
+    expect(await run(`${COPY}; echo own > dist/c`, { outputs: ['dist'] })).toMatchObject({ status: 'miss' })
+  })
+
+  test('is gone before the command starts when recue made it', async () => {
+    await run(`${COPY}; echo c > dist/c`, { outputs: ['dist'] })
+    expect(await run(COPY, { outputs: ['dist'] })).toMatchObject({ status: 'miss', outputs: ['dist/b'] })
+    expect(existsSync(dist('c'))).toBe(false)
+  })
+
+  test('as a file or an empty folder that the command did not make is no output of its', async () => {
+    writeFileSync(join(project, 'out.js'), 'old')
+    expect(await run('true', { outputs: ['out.js'] })).toMatchObject({ status: 'uncached' })
+    mkdirSync(join(project, 'dist'))
+    expect(await run('true', { outputs: ['dist'] })).toMatchObject({ status: 'uncached' })
+    expect(await run(COPY, { outputs: ['dist'] })).toMatchObject({ status: 'miss' })
+  })
+})
+
 describe('a command', () => {
   test('runs once, and is replayed with its files, output and exit code', async () => {
     const script = `${COUNT} mkdir -p dist; cat src/a.txt > dist/b; chmod +x dist/b; echo out; echo err >&2`

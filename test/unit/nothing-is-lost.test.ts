@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { OutputDeclaration } from '../../src/action/key/keyed-action.ts'
 import { clean } from '../../src/action/outputs/clean.ts'
 import { type Checkout, openCheckout, readTree, writeTree } from '../../src/action/outputs/restore.fixture.ts'
 
@@ -27,10 +28,15 @@ async function built(files: Record<string, string> = BUILT, ...patterns: string[
   return {
     checkout,
     restore: () => checkout.restore(outputs, kept),
-    clean: () => clean(checkout.workspace, outputs),
+    clean: () => cleanedPaths(checkout, outputs),
     path: (path: string) => join(checkout.root, path),
     [Symbol.asyncDispose]: () => checkout[Symbol.asyncDispose](),
   }
+}
+
+async function cleanedPaths(checkout: Checkout, outputs: readonly OutputDeclaration[]) {
+  const { deleted, foreign } = await clean(checkout.workspace, outputs)
+  return { deleted, foreign: foreign.map(({ path }) => path) }
 }
 
 describe('a restore', () => {
@@ -147,7 +153,7 @@ describe('a restore', () => {
     writeFileSync(it.path('gen/a.map'), 'edited')
     expect(await it.restore()).toMatchObject({ trashed: ['gen/a.map'] })
     expect(it.checkout.read('gen')).toEqual({ 'a.map': 'a', 'b.map': 'b', 'mine.map': 'mine', 'other.txt': 'other' })
-    expect(await it.clean()).toEqual({ deleted: [], trashed: [] })
+    expect(await it.clean()).toEqual({ deleted: [], foreign: [] })
   })
 
   test('does nothing when the trash cannot be had', async () => {
@@ -174,7 +180,7 @@ describe('with git', () => {
     await it.checkout.keep(it.checkout.outputs('dist'))
     committed(it.checkout, 'dist/tracked.js', 'dist/t/deep.js')
     expect(await it.restore()).toMatchObject({ left: ['dist/t/deep.js', 'dist/tracked.js'], trashed: [] })
-    expect(await it.clean()).toMatchObject({ trashed: [] })
+    expect(await it.clean()).toMatchObject({ foreign: ['dist/t/deep.js', 'dist/tracked.js'] })
     expect(it.checkout.read()).toEqual({ 'dist/tracked.js': 'tracked', 'dist/t/deep.js': 'deep' })
   })
 
@@ -235,25 +241,38 @@ describe('with git', () => {
 })
 
 describe('a clean start', () => {
-  test('deletes what it recorded, and moves the rest to the trash', async () => {
+  test('deletes what it recorded, and leaves everything else where it is', async () => {
     await using it = await built()
     writeFileSync(it.path('dist/a.js'), 'edited')
-    it.checkout.write({ 'dist/mine.txt': 'mine' })
+    const mine = { 'dist/mine.txt': 'mine', 'dist/sub/mine.txt': 'mine', 'dist/empty/': '', 'dist/away': '->/root' }
+    it.checkout.write(mine)
     expect(await it.clean()).toEqual({
       deleted: ['dist/link', 'dist/sub/b.js'],
-      trashed: ['dist/a.js', 'dist/mine.txt'],
+      foreign: ['dist/a.js', 'dist/away', 'dist/empty', 'dist/mine.txt', 'dist/sub/mine.txt'],
     })
-    expect(it.checkout.read()).toEqual({})
-    expect(it.checkout.trash()).toEqual({ 'dist/a.js': 'edited', 'dist/mine.txt': 'mine' })
+    expect(it.checkout.read()).toEqual({ 'dist/a.js': 'edited', ...mine })
+    expect(it.checkout.trash()).toEqual({})
   })
 
-  test('moves a folder that it knows nothing of as it is', async () => {
-    await using it = await built()
+  test('takes away the folders it recorded when nothing else is in them', async () => {
+    await using it = await built({ ...BUILT, 'dist/nothing/': '' })
+    expect(await it.clean()).toMatchObject({ foreign: [] })
+    expect(it.checkout.read()).toEqual({})
+    expect(existsSync(it.path('dist'))).toBe(false)
+  })
+
+  test.each([
+    ['a folder', 'dist'],
+    ['a file', 'dist/a.js'],
+    ['a link', 'dist/link'],
+  ])('without a record, %s stays', async (_, output) => {
+    await using it = await built(BUILT, output)
     for (const name of it.checkout.workspace.records.names('outputs', '')) {
       await it.checkout.workspace.records.remove('outputs', name)
     }
-    expect(await it.clean()).toEqual({ deleted: [], trashed: ['dist'] })
-    expect(it.checkout.trash()).toEqual(BUILT)
+    expect(await it.clean()).toMatchObject({ deleted: [] })
+    expect(it.checkout.read()).toEqual(BUILT)
+    expect(it.checkout.trash()).toEqual({})
   })
 
   test('does not follow an output that leads elsewhere now', async () => {
@@ -261,8 +280,17 @@ describe('a clean start', () => {
     const outside = join(it.checkout.sandbox, 'outside')
     renameSync(it.path('sub'), outside)
     symlinkSync(outside, it.path('sub'))
-    expect(await it.clean()).toEqual({ deleted: [], trashed: [] })
+    expect(await it.clean()).toEqual({ deleted: [], foreign: ['sub/dist/a.js'] })
     expect(readTree(outside)).toEqual({ 'dist/a.js': 'a' })
+  })
+
+  test('an output that became a link to a folder with the same files', async () => {
+    await using it = await built()
+    const outside = join(it.checkout.sandbox, 'outside')
+    renameSync(it.path('dist'), outside)
+    symlinkSync(outside, it.path('dist'))
+    expect(await it.clean()).toEqual({ deleted: [], foreign: ['dist'] })
+    expect(readTree(outside)).toMatchObject({ 'a.js': 'a' })
   })
 })
 
@@ -294,7 +322,10 @@ describe('mounts', () => {
     mounted(type, target, source)
     writeTree(target, { 'precious.txt': 'precious', 'b.js': 'b' })
     expect(await checkout.restore(outputs, kept)).toMatchObject({ kind: 'refused' })
-    expect(await clean(checkout.workspace, outputs)).toEqual({ deleted: [], trashed: [] })
+    expect(await cleanedPaths(checkout, outputs)).toMatchObject({
+      deleted: [],
+      foreign: expect.arrayContaining(['dist/mnt/b.js', 'dist/mnt/precious.txt']),
+    })
     expect(readTree(target)).toEqual({ 'precious.txt': 'precious', 'b.js': 'b' })
   })
 

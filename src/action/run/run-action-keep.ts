@@ -5,6 +5,7 @@ import { actionResult, type ResultStream } from '../action-result.ts'
 import type { KeyedAction, Message } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
 import { type CaptureOutcome, capture } from '../outputs/capture.ts'
+import { type Foreign, untouched } from '../outputs/clean-foreign.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
 import { whyNotKept } from './run-action-verdict.ts'
@@ -20,6 +21,8 @@ export interface Done {
   readonly streams: StreamCapture
   /** By the clock that files are stamped with, before the command began. */
   readonly sinceMs: number
+  /** What was in the outputs before it and is not recue's. */
+  readonly foreign: readonly Foreign[]
 }
 
 /** Up to this size an output stream is part of the action result: one read less for a hit. */
@@ -29,6 +32,8 @@ const INLINE_STREAM_BYTES = 16 << 10
 export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Promise<Keeping> {
   const refusal = await whyNotKept(run, action, done)
   if (refusal !== undefined) return { kind: 'not-kept', reason: refusal }
+  const stale = untouched(run.workspace.root, done.foreign)
+  if (stale.length > 0) return { kind: 'not-kept', reason: whyStaleForbids(stale) }
   const captured = await capture(run.workspace, action.outputs, run.options.signal)
   switch (captured.kind) {
     case 'missing':
@@ -39,6 +44,11 @@ export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Pro
       await publish(run, action, done, captured)
       return { kind: 'kept', files: captured.files, bytes: captured.bytes }
   }
+}
+
+function whyStaleForbids(stale: readonly string[]): string {
+  const [were, them] = stale.length === 1 ? ['was', 'it'] : ['were', 'them']
+  return `${listed(stale)} ${were} among the outputs before, and the command did not write ${them}: remove ${them}, or take ${them} in with --no-clean`
 }
 
 async function publish(

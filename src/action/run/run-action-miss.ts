@@ -1,5 +1,6 @@
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { clean } from '../outputs/clean.ts'
+import type { Foreign } from '../outputs/clean-foreign.ts'
 import { refuseInputsAmong } from '../outputs/output-declarations.ts'
 import type { RunOutcome } from '../run-outcome.ts'
 import { fileClockMs } from './file-clock.ts'
@@ -72,13 +73,13 @@ const ALONE = { kind: 'alone', why: 'kept-nothing' } as const
 async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): Promise<RunOutcome> {
   const { clock, options } = run
   await using _outputs = await holdOutputs(run, action.outputs)
-  await makeReady(run, action)
+  const foreign = await makeReady(run, action)
   using streams = new StreamCapture(run.engine.tmpDir)
   options.notice({ kind: 'started' })
   const sinceMs = fileClockMs(run.engine.tmpDir)
   const end = await run.execute(action, streams)
   sayWithheld(action.environment, end.exitCode, options.notice)
-  const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs }))
+  const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs, foreign }))
   await run.quietly(() => action.inputs.remember())
   const common = { key: action.key, exitCode: end.exitCode }
   return kept.kind === 'kept'
@@ -86,14 +87,14 @@ async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): 
     : clock.outcome({ ...common, status: 'uncached', reason: kept.reason })
 }
 
-/** A clean start, or what an earlier run left would become part of the result. */
-async function makeReady(run: ActiveRun, action: KeyedAction): Promise<void> {
+/** A clean start, or what an earlier run left would become part of the result. What is in the outputs and not recue's. */
+async function makeReady(run: ActiveRun, action: KeyedAction): Promise<readonly Foreign[]> {
   const secrets = action.environment.suspicious
   if (secrets.length > 0)
     run.warn(`${secrets.join(', ')} may be secret, and is in the key: use --pass-env for what must not count.`)
-  if (!run.options.clean || run.fault !== undefined) return
+  if (!run.options.clean || run.fault !== undefined) return []
   const cleaned = await run.attempt(() => clean(run.workspace, action.outputs, run.options.signal))
-  if (cleaned !== undefined) run.trashed(cleaned.trashed)
+  return cleaned?.foreign ?? []
 }
 
 async function keepUnlessFaulty(run: ActiveRun, work: () => Promise<Keeping>): Promise<Keeping> {
