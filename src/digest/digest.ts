@@ -18,12 +18,6 @@ export const EMPTY_DIGEST: Digest = {
   sizeBytes: 0,
 }
 
-const SHA256_HEX = /^[0-9a-f]{64}$/
-
-export function isSha256Hex(text: string): boolean {
-  return SHA256_HEX.test(text)
-}
-
 export function sameDigest(a: Digest, b: Digest): boolean {
   return a.hash === b.hash && a.sizeBytes === b.sizeBytes
 }

@@ -28,7 +28,7 @@ test('a command, byte by byte', async () => {
     ],
   })
   const properties = '0a030a0170' + '0a060a0171120131' + '0a060a0171120132'
-  expect(Buffer.from(bytes).toString('hex')).toBe(`0a01610a00` + `2a15${properties}` + '320177' + '3a0162' + '3a017a')
+  expect(Buffer.from(bytes).toString('hex')).toBe(`0a01610a002a15${properties}3201773a01623a017a`)
   expect(digest).toEqual({ hash: sha256(bytes), sizeBytes: bytes.length })
 })
 
@@ -41,7 +41,7 @@ test('an action, byte by byte', async () => {
     salt: 's',
   })
   const salt = Buffer.from('recue key 1\0s').toString('hex')
-  expect(Buffer.from(bytes).toString('hex')).toBe('0a050a01681001' + '12030a0169' + `4a0d${salt}` + '5200')
+  expect(Buffer.from(bytes).toString('hex')).toBe(`0a050a0168100112030a01694a0d${salt}5200`)
 })
 
 const text = fc.string({ unit: 'grapheme', maxLength: 8 })

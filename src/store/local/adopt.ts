@@ -114,11 +114,6 @@ function refuseNetwork(dir: string): void {
   )
 }
 
-/** For a folder that is ours and yet cannot be written. */
-export function notWritable(dir: string, cause: unknown): CacheError {
-  return unusable(dir, 'it may not be written', 'Check its permissions, or use it with --read-only.', cause)
-}
-
 function unusable(dir: string, why: string, hint: string, cause?: unknown): CacheError {
   return new CacheError('store.unusable', `The cache folder ${dir} cannot be used: ${why}.`, {
     hint: `${hint} (--cache-dir or RECUE_CACHE_DIR)`,
