@@ -7,7 +7,7 @@ import { checkEntry, type EntryShape, SMALL, saveEntry } from './entries.ts'
 import { filesBelow } from './store-checks.ts'
 
 const SHAPE: EntryShape = { ...SMALL, fileBytes: 2000, largeBytes: 1_200_000 }
-const NAMES = Array.from({ length: 10 }, (_, i) => `e${i}`)
+const NAMES = Array.from({ length: 6 }, (_, i) => `e${i}`)
 let dir: string
 let original: string
 
@@ -81,9 +81,9 @@ async function expectUsable(copy: string): Promise<void> {
 
 const isOf = (folder: string) => (path: string) => relative(original, path).startsWith(folder)
 const TARGETS: [string, (path: string) => boolean, number][] = [
-  ['the index', isOf('index.db'), 30],
-  ['the journal', isOf('journal'), 24],
-  ['a large blob', isOf('blobs'), 10],
+  ['the index', isOf('index.db'), 18],
+  ['the journal', isOf('journal'), 18],
+  ['a large blob', isOf('blobs'), 6],
   ['any file but FORMAT', (path) => !isOf('FORMAT')(path), 12],
 ]
 

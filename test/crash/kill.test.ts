@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openLocalStore } from '../../src/store/local/local-store.ts'
 import { type EntryShape, SMALL, saveEntry } from './entries.ts'
-import { startWorker } from './processes.ts'
+import { type Runtime, startWorker } from './processes.ts'
 import { entriesOfStore, expectTidy } from './store-checks.ts'
 
 const SHAPE: EntryShape = { ...SMALL, fileBytes: 3000 }
@@ -18,8 +18,8 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 /** Starts it, lets it work for some random milliseconds, and kills it. What it had said until then. */
-async function killed(args: readonly string[], mostMs: number): Promise<string[]> {
-  const worker = startWorker(args)
+async function killed(args: readonly string[], mostMs: number, runtime: Runtime = 'node'): Promise<string[]> {
+  const worker = startWorker(args, runtime)
   await worker.said('ready')
   await pause(Math.random() * mostMs)
   worker.child.kill('SIGKILL')
@@ -33,13 +33,14 @@ const savedIn = (lines: readonly string[]) =>
 
 describe('killed in a save', () => {
   test.each([
-    ['small blobs', SHAPE, 12],
-    ['large blobs', WITH_LARGE, 8],
-  ])('%s: what was acknowledged is there, everything there is whole', async (_name, shape, times) => {
+    ['small blobs', SHAPE, 12, 'node'],
+    ['large blobs', WITH_LARGE, 8, 'node'],
+    ['large blobs, in Bun', WITH_LARGE, 4, 'bun'],
+  ] as const)('%s: what was acknowledged is there, everything there is whole', async (_name, shape, times, runtime) => {
     const all: string[] = []
     const acknowledged: string[] = []
     for (let i = 0; i < times; i++) {
-      const lines = await killed([dir, 'save', `k${i}`, '200', String(shape.largeBytes)], 150)
+      const lines = await killed([dir, 'save', `k${i}`, '200', String(shape.largeBytes)], 150, runtime)
       const saved = savedIn(lines)
       acknowledged.push(...saved)
       // The one after the last that it spoke of may be there or not.
@@ -56,10 +57,10 @@ describe('killed in a save', () => {
 describe('killed in a collection', () => {
   test.each([
     ['small blobs', SHAPE, 14],
-    ['large blobs', WITH_LARGE, 8],
+    ['large blobs', WITH_LARGE, 5],
   ])('%s: every entry is whole or absent, and the next collection ends it', async (_name, shape, times) => {
     const original = join(dir, 'original')
-    const names = Array.from({ length: 60 }, (_, i) => `e${i}`)
+    const names = Array.from({ length: 40 }, (_, i) => `e${i}`)
     {
       await using store = await openLocalStore({ dir: original })
       for (const name of names) await saveEntry(store, name, shape)
@@ -71,12 +72,28 @@ describe('killed in a collection', () => {
       const there = await entriesOfStore(copy, names, shape)
       await expectTidy(copy)
       expect(await entriesOfStore(copy, names, shape)).toEqual(there)
-      // What the index says can be built again, and says the same.
-      rmSync(join(copy, 'index.db'))
-      rmSync(join(copy, 'index.db-wal'), { force: true })
-      rmSync(join(copy, 'index.db-shm'), { force: true })
-      expect(await entriesOfStore(copy, names, shape)).toEqual(there)
+      // Only what was taken from the index and not yet written to the journal when it was killed may come back, whole.
+      loseIndex(copy)
+      expect(await entriesOfStore(copy, names, shape)).toEqual(expect.arrayContaining(there))
+      const left = await collected(copy, names, shape)
+      loseIndex(copy)
+      expect(await entriesOfStore(copy, names, shape)).toEqual(left)
       rmSync(copy, { recursive: true })
     }
   })
 })
+
+/** What the index says can be built again. */
+function loseIndex(copy: string): void {
+  for (const name of ['index.db', 'index.db-wal', 'index.db-shm']) rmSync(join(copy, name), { force: true })
+}
+
+/** The entries that are left by a collection that nobody disturbs and that has something to do. */
+async function collected(copy: string, names: readonly string[], shape: EntryShape): Promise<string[]> {
+  {
+    await using store = await openLocalStore({ dir: copy })
+    const { diskBytes } = await store.catalog.usage()
+    await store.catalog.collect({ targetBytes: diskBytes * 0.7 })
+  }
+  return await entriesOfStore(copy, names, shape)
+}

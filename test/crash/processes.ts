@@ -14,10 +14,17 @@ export interface Worker {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stderr: string }>
 }
 
-/** Starts `worker.ts` with these arguments; `command` before it, such as a shell that sets limits. */
-export function startWorker(args: readonly string[], before: readonly string[] = []): Worker {
-  const [program = '', ...rest] = [...before, process.execPath, WORKER, ...args]
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
+/** The runtime that the executable is made of runs the same sources. */
+export type Runtime = 'node' | 'bun'
+
+const PROGRAMS = {
+  node: process.execPath,
+  bun: fileURLToPath(new URL('../../node_modules/.bin/bun', import.meta.url)),
+}
+
+/** Starts `worker.ts` with these arguments. */
+export function startWorker(args: readonly string[], runtime: Runtime = 'node'): Worker {
+  const child = spawn(PROGRAMS[runtime], [WORKER, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const waiting: { line: string; resolve: () => void; reject: (error: Error) => void }[] = []
   let stderr = ''
