@@ -12,7 +12,10 @@ export type RunStatus = 'hit' | 'miss' | 'uncached' | 'bypassed'
 export interface RunOutcome {
   readonly status: RunStatus
   readonly key: ActionDigest | undefined
-  /** The command's own, 128+n when signal n ended it, 124 when `--timeout` did. */
+  /**
+   * The command's own, 128+n when signal n ended it, 124 when `--timeout` did. Of a hit whose reader went away: 141, as if
+   * SIGPIPE had ended the command.
+   */
   readonly exitCode: number
   readonly startedMs: number
   readonly durationMs: number

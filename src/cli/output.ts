@@ -51,21 +51,24 @@ export function writeAll(fd: number, bytes: Uint8Array | string): void {
   }
 }
 
-/** As {@link writeAll}, but lets signals and the child be heard while a slow reader is waited for. */
+/**
+ * As {@link writeAll}, but lets signals and the child be heard while a slow reader is waited for, and throws the system's
+ * error when the reader has gone away: whoever passes on the output of a command must close its stream then.
+ */
 export async function writeAllWaiting(fd: number, bytes: Uint8Array): Promise<void> {
   let written = 0
   while (written < bytes.byteLength) {
     try {
       written += writeSync(fd, bytes, written)
     } catch (error) {
-      if (isGone(error)) return
       if (systemCode(error) !== 'EAGAIN') throw error
       await new Promise((wake) => setTimeout(wake, 1))
     }
   }
 }
 
-function isGone(error: unknown): boolean {
+/** Nobody reads there any more: a closed pipe, a terminal that was hung up, a descriptor that was closed. */
+export function isGone(error: unknown): boolean {
   const code = systemCode(error)
   return code === 'EPIPE' || code === 'EIO' || code === 'EBADF'
 }

@@ -56,6 +56,36 @@ const BUILD = [
   'mkdir -p dist; cp src/a dist/a; echo built; echo hm >&2',
 ]
 
+describe.skipIf(process.platform === 'win32')('a reader that goes away', () => {
+  /** What gets through, and the exit code of recue in `recue … | head -1`; bounded in time and in what it may write. */
+  function piped(args: readonly string[]) {
+    const script = 'ulimit -f 500000; timeout 20 "$@" | head -1; echo $PIPESTATUS'
+    const { stdout, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, MAIN, ...args], {
+      cwd: root,
+      env: environment(),
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+    return { lines: stdout.trimEnd().split('\n'), stderr }
+  }
+
+  test('ends a command that writes without end, as it would without recue', () => {
+    const { lines, stderr } = piped(['run', '--', 'yes'])
+    expect(lines).toEqual(['y', '141'])
+    expect(stderr).toContain('not kept: the reader of its output went away')
+    expect(piped(['run', '--', 'sh', '-c', 'yes; exit 3']).lines).toEqual(['y', '141'])
+  })
+
+  test('ends a replay quietly', () => {
+    const numbers = ['run', '-q', '--', 'seq', '1', '300000']
+    recue(numbers)
+    expect(piped(numbers)).toEqual({ lines: ['1', '141'], stderr: '' })
+    expect(recue(['run', '--json', '-q', '--', 'seq', '1', '300000']).stdout).toContain('"status": "hit"')
+    const [entry] = JSON.parse(recue(['ls', '--json']).stdout) as { key: string }[]
+    expect(piped(['show', entry?.key ?? '', '--stdout'])).toEqual({ lines: ['1', '141'], stderr: '' })
+  })
+})
+
 describe('a command line', () => {
   test('runs once, and is replayed with its outputs, streams and exit code', () => {
     const miss = recue(BUILD)

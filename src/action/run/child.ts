@@ -1,8 +1,8 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { CacheError, systemCode } from '../../errors.ts'
-import { type Deliver, pumpOutput } from './child-output.ts'
+import { type Deliver, type Delivered, pumpOutput } from './child-output.ts'
 import { hearSignals } from './child-signals.ts'
-import { endTree } from './child-tree.ts'
+import { endTree, tellNobodyReads } from './child-tree.ts'
 
 /** What a command's exit code is when `--timeout` ended it; as timeout(1) has it. */
 export const TIMED_OUT_EXIT = 124
@@ -33,7 +33,7 @@ export interface ChildRequest {
   readonly signal?: AbortSignal | undefined
   /**
    * Each chunk as it is received; a promise holds both streams, and so in time the child. It must not reject. After
-   * `gone` the child's stream is closed: its next write to it ends it by SIGPIPE, or fails where that is ignored.
+   * `gone` the child's stream is closed, and SIGPIPE ends it, or where that is ignored its next write fails.
    */
   readonly onOutput: Deliver
 }
@@ -65,7 +65,7 @@ export async function runChild(request: ChildRequest): Promise<ChildEnd> {
   try {
     signals?.passTo((name) => child.kill(name))
     const exited = exitOf(child)
-    const pumped = request.interactive ? NOTHING_LEFT : pumpOutput(child, exited, request.onOutput)
+    const pumped = request.interactive ? NOTHING_LEFT : pumpOutput(child, exited, toldWhenGone(child, request.onOutput))
     const terminated = terminateOn(child, request, over.signal)
     feed(child, request.stdin)
     const { code, signal } = await exited
@@ -132,6 +132,22 @@ function notStarted(name: string, program: string, cause: unknown): unknown {
       })
     default:
       return cause
+  }
+}
+
+/**
+ * Without recue, the write would have ended the writer by SIGPIPE. Closing does not do the same everywhere: Node's pipes are
+ * sockets, and a socket closed before all was read says "connection reset".
+ */
+function toldWhenGone(child: ChildProcess, deliver: Deliver): Deliver {
+  const tell = (delivered: Delivered) => {
+    const isRunning = child.exitCode === null && child.signalCode === null
+    if (delivered === 'gone' && isRunning && child.pid !== undefined) tellNobodyReads(child.pid)
+    return delivered
+  }
+  return (stream, chunk) => {
+    const delivered = deliver(stream, chunk)
+    return delivered instanceof Promise ? delivered.then(tell) : tell(delivered)
   }
 }
 

@@ -7,7 +7,8 @@ import { openReplay, type Replay } from './replay.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { Hit } from './run-action-look.ts'
 import { standing } from './run-action-standing.ts'
-import { patient } from './stream-sink.ts'
+import type { StreamName } from './stream-order.ts'
+import { patient, READER_GONE_EXIT } from './stream-sink.ts'
 
 export type HitEnd =
   | { readonly kind: 'replayed'; readonly outcome: RunOutcome }
@@ -27,9 +28,9 @@ export async function replayHit(run: ActiveRun, action: KeyedAction, hit: Hit): 
   if (restored.kind === 'incomplete') return INCOMPLETE
   run.trashed(restored.trashed)
   if (restored.left.length > 0) run.warn(`Left among the outputs, since it is not recue's: ${listed(restored.left)}.`)
-  if (options.replayOutput) await show(run, replay)
+  const isHeard = !options.replayOutput || (await show(run, replay))
   await run.quietly(() => action.inputs.remember())
-  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, restored) }
+  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, { restored, isHeard }) }
 }
 
 function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit): RestoreOutcome | undefined {
@@ -58,26 +59,40 @@ async function restoreAlone(run: ActiveRun, action: KeyedAction, hit: Hit): Prom
 
 const INCOMPLETE = { kind: 'incomplete', reason: 'some of the kept result is gone' } as const
 
-async function show(run: ActiveRun, replay: Replay): Promise<void> {
+/** False when the reader went away before the end: what is left is not shown, as the command could not have shown it. */
+async function show(run: ActiveRun, replay: Replay): Promise<boolean> {
   const { sink, stripForcedColours, signal } = run.options
   const shown = patient(sink)
-  await replay.writeTo(shown, { stripForcedColours, ...(signal && { signal }) })
-  const failure = shown.failure()
-  if (failure !== undefined) throw failure
+  const untilGone = (stream: StreamName) => async (chunk: Uint8Array) => {
+    await shown[stream](chunk)
+    if (shown.isGone(stream)) throw NOBODY_READS
+  }
+  try {
+    const to = { stdout: untilGone('stdout'), stderr: untilGone('stderr') }
+    await replay.writeTo(to, { stripForcedColours, ...(signal && { signal }) })
+    return true
+  } catch (error) {
+    if (error !== NOBODY_READS) throw error
+    const failure = shown.failure()
+    if (failure !== undefined) throw failure
+    return false
+  }
 }
+
+const NOBODY_READS = Symbol('nobody reads')
 
 function outcomeOf(
   run: ActiveRun,
   action: KeyedAction,
   { result }: Hit,
-  restored: Extract<RestoreOutcome, { kind: 'restored' }>,
+  { restored, isHeard }: { restored: Extract<RestoreOutcome, { kind: 'restored' }>; isHeard: boolean },
 ): RunOutcome {
   const { files, bytes, written } = restored
   return run.clock.outcome(
     {
       status: 'hit',
       key: action.key,
-      exitCode: result.exitCode,
+      exitCode: isHeard ? result.exitCode : READER_GONE_EXIT,
       source: 'local',
       outputs: files,
       outputBytes: bytes,

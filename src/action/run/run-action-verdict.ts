@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
+import { formatSize } from '../../units/size.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
 import { strays } from '../outputs/strays.ts'
@@ -7,6 +8,7 @@ import type { RunOptions } from '../run-outcome.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
 import type { Done } from './run-action-keep.ts'
+import { MOST_STREAM_BYTES } from './stream-capture.ts'
 
 /** Outputs proposed at once. */
 const PROPOSED = 3
@@ -19,6 +21,7 @@ export async function whyNotKept(
 ): Promise<string | undefined> {
   const ending = whyEndingIsNotKept(end, run.options)
   if (ending !== undefined) return ending
+  if (streams.isTooLong) return `it printed more than ${formatSize(MOST_STREAM_BYTES)}, the most that is kept`
   if (streams.failure !== undefined) return `its output could not be captured: ${textOf(streams.failure)}`
   const changed = action.inputs.changed()
   if (changed !== undefined) return `the input ${changed} changed while the command ran`

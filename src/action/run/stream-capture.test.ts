@@ -32,7 +32,7 @@ test('what is small stays in memory, in its order', async () => {
 })
 
 test('what is large goes to files that have no name, and is read back byte for byte, more than once', async () => {
-  using capture = new StreamCapture(join(folder, 'tmp'), 100)
+  using capture = new StreamCapture(join(folder, 'tmp'), { memoryBytes: 100 })
   const out: Buffer[] = []
   const err: Buffer[] = []
   for (let i = 0; i < 200; i++) {
@@ -52,10 +52,25 @@ test('what is large goes to files that have no name, and is read back byte for b
 
 test('a folder that cannot be written to is a failure that is told, not thrown', () => {
   writeFileSync(join(folder, 'tmp'), 'a file')
-  using capture = new StreamCapture(join(folder, 'tmp'), 10)
+  using capture = new StreamCapture(join(folder, 'tmp'), { memoryBytes: 10 })
   capture.add('stdout', Buffer.alloc(11))
   capture.add('stdout', Buffer.alloc(11))
   expect(capture.failure).toBeInstanceOf(Error)
+})
+
+test('what is too long is let go at once, and no more is taken', () => {
+  const openFiles = () => readdirSync('/proc/self/fd').length
+  using capture = new StreamCapture(join(folder, 'tmp'), { memoryBytes: 10, mostBytes: 100 })
+  const before = openFiles()
+  for (let i = 0; i < 5; i++) capture.add(i % 2 === 0 ? 'stdout' : 'stderr', Buffer.alloc(20))
+  expect(capture.isTooLong).toBe(false)
+  expect(openFiles()).toBe(before + 2)
+  capture.add('stdout', Buffer.alloc(1))
+  expect(capture.isTooLong).toBe(true)
+  expect(openFiles()).toBe(before)
+  capture.add('stdout', Buffer.alloc(1 << 20))
+  expect(capture.failure).toBeUndefined()
+  expect(openFiles()).toBe(before)
 })
 
 test('an order with very many changes stays bounded, and adds up', () => {

@@ -6,11 +6,23 @@ import { type StreamName, StreamOrder } from './stream-order.ts'
 /** Both streams together are held in memory up to this size, then each goes to a file. */
 const MEMORY_BYTES = 1 << 20
 const READ_BYTES = 256 << 10
+/**
+ * The most that is kept of a run's output: more than any build log that somebody reads, and little enough for a disk. A
+ * command that prints without end (`yes`, a server) would fill it.
+ */
+export const MOST_STREAM_BYTES: number = 256 << 20
 
 export interface CapturedStream {
   readonly sizeBytes: number
   /** In memory as it is; what was spilled is read from its file, piece by piece. May be asked for more than once. */
   bytes(): Bytes
+}
+
+export interface CaptureLimits {
+  /** Held in memory, both streams together. */
+  readonly memoryBytes?: number
+  /** Captured at all, both streams together. */
+  readonly mostBytes?: number
 }
 
 /**
@@ -20,20 +32,31 @@ export interface CapturedStream {
 export class StreamCapture implements Disposable {
   readonly #folder: string
   readonly #memoryBytes: number
+  readonly #mostBytes: number
   readonly #order = new StreamOrder()
   readonly #stdout = new Spill()
   readonly #stderr = new Spill()
   #failure: unknown
+  #isTooLong = false
 
   /** `folder` is made when it is needed. */
-  constructor(folder: string, memoryBytes: number = MEMORY_BYTES) {
+  constructor(folder: string, { memoryBytes = MEMORY_BYTES, mostBytes = MOST_STREAM_BYTES }: CaptureLimits = {}) {
     this.#folder = folder
     this.#memoryBytes = memoryBytes
+    this.#mostBytes = mostBytes
   }
 
-  /** Never throws: a full disk must not end the command. What went wrong is in `failure`, and nothing is captured from then on. */
+  /**
+   * Never throws: a full disk must not end the command. What went wrong is in `failure` and `isTooLong`; what was captured
+   * is let go at once then, and nothing more is.
+   */
   add(stream: StreamName, chunk: Uint8Array): void {
-    if (this.#failure !== undefined) return
+    if (this.#failure !== undefined || this.#isTooLong) return
+    if (this.#stdout.sizeBytes + this.#stderr.sizeBytes + chunk.byteLength > this.#mostBytes) {
+      this.#isTooLong = true
+      this[Symbol.dispose]()
+      return
+    }
     try {
       this.#stream(stream).add(chunk)
       this.#order.add(stream, chunk.byteLength)
@@ -43,10 +66,16 @@ export class StreamCapture implements Disposable {
       }
     } catch (error) {
       this.#failure = error
+      this[Symbol.dispose]()
     }
   }
 
-  /** Why the capture is not whole; undefined when it is. */
+  /** The output was longer than what is kept. */
+  get isTooLong(): boolean {
+    return this.#isTooLong
+  }
+
+  /** Why else the capture is not whole; undefined when it is. */
   get failure(): unknown {
     return this.#failure
   }

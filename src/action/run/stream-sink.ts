@@ -3,7 +3,10 @@ import type { OutputSink } from '../run-outcome.ts'
 import type { StreamName } from './stream-order.ts'
 
 /** What a write says when nobody reads any more: a closed pipe, a closed stream, a terminal that was hung up. */
-const GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END', 'EIO'])
+const GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END', 'EIO', 'EBADF'])
+
+/** The exit code of a command that wrote when nobody read any more: SIGPIPE ended it. */
+export const READER_GONE_EXIT: number = 128 + 13
 
 export interface PatientSink extends OutputSink {
   /** What else went wrong with the sink, which is the caller's to know; undefined when nothing did. */

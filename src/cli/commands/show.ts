@@ -1,4 +1,5 @@
 import { commandDurationMs, completedMs } from '../../action/action-result.ts'
+import { READER_GONE_EXIT } from '../../action/run/stream-sink.ts'
 import type { Cache } from '../../cache.ts'
 import { CacheError } from '../../errors.ts'
 import { labelOf } from '../../observe/thing.ts'
@@ -9,7 +10,7 @@ import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { type KeptResult, keptResult, type Origin, originsByKey } from '../kept-result.ts'
 import { type FoundKey, findKey } from '../key-lookup.ts'
-import { type Stream, writeAllWaiting } from '../output.ts'
+import { isGone, type Stream, writeAllWaiting } from '../output.ts'
 import type { ResultFile } from '../result-files.ts'
 import { oneLine, table } from '../table.ts'
 import { ago, dateAndTime } from '../when.ts'
@@ -43,8 +44,8 @@ export const command = defineCommand({
     const kept = found.entry && (await keptResult(cache, found.key, context.signal))
     if (kept === undefined) throw gone(found)
     const { options } = context
-    if (options.stdout || options.stderr) await printStreams(context, cache, kept.result)
-    else if (options.json) context.output.json(forPrograms(found, kept, originsByKey(cache).get(found.key.hash)))
+    if (options.stdout || options.stderr) return printed(context, cache, kept.result)
+    if (options.json) context.output.json(forPrograms(found, kept, originsByKey(cache).get(found.key.hash)))
     else printKept(context, found, kept, originsByKey(cache).get(found.key.hash))
     return 0
   },
@@ -58,6 +59,17 @@ function gone({ key }: FoundKey): CacheError {
       hint: 'recue ls lists what is kept.',
     },
   )
+}
+
+/** The exit code: without a reader, that of a command which SIGPIPE ended. */
+async function printed(...what: Parameters<typeof printStreams>): Promise<number> {
+  try {
+    await printStreams(...what)
+    return 0
+  } catch (error) {
+    if (isGone(error)) return READER_GONE_EXIT
+    throw error
+  }
 }
 
 async function printStreams(

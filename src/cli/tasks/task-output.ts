@@ -1,3 +1,4 @@
+import { patient } from '../../action/run/stream-sink.ts'
 import type { OutputSink } from '../../action/run-outcome.ts'
 import type { Colour, Paint } from '../terminal.ts'
 import type { Screen } from './screen.ts'
@@ -96,7 +97,8 @@ export function heldOutput(sink: OutputSink): HeldOutput {
     stdout: (chunk) => take('stdout', chunk),
     stderr: (chunk) => take('stderr', chunk),
     async release() {
-      for (const { stream, chunk } of chunks.splice(0)) await sink[stream](chunk)
+      const shown = patient(sink)
+      for (const { stream, chunk } of chunks.splice(0)) await shown[stream](chunk)
     },
   }
 }
