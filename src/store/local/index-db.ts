@@ -116,6 +116,11 @@ export function isBusy(error: unknown): boolean {
   return code === SQLITE_BUSY || code === SQLITE_LOCKED
 }
 
+/** 1, 2, 4, 8, then about 16 ms, never in step with the others. */
+export async function pauseWhileBusy(attempt: number, signal?: AbortSignal): Promise<void> {
+  await pause(Math.min(2 ** attempt, 16) * (0.5 + Math.random()), undefined, signal === undefined ? {} : { signal })
+}
+
 /** The file itself is damaged. */
 export function isDamaged(error: unknown): boolean {
   const code = sqliteCode(error)
@@ -187,10 +192,9 @@ class Index implements IndexDb {
       } catch (error) {
         if (this.#noteDamage(error)) throw damaged(error)
         if (!isBusy(error)) throw this.#noted(error)
-        if (performance.now() > limit) throw busy(error)
+        if (performance.now() > limit) throw indexBusy(error)
       }
-      // 1, 2, 4, 8, then about 16 ms, never in step with the others.
-      await pause(Math.min(2 ** attempt, 16) * (0.5 + Math.random()), undefined, signal === undefined ? {} : { signal })
+      await pauseWhileBusy(attempt, signal)
     }
   }
 
@@ -264,7 +268,8 @@ class ArrayStatement implements Statement {
   }
 }
 
-function busy(cause: unknown): CacheError {
+/** What is thrown when waiting for other processes has taken {@link BUSY_LIMIT_MS}. */
+export function indexBusy(cause: unknown): CacheError {
   return new CacheError('store.busy', `Other processes kept the cache's index locked for ${BUSY_LIMIT_MS / 1000} s.`, {
     hint: 'Run again; if it stays so, look for a hanging recue process.',
     cause,

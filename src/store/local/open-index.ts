@@ -4,12 +4,16 @@ import type { Leases } from '../contracts.ts'
 import { bootId, checkAfterBoot, isOfThisBoot, setBoot } from './boot.ts'
 import { moveToDamaged, reportCorruption } from './corrupt.ts'
 import {
+  BUSY_LIMIT_MS,
   createTables,
   INDEX_VERSION,
   type IndexDb,
+  indexBusy,
   indexVersion,
+  isBusy,
   isDamaged,
   openIndexDb,
+  pauseWhileBusy,
   sealIndex,
 } from './index-db.ts'
 import type { Layout } from './layout.ts'
@@ -21,20 +25,40 @@ export interface OpenIndexOptions {
 
 /**
  * The index of a folder that is ours, ready to be trusted: built from the journal when it is missing or damaged, checked
- * when the machine was started anew since. Nothing of that happens in the usual case, which is one file opened.
+ * when the machine was started anew since. Nothing of that happens in the usual case, which is one file opened. Throws
+ * `store.busy` when other processes keep it locked.
  */
 export async function openIndex(layout: Layout, leases: Leases, options: OpenIndexOptions): Promise<IndexDb> {
+  const limit = performance.now() + BUSY_LIMIT_MS
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await openOnce(layout, leases, options)
+    } catch (error) {
+      // Even a read is refused while the last connection of another process cleans up behind itself.
+      if (!isBusy(error)) throw error
+      if (performance.now() > limit) throw indexBusy(error)
+    }
+    await pauseWhileBusy(attempt)
+  }
+}
+
+async function openOnce(layout: Layout, leases: Leases, options: OpenIndexOptions): Promise<IndexDb> {
   if (options.readOnly) return openForReading(layout)
   const index = openExisting(layout, options) ?? (await build(layout, leases, options))
+  let isOpen = true
+  const close = () => {
+    if (isOpen) index[Symbol.dispose]()
+    isOpen = false
+  }
   try {
     const boot = bootId()
     if (isOfThisBoot(index, boot)) return index
-    return await checkedAfterBoot(index, layout, leases, options, boot)
+    if (await isSoundAfterBoot(index, layout, leases, boot, close)) return index
   } catch (error) {
+    close()
     if (!isDamaged(error)) throw error
-    index[Symbol.dispose]()
-    return build(layout, leases, options)
   }
+  return build(layout, leases, options)
 }
 
 /** Undefined: it is not there, or damaged. */
@@ -96,20 +120,19 @@ export function abandonIndex(layout: Layout): void {
   removeDatabase(layout.index)
 }
 
-async function checkedAfterBoot(
+/** False: it is not, was closed and set aside. */
+async function isSoundAfterBoot(
   index: IndexDb,
   layout: Layout,
   leases: Leases,
-  options: OpenIndexOptions,
   boot: string,
-): Promise<IndexDb> {
-  {
-    await using _ = await leases.hold('index', { note: 'checking the index after a restart of the machine' })
-    if (isOfThisBoot(index, boot) || (await checkAfterBoot(index, layout, boot))) return index
-    index[Symbol.dispose]()
-    setAside(layout)
-  }
-  return build(layout, leases, options)
+  close: () => void,
+): Promise<boolean> {
+  await using _ = await leases.hold('index', { note: 'checking the index after a restart of the machine' })
+  if (isOfThisBoot(index, boot) || (await checkAfterBoot(index, layout, boot))) return true
+  close()
+  setAside(layout)
+  return false
 }
 
 /** Without an index, one in memory: nothing is written. */
