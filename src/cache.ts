@@ -1,4 +1,3 @@
-import { channel } from 'node:diagnostics_channel'
 import { join, resolve } from 'node:path'
 import type { ActionDescription } from './action/describe-action.ts'
 import { keyOf } from './action/key/key.ts'
@@ -28,6 +27,7 @@ import type {
 } from './store/contracts.ts'
 import { DEFAULT_SCOPE } from './store/contracts.ts'
 import { defaultCacheDir } from './store/local/cache-dir.ts'
+import { hearCorruption } from './store/local/corrupt.ts'
 import { type LocalStore, type LocalStoreOptions, openLocalStore } from './store/local/local-store.ts'
 import { parseDuration } from './units/duration.ts'
 import { parseSize } from './units/size.ts'
@@ -273,22 +273,24 @@ const RUN_DEFAULTS: RunOptions = {
 
 /** What the store found damaged while runs go on, told to one of them: it is a warning, once. */
 class CorruptionReports {
-  readonly #listeners = new Set<(notice: RunNotice) => void>()
-  readonly #hear = (message: unknown): void => {
-    const [notice] = this.#listeners
-    const { what, where } = message as { readonly what: string; readonly where: string }
-    notice?.({ kind: 'warning', text: `Damaged in the cache, and set aside: ${what} (${where}).` })
-  }
+  readonly #notices = new Set<(notice: RunNotice) => void>()
+  #hearing: Disposable | undefined
 
   to(notice: (notice: RunNotice) => void): Disposable {
-    const listener = (said: RunNotice) => notice(said)
-    if (this.#listeners.size === 0) channel('recue:corrupt').subscribe(this.#hear)
-    this.#listeners.add(listener)
-    return {
-      [Symbol.dispose]: () => {
-        this.#listeners.delete(listener)
-        if (this.#listeners.size === 0) channel('recue:corrupt').unsubscribe(this.#hear)
-      },
-    }
+    // A function of its own for each run: two may share the caller's.
+    const own = (said: RunNotice) => notice(said)
+    this.#notices.add(own)
+    this.#hearing ??= hearCorruption(({ what, where }) => {
+      const [first] = this.#notices
+      first?.({ kind: 'warning', text: `Damaged in the cache, and set aside: ${what} (${where}).` })
+    })
+    return { [Symbol.dispose]: () => this.#leave(own) }
+  }
+
+  #leave(notice: (notice: RunNotice) => void): void {
+    this.#notices.delete(notice)
+    if (this.#notices.size > 0) return
+    this.#hearing?.[Symbol.dispose]()
+    this.#hearing = undefined
   }
 }

@@ -1,4 +1,3 @@
-import { channel } from 'node:diagnostics_channel'
 import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
@@ -34,7 +33,9 @@ export interface LedgerOptions {
 const FILE_BYTES = 4 << 20
 const LONGEST_TEXT = 2_000
 /** Messages: `{ folder, error, isDropped }`; when not dropped, only old files could not be summed up. */
-const faults = channel('recue:ledger')
+function publishFault(fault: { folder: string; error: unknown; isDropped: boolean }): void {
+  process.getBuiltinModule('node:diagnostics_channel').channel('recue:ledger').publish(fault)
+}
 
 /**
  * The run ledger of a cache folder, in `<dir>/ledger/`. Opens nothing until it is used, and holds nothing open, so there is
@@ -49,7 +50,7 @@ export function openLedger(dir: string, options: LedgerOptions = {}): Ledger {
       try {
         appendFrame(folder, encodeRecord(record), fileBytes)
       } catch (error) {
-        faults.publish({ folder, error, isDropped: true })
+        publishFault({ folder, error, isDropped: true })
       }
     },
     *records({ newestFirst = false } = {}) {
@@ -95,7 +96,7 @@ function tryToFold(folder: string): void {
   try {
     foldOldest(folder)
   } catch (error) {
-    faults.publish({ folder, error, isDropped: false })
+    publishFault({ folder, error, isDropped: false })
   }
 }
 

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
-import { promisify } from 'node:util'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import { resolvedParent } from './output-places.ts'
 
@@ -86,6 +85,7 @@ function foldersOf(path: string): string[] {
  */
 async function runGit(root: string, args: readonly string[], signal?: AbortSignal): Promise<string[] | undefined> {
   const { execFile } = process.getBuiltinModule('node:child_process')
+  const { promisify } = process.getBuiltinModule('node:util')
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_')))
   const options = ['--literal-pathspecs', '--no-optional-locks', '-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=']
   try {

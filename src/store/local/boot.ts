@@ -1,8 +1,6 @@
-import { uptime } from 'node:os'
 import type { IndexDb } from './index-db.ts'
 import type { Layout } from './layout.ts'
 import { readSmallFile } from './small-file.ts'
-import { verifySegment } from './verify-segment.ts'
 
 /**
  * Which start of the operating system this is: what was written without fsync before another one may be gone. On Linux
@@ -12,7 +10,7 @@ export function bootId(): string {
   try {
     return readSmallFile('/proc/sys/kernel/random/boot_id').trim()
   } catch {
-    return `started ${Math.round((Date.now() / 1000 - uptime()) / 60)}`
+    return `started ${Math.round((Date.now() / 1000 - process.getBuiltinModule('node:os').uptime()) / 60)}`
   }
 }
 
@@ -36,6 +34,7 @@ export function setBoot(index: IndexDb, id: string): void {
  */
 export async function checkAfterBoot(index: IndexDb, layout: Layout, id: string): Promise<boolean> {
   if (index.lookUp(() => index.sql('PRAGMA quick_check(1)').get()?.[0], 'damaged') !== 'ok') return false
+  const { verifySegment } = await import('./verify-segment.ts')
   const segments = index.sql('SELECT id, indexed, verified FROM segments WHERE verified<indexed').all()
   for (const [segment, , verified] of segments) await verifySegment(index, layout, Number(segment), Number(verified))
   await index.write(() => {

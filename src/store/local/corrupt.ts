@@ -12,6 +12,7 @@ export interface Corruption {
 
 export const CORRUPT_CHANNEL = 'recue:corrupt'
 const told = new Set<string>()
+const listeners = new Set<(corruption: Corruption) => void>()
 
 /** Tells whoever listens that something did not check out. Nobody needs to do anything: it is treated as not there. */
 export function reportCorruption(what: string, where: string): void {
@@ -19,7 +20,14 @@ export function reportCorruption(what: string, where: string): void {
   if (told.has(key)) return
   told.add(key)
   const corruption: Corruption = { what, where }
+  for (const listener of listeners) listener(corruption)
   process.getBuiltinModule('node:diagnostics_channel').channel(CORRUPT_CHANNEL).publish(corruption)
+}
+
+/** For this process alone: what the channel says, without loading `node:diagnostics_channel` before there is anything to say. */
+export function hearCorruption(listener: (corruption: Corruption) => void): Disposable {
+  listeners.add(listener)
+  return { [Symbol.dispose]: () => void listeners.delete(listener) }
 }
 
 /** Moves a file that did not check out out of the way; where it cannot be moved it is left. */

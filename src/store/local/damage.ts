@@ -2,7 +2,6 @@ import { moveToDamaged, reportCorruption } from './corrupt.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout, segmentPath } from './layout.ts'
 import { type BlobPlace, blobKey, decodeBlobPlace } from './rows.ts'
-import { verifySegment } from './verify-segment.ts'
 
 /**
  * What becomes of what did not check out: it is told once, moved aside where it is a file, and the index forgets it, so
@@ -81,7 +80,12 @@ export class Damage {
   #segment(segment: number): void {
     if (this.#isReadOnly || this.#segments.has(segment)) return
     this.#segments.add(segment)
-    this.#work = this.#work.then(() => verifySegment(this.#index, this.#layout, segment)).catch(() => undefined)
+    this.#work = this.#work
+      .then(async () => {
+        const { verifySegment } = await import('./verify-segment.ts')
+        await verifySegment(this.#index, this.#layout, segment)
+      })
+      .catch(() => undefined)
   }
 
   #later(work: () => void): void {

@@ -2,6 +2,7 @@ import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, readdirSync, 
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
+import { explained } from './explained.ts'
 import { type IndexDb, isDamaged, sqliteCode } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
@@ -276,26 +277,4 @@ function outcomeOf(work: () => unknown): { value: unknown } | { error: unknown }
 
 function raise(error: unknown): never {
   throw error
-}
-
-const SQLITE_FULL = 13
-
-/** Errors of the disk in the words of the store. */
-export function explained(error: unknown, dir: string): unknown {
-  const code = systemCode(error)
-  if (code === 'ENOSPC' || code === 'EDQUOT' || sqliteCode(error) === SQLITE_FULL)
-    return new CacheError('store.full', `No space is left for the cache in ${dir}.`, {
-      hint: 'Free some, or make the cache smaller: recue gc.',
-      cause: error,
-    })
-  if (isDamaged(error))
-    return new CacheError('store.corrupt', `The index of the cache in ${dir} is damaged; it is built anew next time.`, {
-      cause: error,
-    })
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
-    return new CacheError('store.unusable', `The cache folder ${dir} cannot be written (${code}).`, {
-      hint: 'Check its permissions, or name another with --cache-dir.',
-      cause: error,
-    })
-  return error
 }

@@ -18,8 +18,8 @@ import { readPacks, type Wanted } from './batch-read.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
-import { type FileRecord, openLargeBlob, readLargeBlob } from './large-blob-reader.ts'
-import { type LargeBlobOptions, stageLargeBlob } from './large-blob-writer.ts'
+import type { FileRecord } from './large-blob-reader.ts'
+import type { LargeBlobOptions } from './large-blob-writer.ts'
 import { blobPath, segmentPath } from './layout.ts'
 import type { Marks } from './marks.ts'
 import { readRecord } from './record-file.ts'
@@ -143,6 +143,7 @@ class LocalBlobs implements BlobStore, Ingest {
       if (!this.#isThere(digest)) await this.#options.writer.write(digest, whole)
       return digest
     }
+    const { stageLargeBlob } = await import('./large-blob-writer.ts')
     await using staged = await stageLargeBlob(this.#options, rest, signal)
     if (!this.#isThere(staged.digest)) await staged.publish()
     return staged.digest
@@ -156,6 +157,7 @@ class LocalBlobs implements BlobStore, Ingest {
   }
 
   async #writeLarge(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    const { stageLargeBlob } = await import('./large-blob-writer.ts')
     await using staged = await stageLargeBlob(this.#options, bytes, signal)
     refuseOther(digest, staged.digest)
     if (!this.#isThere(digest)) await staged.publish()
@@ -217,6 +219,7 @@ class LocalBlobs implements BlobStore, Ingest {
     options: ReadOptions,
   ): Promise<OpenBytes | undefined> {
     const { layout, damage } = this.#options
+    const { openLargeBlob, readLargeBlob } = await import('./large-blob-reader.ts')
     const onDamage = () => damage.blob(digest.hash, place)
     const record = readRecord(segmentPath(layout, place.record.segment), place.record)
     const file =

@@ -6,9 +6,10 @@ import { BlobWriter } from './blob-writer.ts'
 import { upkeep } from './collector/collector-upkeep.ts'
 import { compressionOf } from './compression.ts'
 import { Damage } from './damage.ts'
+import { explained } from './explained.ts'
 import { isBusy, sqliteCode } from './index-db.ts'
-import { explained, openJournal } from './journal.ts'
 import { lazyCatalog } from './lazy-catalog.ts'
+import { lazyJournal } from './lazy-journal.ts'
 import { fileLeases } from './leases.ts'
 import { localActions } from './local-actions.ts'
 import { localBlobs } from './local-blobs.ts'
@@ -69,7 +70,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const index = await openIndex(layout, leases, { readOnly, durability }).catch((error: unknown) => {
     throw openFailure(error, dir)
   })
-  const journal = openJournal({ layout, index, leases, durability })
+  const journal = lazyJournal({ layout, index, leases, durability })
   const presence = new Presence(index)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)
