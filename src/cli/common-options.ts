@@ -43,7 +43,7 @@ export const STORE_OPTIONS = {
   ttl: {
     kind: 'duration',
     value: 'TIME',
-    summary: 'Forget results this long after their last use.',
+    summary: 'Forget results this long after they were kept.',
     setting: 'ttl',
     group: 'Store',
   },

@@ -167,6 +167,7 @@ export const RUN_OPTIONS = {
   },
   outputStyle: {
     kind: 'choice',
+    value: 'STYLE',
     choices: ['prefixed', 'grouped'],
     summary: 'Output of several tasks: line by line, or each task whole. Default: prefixed; grouped in CI.',
     setting: 'outputStyle',

@@ -46,7 +46,7 @@ const GLOBAL_SETTINGS = {
   maxCacheSize: size('Quota for all under the cache folder: 20GiB.'),
   maxCasSize: size('Quota for blobs alone.'),
   casInlineThreshold: size('Blobs up to this size are kept in the index.'),
-  ttl: duration('Forget results this long after their last use.'),
+  ttl: duration('Forget results this long after they were kept.'),
   compression: z.union([z.enum(['auto', 'off']), z.int().min(1).max(19)]).describe('auto, off, or a level of zstd.'),
   durability: z.enum(['fast', 'full']).describe('full: results survive a power cut; fast: a crash.'),
   quiet: flag('Say nothing but errors.'),
