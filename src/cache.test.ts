@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ActionDescription } from './action/describe-action.ts'
 import { type Cache, type CacheRunOptions, openCache } from './cache.ts'
+import { DEFAULT_SCOPE } from './store/contracts.ts'
 
 let folder: string
 let project: string
@@ -44,6 +45,16 @@ function runs(): number {
 }
 
 const COUNT = 'printf x >> ../count;'
+
+test('a result spells its outputs relative to the working directory', async () => {
+  mkdirSync(join(project, 'sub'))
+  const more = { cwd: join(project, 'sub'), inputs: ['../src'], outputs: ['out', '../top'] }
+  const { key } = await run('mkdir -p out; echo a > out/a; echo b > ../top', more)
+  const found = key && (await cache.actions.get(DEFAULT_SCOPE, key))
+  expect(found).toMatchObject({
+    result: { outputDirectories: [{ path: 'out' }], outputFiles: [{ path: '../top' }] },
+  })
+})
 
 describe('what was in an output before', () => {
   const COPY = 'mkdir -p dist; cat src/a.txt > dist/b'

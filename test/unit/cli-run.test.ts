@@ -86,6 +86,32 @@ describe.skipIf(process.platform === 'win32')('a reader that goes away', () => {
   })
 })
 
+test('two tasks that claim one place are a mistake that names both', () => {
+  const tasks = {
+    one: { command: 'touch dist/a.js', outputs: ['dist/*.js'] },
+    other: { command: 'touch dist/a.js', outputs: ['dist/a.js'] },
+  }
+  writeFileSync(join(root, 'recue.config.json'), JSON.stringify({ tasks }))
+  const { status, stderr } = recue(['run', 'one'])
+  expect(status).toBe(125)
+  expect(stderr).toContain('tasks one and other')
+  expect(recue(['run', '--', 'true']).status).toBe(125)
+})
+
+test('a result spells its outputs relative to the working directory, and says where they are relative to the root', () => {
+  mkdirSync(join(root, 'sub'))
+  const build = ['run', '-C', 'sub', '-i', '../src', '-o', 'out', '-o', '../top', '--', 'sh', '-c']
+  const script = 'mkdir -p out; cp ../src/a out/a; cp ../src/a ../top'
+  expect(recue([...build, script])).toMatchObject({ status: 0 })
+  const [entry] = JSON.parse(recue(['ls', '--json']).stdout) as { key: string }[]
+  const kept = JSON.parse(recue(['show', entry?.key ?? '', '--json']).stdout) as { outputs: { path: string }[] }
+  expect(kept.outputs.map(({ path }) => path)).toEqual(['sub/out/a', 'top'])
+  rmSync(join(root, 'sub/out'), { recursive: true })
+  rmSync(join(root, 'top'))
+  expect(recue([...build, script]).stderr).toContain('restored 2 files')
+  expect(readFileSync(join(root, 'sub/out/a'), 'utf8')).toBe('one\n')
+})
+
 describe('a command line', () => {
   test('runs once, and is replayed with its outputs, streams and exit code', () => {
     const miss = recue(BUILD)

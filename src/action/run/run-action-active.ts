@@ -40,7 +40,7 @@ export class ActiveRun {
     this.engine = engine
     this.options = options
     this.means = means
-    this.workspace = { ...engine, root: request.root }
+    this.workspace = { ...engine, root: request.root, workingDirectory: request.workingDirectory }
   }
 
   /** Why the cache is not used any more in this run; undefined while nothing went wrong. */

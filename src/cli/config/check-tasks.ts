@@ -1,4 +1,7 @@
 import { posix } from 'node:path'
+import type { OutputDeclaration } from '../../action/key/keyed-action.ts'
+import { clashingOutputs } from '../../action/outputs/output-declarations.ts'
+import { isGlob } from '../../action/outputs/output-globs.ts'
 import { CacheError } from '../../errors.ts'
 import { didYouMean } from '../suggestion.ts'
 import type { TaskDocument } from './project.ts'
@@ -9,7 +12,7 @@ type Tasks = ReadonlyMap<string, TaskDocument>
  * What the schema cannot say: dependencies exist and do not go in a circle, folders stay in the root, and no two tasks
  * write the same place. Throws `config.invalid` and `config.cycle`.
  */
-export function checkTasks(tasks: Tasks, file: string): void {
+export async function checkTasks(tasks: Tasks, file: string): Promise<void> {
   for (const [name, task] of tasks) {
     for (const dependency of task.dependsOn ?? []) {
       if (tasks.has(dependency)) continue
@@ -27,7 +30,7 @@ export function checkTasks(tasks: Tasks, file: string): void {
       hint: 'Take one of these out of a dependsOn.',
     })
   }
-  checkOutputs(tasks, file)
+  await checkOutputs(tasks, file)
 }
 
 /** The names along a circle, the first one again at the end; undefined when there is none. */
@@ -55,29 +58,30 @@ export function findCycle(tasks: Tasks): readonly string[] | undefined {
 }
 
 /** Two tasks that write one place would undo each other's restores. */
-function checkOutputs(tasks: Tasks, file: string): void {
-  const claims: { task: string; output: string; path: string; isGlob: boolean }[] = []
-  for (const [task, { outputs = [], cwd = '' }] of tasks) {
-    for (const output of outputs) {
-      const path = posix.join('/', cwd, output).replace(/\/+$/, '')
-      claims.push({ task, output, path, isGlob: /[*?[{]/.test(output) })
-    }
-  }
+async function checkOutputs(tasks: Tasks, file: string): Promise<void> {
+  const claims = [...tasks].map(([task, { outputs = [], cwd = '' }]) => ({
+    task,
+    outputs: outputs.map((output) => declarationOf(output, cwd)),
+  }))
   for (const [i, a] of claims.entries()) {
     for (const b of claims.slice(i + 1)) {
-      if (a.task === b.task || !(a.path === b.path || isWithin(a, b) || isWithin(b, a))) continue
-      const relation = a.path === b.path ? 'the same output' : 'outputs one inside the other'
+      const clash = await clashingOutputs(a.outputs, b.outputs)
+      if (clash === undefined) continue
+      const [one, other] = clash
+      const relation = one.path === other.path ? 'the same output' : 'outputs one inside the other'
       throw invalid(
-        `${file}: tasks ${a.task} and ${b.task} have ${relation}: ${a.output} and ${b.output}.`,
+        `${file}: tasks ${a.task} and ${b.task} have ${relation}: ${one.path} and ${other.path}.`,
         'Give each task a place of its own.',
       )
     }
   }
 }
 
-/** Of a glob the folders before its first special character are certain. */
-function isWithin(inner: { path: string }, outer: { path: string; isGlob: boolean }): boolean {
-  return !outer.isGlob && inner.path.startsWith(`${outer.path}/`)
+/** Relative to the root. Whether it may be an output at all is said when the task is run. */
+function declarationOf(output: string, cwd: string): OutputDeclaration {
+  const kind = isGlob(output) ? 'glob' : 'path'
+  const written = kind === 'glob' ? output : output.replace(/\\(.)/g, '$1')
+  return { kind, path: posix.join('/', cwd, written).slice(1).replace(/\/+$/, '') }
 }
 
 function leavesRoot(path: string): boolean {

@@ -90,6 +90,8 @@ describe('tasks', () => {
     [['dist'], ['./dist/'], 'the same output'],
     [['dist'], ['dist/web'], 'one inside the other'],
     [['dist/**/*.js'], ['dist'], 'one inside the other'],
+    [['dist/**/*.js'], ['dist/a.js'], 'one inside the other'],
+    [['x', '*.map'], ['y', '*.map'], 'tasks a and b have the same output: *.map and *.map.'],
   ])('outputs %j and %j of two tasks are refused', async (a, b, message) => {
     const file = config({ a: { command: 'x', outputs: a }, b: { command: 'y', outputs: b } })
     await expect(load(file)).rejects.toThrow(message)

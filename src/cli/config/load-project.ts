@@ -27,7 +27,7 @@ export async function loadProject(file: string, options: LoadOptions): Promise<P
   const { document, isKeepable } = await read(file, isCode, messageName(file, options.cwd))
   if (document !== undefined) {
     const { checkTasks } = await import('./check-tasks.ts')
-    checkTasks(projectOf(file, document).tasks, messageName(file, options.cwd))
+    await checkTasks(projectOf(file, document).tasks, messageName(file, options.cwd))
   }
   if (records !== undefined && identity !== undefined && isKeepable) {
     await saveCompiledCopy(records, file, { identity, takenAtMs }, document)
