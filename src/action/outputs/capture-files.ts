@@ -1,10 +1,10 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import type { Digest } from '../../digest/digest.ts'
-import { digestOf } from '../../digest/sha256.ts'
 import { type StatIdentity, statIdentity } from '../../digest/stat-identity.ts'
 import { systemCode } from '../../errors.ts'
 import { BATCH_BLOB_BYTES } from '../../store/contracts.ts'
 import type { Workspace } from '../workspace.ts'
+import { Batches } from './capture-batches.ts'
 import { Unkeepable } from './capture-listing.ts'
 import type { Vouchers } from './workspace-record.ts'
 
@@ -17,9 +17,6 @@ export interface CapturedFile {
 
 type Store = Pick<Workspace, 'root' | 'blobs' | 'scope'>
 
-/** Collected before the store is asked what it lacks; with one batch being written and one being read, 24 MiB at most. */
-const BATCH_BYTES = 8 << 20
-const BATCH_FILES = 2_000
 const STREAM_CHUNK_BYTES = 256 << 10
 /** A name that became a link or a pipe since it was listed is neither followed nor waited for. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
@@ -31,29 +28,20 @@ const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 export async function captureFiles(
   store: Store,
   paths: readonly string[],
-  vouchers: Vouchers,
+  vouchers: Pick<Vouchers, 'hashOf'>,
   signal?: AbortSignal,
 ): Promise<Map<string, CapturedFile>> {
   const captured = new Map<string, CapturedFile>()
-  const unread = await skipKnown(store, paths, vouchers, captured, signal)
   const batches = new Batches(store, signal)
+  const reader = new FileReader(store, batches, captured, signal)
   try {
-    for (const path of unread) {
-      const { file, identity } = openRegular(store, path)
-      try {
-        const isSmall = identity.size <= BATCH_BLOB_BYTES
-        if (isSmall && batches.lacksRoomFor(identity.size)) await batches.flush()
-        const digest = isSmall
-          ? batches.add((room) => readWhole(file, path, identity.size, room))
-          : await store.blobs.ingest(store.scope, chunksOf(file, path), signal)
-        if (digest.sizeBytes !== identity.size) throw changed(path)
-        captured.set(path, { digest, identity, isExecutable: isExecutable(identity) })
-      } finally {
-        closeSync(file)
-      }
-    }
-  } finally {
+    const unread = await reader.readAll(paths, (path, identity) => vouchers.hashOf(path, identity))
+    const lost = await withoutBlobs(store, unread, captured, signal)
+    await reader.readAll(lost, () => undefined)
     await batches.finish()
+  } finally {
+    // What is being written is read from the buffers.
+    await batches.settled()
   }
   return captured
 }
@@ -62,98 +50,60 @@ export function changed(path: string): Unkeepable {
   return new Unkeepable(`"${path}" changed while it was captured`)
 }
 
-/** Files that look as they did when recorded, and whose blobs the store still has, are not read. Gives the others. */
-async function skipKnown(
-  { root, blobs, scope }: Store,
-  paths: readonly string[],
-  vouchers: Vouchers,
-  captured: Map<string, CapturedFile>,
-  signal?: AbortSignal,
-): Promise<readonly string[]> {
-  const known = new Map<string, CapturedFile>()
-  for (const path of paths) {
-    const stats = lstatSync(`${root}/${path}`, { throwIfNoEntry: false })
-    if (!stats?.isFile()) continue
-    const identity = statIdentity(stats)
-    const hash = vouchers.hashOf(path, identity)
-    if (hash === undefined) continue
-    known.set(path, { digest: { hash, sizeBytes: identity.size }, identity, isExecutable: isExecutable(identity) })
-  }
-  if (known.size === 0) return paths
-  const digests = [...known.values()].map(({ digest }) => digest)
-  const missing = new Set((await blobs.missing(scope, digests, signal)).map(({ hash }) => hash))
-  for (const [path, file] of known) if (!missing.has(file.digest.hash)) captured.set(path, file)
-  return paths.filter((path) => !captured.has(path))
-}
-
-/** Small blobs on their way into the store: one batch is written while the next one is read. */
-class Batches {
+class FileReader {
   readonly #store: Store
+  readonly #batches: Batches
+  readonly #captured: Map<string, CapturedFile>
   readonly #signal: AbortSignal | undefined
-  readonly #seen = new Set<string>()
-  #batch: { digest: Digest; bytes: Uint8Array }[] = []
-  /** One buffer a batch instead of one a file; a new one each time, since the store may still hold the last. */
-  #buffer: Buffer | undefined
-  #filled = 0
-  #writing: Promise<void> = Promise.resolve()
 
-  constructor(store: Store, signal: AbortSignal | undefined) {
+  constructor(store: Store, batches: Batches, captured: Map<string, CapturedFile>, signal: AbortSignal | undefined) {
     this.#store = store
+    this.#batches = batches
+    this.#captured = captured
     this.#signal = signal
   }
 
-  /** Ask before each {@link add}, and flush when it does. One byte more is wanted, to see a file that grew. */
-  lacksRoomFor(size: number): boolean {
-    return this.#filled + size + 1 > BATCH_BYTES || this.#batch.length >= BATCH_FILES
+  /** Gives those that were not read, since `known` tells the hash of a file that looks like this. */
+  async readAll(
+    paths: readonly string[],
+    known: (path: string, identity: StatIdentity) => string | undefined,
+  ): Promise<readonly string[]> {
+    const unread: string[] = []
+    for (const path of paths) {
+      const { file, identity } = openRegular(this.#store, path)
+      try {
+        const hash = known(path, identity)
+        if (hash !== undefined) unread.push(path)
+        const digest =
+          hash === undefined ? await this.#read(file, path, identity.size) : { hash, sizeBytes: identity.size }
+        if (digest.sizeBytes !== identity.size) throw changed(path)
+        this.#captured.set(path, { digest, identity, isExecutable: isExecutable(identity) })
+      } finally {
+        closeSync(file)
+      }
+    }
+    return unread
   }
 
-  /** `read` fills the beginning of the room it is given and says how far. */
-  add(read: (room: Buffer) => number): Digest {
-    this.#buffer ??= Buffer.allocUnsafeSlow(BATCH_BYTES)
-    const end = this.#filled + read(this.#buffer.subarray(this.#filled))
-    const bytes = this.#buffer.subarray(this.#filled, end)
-    const digest = digestOf(bytes)
-    if (this.#seen.has(digest.hash)) return digest
-    this.#seen.add(digest.hash)
-    this.#batch.push({ digest, bytes })
-    this.#filled = end
-    return digest
-  }
-
-  async finish(): Promise<void> {
-    await this.flush()
-    await this.#writing
-  }
-
-  async flush(): Promise<void> {
-    await this.#writing
-    this.#signal?.throwIfAborted()
-    if (this.#batch.length === 0) return
-    this.#writing = this.#write(this.#batch)
-    // It is awaited by the next flush; until then a failure is not to count as one nobody looks at.
-    this.#writing.catch(() => {})
-    this.#batch = []
-    this.#buffer = undefined
-    this.#filled = 0
-    // Gives the store and signals a turn, since everything else here is synchronous.
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-
-  async #write(batch: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void> {
+  async #read(file: number, path: string, size: number): Promise<Digest> {
     const { blobs, scope } = this.#store
-    const absent = await blobs.missing(
-      scope,
-      batch.map(({ digest }) => digest),
-      this.#signal,
-    )
-    if (absent.length === 0) return
-    const wanted = new Set(absent.map(({ hash }) => hash))
-    await Promise.all(
-      batch
-        .filter(({ digest }) => wanted.has(digest.hash))
-        .map(({ digest, bytes }) => blobs.write(scope, digest, bytes, this.#signal)),
-    )
+    if (size > BATCH_BLOB_BYTES) return blobs.ingest(scope, chunksOf(file, path), this.#signal)
+    if (this.#batches.lacksRoomFor(size)) await this.#batches.flush()
+    return this.#batches.add((buffer, offset) => readWhole(file, path, size, buffer, offset))
   }
+}
+
+/** Those of the captured files whose blobs the store no longer has. */
+async function withoutBlobs(
+  { blobs, scope }: Store,
+  paths: readonly string[],
+  captured: ReadonlyMap<string, CapturedFile>,
+  signal?: AbortSignal,
+): Promise<readonly string[]> {
+  if (paths.length === 0) return paths
+  const digestOfPath = (path: string) => (captured.get(path) as CapturedFile).digest
+  const missing = new Set((await blobs.missing(scope, paths.map(digestOfPath), signal)).map(({ hash }) => hash))
+  return paths.filter((path) => missing.has(digestOfPath(path).hash))
 }
 
 function openRegular({ root }: Store, path: string): { file: number; identity: StatIdentity } {
@@ -172,10 +122,10 @@ function openRegular({ root }: Store, path: string): { file: number; identity: S
 }
 
 /** One byte more is asked for than there should be, so that a file which grew shows. */
-function readWhole(file: number, path: string, size: number, room: Buffer): number {
-  let filled = readChunk(file, path, room.subarray(0, size + 1))
+function readWhole(file: number, path: string, size: number, buffer: Buffer, offset: number): number {
+  let filled = readChunk(file, path, buffer, offset, size + 1)
   while (filled < size) {
-    const count = readChunk(file, path, room.subarray(filled, size + 1))
+    const count = readChunk(file, path, buffer, offset + filled, size + 1 - filled)
     if (count === 0) throw changed(path)
     filled += count
   }
@@ -187,15 +137,15 @@ function readWhole(file: number, path: string, size: number, room: Buffer): numb
 async function* chunksOf(file: number, path: string): AsyncGenerator<Uint8Array> {
   for (;;) {
     const chunk = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES)
-    const count = readChunk(file, path, chunk)
+    const count = readChunk(file, path, chunk, 0, chunk.length)
     if (count === 0) return
     yield chunk.subarray(0, count)
   }
 }
 
-function readChunk(file: number, path: string, chunk: Buffer): number {
+function readChunk(file: number, path: string, buffer: Buffer, offset: number, length: number): number {
   try {
-    return readSync(file, chunk, 0, chunk.length, null)
+    return readSync(file, buffer, offset, length, null)
   } catch (error) {
     throw new Unkeepable(`"${path}" cannot be read (${systemCode(error)})`)
   }

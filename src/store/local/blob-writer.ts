@@ -17,8 +17,8 @@ export interface BlobWriterOptions {
   readonly now: () => number
 }
 
-/** So much content goes into one append and one transaction at most, unless a turn of the event loop brings less. */
-const BATCH_BYTES = 4 << 20
+/** So much content goes into one append and one transaction at most, unless a turn of the event loop brings nothing more. */
+const BATCH_BYTES = 8 << 20
 
 interface EncodedPack {
   readonly pack: Pack
@@ -26,8 +26,9 @@ interface EncodedPack {
 }
 
 /**
- * Writes blobs that fit in memory, by group commit: what is asked for in one turn of the event loop (or 4 MiB of it)
- * becomes packs, which are compressed on other threads as they fill, one append to the journal and one transaction.
+ * Writes blobs that fit in memory, by group commit: what is asked for in turns of the event loop that follow each other (or
+ * 8 MiB of it) becomes packs, which are compressed on other threads as they fill, one append to the journal and one
+ * transaction.
  */
 export class BlobWriter {
   readonly #options: BlobWriterOptions
@@ -42,7 +43,7 @@ export class BlobWriter {
     this.#options = options
   }
 
-  /** Done when it is visible. Not for empty blobs. */
+  /** Done when it is visible; until then the bytes must stay as they are. Not for empty blobs. */
   write(digest: Digest, bytes: Uint8Array): Promise<void> {
     const pending = this.#pending.get(digest.hash)
     if (pending !== undefined) return pending
@@ -56,12 +57,22 @@ export class BlobWriter {
       this.#batchDone = Promise.withResolvers<void>()
       // The members' promises are what callers see; nobody may be looking at this one.
       this.#batchDone.promise.catch(() => undefined)
-      setImmediate(() => this.#flush())
+      this.#flushWhenQuiet(this.#batchDone)
     }
     const done = this.#batchDone.promise
     this.#pending.set(digest.hash, done)
     if (this.#batchBytes >= BATCH_BYTES) this.#flush()
     return done
+  }
+
+  /** A caller with much to write gives others a turn now and then: what it asks for in the next one goes along. */
+  #flushWhenQuiet(batch: unknown): void {
+    const bytes = this.#batchBytes
+    setImmediate(() => {
+      if (this.#batchDone !== batch) return
+      if (this.#batchBytes === bytes) this.#flush()
+      else this.#flushWhenQuiet(batch)
+    })
   }
 
   #sealPack(): void {

@@ -11,9 +11,14 @@ export interface Pack {
   readonly content: Uint8Array
 }
 
-/** Gathers small blobs. What is added is copied, so the caller may use its buffer again. */
+/**
+ * Gathers small blobs. Those that lie one after the other in the caller's memory are not copied, so all of it must stay as
+ * it is until the pack is written.
+ */
 export class PackBuilder {
-  #content: Buffer | undefined
+  #content: Uint8Array | undefined
+  /** Copies: made when a blob does not follow the one before. */
+  #own: Buffer | undefined
   #digests: Digest[] = []
   #used = 0
 
@@ -22,21 +27,37 @@ export class PackBuilder {
   }
 
   add(digest: Digest, bytes: Uint8Array): void {
-    this.#content ??= Buffer.allocUnsafeSlow(PACK_BYTES)
-    this.#content.set(bytes, this.#used)
+    if (this.#own === undefined && (this.#content === undefined || follows(bytes, this.#content))) {
+      const start = this.#content ?? bytes
+      this.#content = new Uint8Array(start.buffer, start.byteOffset, this.#used + bytes.length)
+    } else this.#copy(bytes)
     this.#used += bytes.length
     this.#digests.push(digest)
+  }
+
+  #copy(bytes: Uint8Array): void {
+    if (this.#own === undefined) {
+      this.#own = Buffer.allocUnsafeSlow(PACK_BYTES)
+      if (this.#content !== undefined) this.#own.set(this.#content)
+    }
+    this.#own.set(bytes, this.#used)
+    this.#content = this.#own.subarray(0, this.#used + bytes.length)
   }
 
   /** What was gathered, which begins anew; undefined when there is nothing. */
   take(): Pack | undefined {
     if (this.#content === undefined) return undefined
-    const pack = { digests: this.#digests, content: this.#content.subarray(0, this.#used) }
+    const pack = { digests: this.#digests, content: this.#content }
     this.#content = undefined
+    this.#own = undefined
     this.#digests = []
     this.#used = 0
     return pack
   }
+}
+
+function follows(bytes: Uint8Array, before: Uint8Array): boolean {
+  return bytes.buffer === before.buffer && bytes.byteOffset === before.byteOffset + before.byteLength
 }
 
 /** Their number in a pack is kept in 16 bits. */
