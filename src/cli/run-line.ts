@@ -32,7 +32,8 @@ function joined(parts: readonly (string | undefined)[]): string {
 
 function restoredPart({ outputs, written, outputBytes }: RunOutcome): string | undefined {
   if (outputs.length === 0) return undefined
-  if (written === 0) return `${files(outputs.length)} as they should be`
+  if (written === 0)
+    return outputs.length === 1 ? '1 file as it should be' : `${files(outputs.length)} as they should be`
   if (written < outputs.length) return `restored ${written} of ${files(outputs.length)} (${formatSize(outputBytes)})`
   return `restored ${files(outputs.length)} (${formatSize(outputBytes)})`
 }

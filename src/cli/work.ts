@@ -149,7 +149,7 @@ function argvOf(command: string | readonly string[], extra: readonly string[]): 
 }
 
 /** For a POSIX shell, and for people who copy it into one. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 

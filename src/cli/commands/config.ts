@@ -21,7 +21,7 @@ export const command = defineCommand({
   summary: 'Print each setting and where it comes from',
   usage: ['config [--env]'],
   description:
-    'A setting comes from the flag, the RECUE_… variable, the config of the project (recue.config.ts, .mjs or .json, or the recue key of package.json), the config of the user, or it has its default: the first that says something wins. Lists and maps are joined.',
+    'A setting comes from the flag, the RECUE_… variable, the config of the project (recue.config.ts, .mjs or .json, or the recue key of package.json), the config of the user, or it has its default: the first that says something wins. Lists and maps are joined. A recue.config.json gives commands names: { "tasks": { "build": { "command": "tsc -p .", "inputs": ["src", "tsconfig.json"], "outputs": ["dist"] } } }',
   options: OPTIONS,
   arguments: { min: 0, max: 0 },
   async run(context) {

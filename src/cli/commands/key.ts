@@ -13,7 +13,7 @@ import { KEY_OPTIONS } from '../run-options.ts'
 import { readAll } from '../stdin.ts'
 import { oneLine } from '../table.ts'
 import { planOf } from '../tasks/plan.ts'
-import { taskWork, type Work, type WorkSource, worksAsked } from '../work.ts'
+import { quoted, taskWork, type Work, type WorkSource, worksAsked } from '../work.ts'
 
 const OPTIONS = {
   explain: { kind: 'flag', short: 'x', summary: 'Show the parts of the key, and what changed since the last run.' },
@@ -127,7 +127,7 @@ function printParts(stdout: Stream, { label }: Work, parts: KeyParts): void {
   const field = (name: string, text: string) => stdout.line(`${paint('dim', name.padEnd(11))}${oneLine(text)}`)
   stdout.line(paint('bold', oneLine(label)))
   field('key', parts.key)
-  field('command', parts.arguments.join(' '))
+  field('command', parts.arguments.map(quoted).join(' '))
   field('directory', parts.workingDirectory || '.')
   field('inputs', `${parts.inputs} ${parts.inputs === 1 ? 'file' : 'files'}, tree ${parts.inputRoot.slice(0, 10)}`)
   field('outputs', parts.outputs.join(', ') || 'none')
