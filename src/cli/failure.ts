@@ -21,7 +21,7 @@ export function reportFailure(error: unknown, stderr: Stream, options: { readonl
   stderr.line(
     options.verbose
       ? paint('dim', error instanceof Error ? (error.stack ?? '') : '')
-      : '       Run it again with --verbose and report what it says: https://github.com/recue-build/recue/issues',
+      : '       Run it again with --verbose and report what it says.',
   )
   return MISTAKE_EXIT
 }

@@ -16,16 +16,9 @@ import { takeSteps } from './restore-steps.ts'
 import { flatResult, type ResultEntry } from './result-tree.ts'
 import { chooseStagingFolder, stage, stagedPath } from './staging.ts'
 import { type Mounts, readMounts } from './staging-mounts.ts'
+import { standing } from './standing.ts'
 import { trashFolder } from './trash.ts'
-import {
-  type EncodedRecord,
-  loadRecord,
-  openVouchers,
-  recordedFiles,
-  recordName,
-  saveRecord,
-  type Vouchers,
-} from './workspace-record.ts'
+import { type EncodedRecord, openVouchers, recordName, saveRecord, type Vouchers } from './workspace-record.ts'
 
 export type RestoreOutcome =
   | {
@@ -58,11 +51,8 @@ export async function restore(
   resultDigest: Digest,
   signal?: AbortSignal,
 ): Promise<RestoreOutcome> {
-  const name = recordName(workspace, outputs)
-  return (
-    unchanged(workspace, name, resultDigest) ??
-    (await restoreChanged(workspace, { name, outputs, result, resultDigest }, signal))
-  )
+  const wanted = { name: recordName(workspace, outputs), outputs, result, resultDigest }
+  return standing(workspace, outputs, resultDigest) ?? (await restoreChanged(workspace, wanted, signal))
 }
 
 interface Wanted {
@@ -70,14 +60,6 @@ interface Wanted {
   readonly outputs: readonly OutputDeclaration[]
   readonly result: ActionResult
   readonly resultDigest: Digest
-}
-
-/** The common case: the record says that this result is there, and nothing of it was touched since. */
-function unchanged(workspace: Workspace, name: string, resultDigest: Digest): RestoreOutcome | undefined {
-  const record = loadRecord(workspace, name)
-  if (record === undefined || record.result.hash !== resultDigest.hash) return undefined
-  if (record.snapshot.nextChange(isWorkingDirectory(workspace.root) ? '' : `${workspace.root}/`) >= 0) return undefined
-  return { kind: 'restored', files: recordedFiles(record), written: 0, bytes: record.bytes, trashed: [], left: [] }
 }
 
 /** A workspace that changes under its hands is compared again; not for ever. */
@@ -244,12 +226,4 @@ function restored({ entries, plan }: Change): RestoreOutcome {
 
 function isLeaf({ kind }: ResultEntry): boolean {
   return kind !== 'directory'
-}
-
-function isWorkingDirectory(root: string): boolean {
-  try {
-    return process.cwd() === root
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join, posix } from 'node:path'
+import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
@@ -31,7 +32,7 @@ export async function whyNotKept(
 function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOptions): string | undefined {
   if (end.wasInterrupted) return 'the run was interrupted'
   if (end.isReaderGone) return 'the reader of its output went away'
-  if (end.endedBy === 'timeout') return `the command was ended after ${timeoutMs} ms`
+  if (end.endedBy === 'timeout') return `the command was ended after ${formatDuration(timeoutMs ?? 0)}`
   if (end.endedBy === 'signal') return `a signal ended the command (exit code ${end.exitCode})`
   if (end.exitCode !== 0 && !cacheFailures) return `the command failed with exit code ${end.exitCode}`
   if (end.leftBehind) return 'a process that the command left in the background still holds its output'
@@ -46,7 +47,7 @@ async function whyStraysForbid(run: ActiveRun, action: KeyedAction, sinceMs: num
     scratch: run.options.scratch,
     isInput: (path) => action.inputs.has(path),
   })
-  if (found.length === 0) return undefined
+  if (found === undefined || found.length === 0) return undefined
   if (action.outputs.length === 0)
     return `the command made ${listed(found)} and no output is declared: say ${proposal(run, action, found)}`
   run.warn(

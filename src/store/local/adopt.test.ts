@@ -1,9 +1,11 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { content } from '../content.fixture.ts'
 import { adopt } from './adopt.ts'
 import { defaultCacheDir } from './cache-dir.ts'
-import { temporaryFolder } from './temporary-store.fixture.ts'
+import { openLocalStore } from './local-store.ts'
+import { gives, keep, temporaryFolder } from './temporary-store.fixture.ts'
 
 const unusable = { code: 'store.unusable' }
 
@@ -22,6 +24,20 @@ describe('a cache folder', () => {
     rmSync(join(dir, 'FORMAT'))
     for (const name of ['journal', 'blobs', 'tmp', 'locks']) rmSync(join(dir, name), { recursive: true })
     adopt(dir, false)
+  })
+
+  it.each(['journal', 'blobs', 'tmp', 'locks'])('that lost %s gets it again, and works', async (name) => {
+    const dir = temporaryFolder(onTestFinished)
+    await (await openLocalStore({ dir }))[Symbol.asyncDispose]()
+    rmSync(join(dir, name), { recursive: true })
+    await using store = await openLocalStore({ dir })
+    expect(statSync(join(dir, name)).mode & 0o777).toBe(0o700)
+    for (const bytes of [content(5000, 1), content(3_000_000, 2)]) {
+      await keep(store, bytes)
+      expect(await gives(store, bytes)).toBe(true)
+    }
+    await using lease = await store.leases.hold('x')
+    expect(lease).toBeDefined()
   })
 
   it('is never somebody else’s folder of things', () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { CacheError, systemCode } from '../../errors.ts'
 import { FORMAT_PREFIX, FORMAT_VERSION, type Layout, layoutOf } from './layout.ts'
 import { readSmallFile } from './small-file.ts'
@@ -36,7 +36,9 @@ export function adopt(dir: string, readOnly: boolean): Layout {
     create(layout)
   } else checkFormat(dir, format)
   refuseForeign(dir)
-  if (!readOnly) refuseNetwork(dir)
+  if (readOnly) return layout
+  refuseNetwork(dir)
+  completeFolders(layout)
   return layout
 }
 
@@ -81,8 +83,7 @@ function create(layout: Layout): void {
         'Name an empty folder, or one that is not there yet.',
       )
     writeFileSync(layout.tag, TAG)
-    for (const folder of [layout.journal, layout.blobs, layout.tmp, layout.locks])
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolders(layout)
     writeFileSync(layout.format, `${FORMAT_PREFIX}${FORMAT_VERSION}\n`)
   } catch (error) {
     const code = systemCode(error)
@@ -92,6 +93,26 @@ function create(layout: Layout): void {
     if (code === 'ENOSPC')
       throw new CacheError('store.full', `No space is left for the cache folder ${dir}.`, { cause: error })
     throw unusable(dir, `it cannot be made or written (${code})`, 'Check its permissions.', error)
+  }
+}
+
+function makeFolders({ journal, blobs, tmp, locks }: Layout): void {
+  for (const folder of [journal, blobs, tmp, locks]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+}
+
+/** Backups and people leave empty folders out. */
+function completeFolders(layout: Layout): void {
+  const { dir, journal, blobs, tmp, locks } = layout
+  if ([journal, blobs, tmp, locks].every((folder) => existsSync(folder))) return
+  try {
+    makeFolders(layout)
+  } catch (error) {
+    throw unusable(
+      dir,
+      `a folder in it is missing and cannot be made (${systemCode(error)})`,
+      'Check its permissions.',
+      error,
+    )
   }
 }
 

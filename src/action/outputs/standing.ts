@@ -1,8 +1,8 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
-import type { RestoreOutcome } from '../outputs/restore.ts'
-import { loadRecord, recordedFiles, recordName } from '../outputs/workspace-record.ts'
 import type { Workspace } from '../workspace.ts'
+import type { RestoreOutcome } from './restore.ts'
+import { loadRecord, recordedFiles, recordName } from './workspace-record.ts'
 
 /**
  * What a restore would come to when nothing of it is left to do, by the workspace's record and the identity of each file;
@@ -16,7 +16,15 @@ export function standing(
   const record = loadRecord(workspace, recordName(workspace, outputs))
   if (record === undefined || record.result.hash !== resultDigest.hash) return undefined
   // A relative path is resolved faster.
-  const base = process.cwd() === workspace.root ? '' : `${workspace.root}/`
+  const base = isWorkingDirectory(workspace.root) ? '' : `${workspace.root}/`
   if (record.snapshot.nextChange(base) >= 0) return undefined
   return { kind: 'restored', files: recordedFiles(record), written: 0, bytes: record.bytes, trashed: [], left: [] }
+}
+
+function isWorkingDirectory(root: string): boolean {
+  try {
+    return process.cwd() === root
+  } catch {
+    return false
+  }
 }
