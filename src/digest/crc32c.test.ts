@@ -23,6 +23,14 @@ describe('crc32c', () => {
     )
   })
 
+  test('is that of the definition, bit by bit, at every length and beyond what the module holds at once', () => {
+    const bytes = Uint8Array.from({ length: 130_001 }, (_, i) => (i * 2654435761) >>> 24)
+    for (const length of [...Array.from({ length: 40 }, (_, i) => i), 122_879, 122_880, 122_881, 130_001]) {
+      const part = bytes.subarray(3, 3 + length)
+      expect(crc32c(part), `${length} bytes`).toBe(byDefinition(part))
+    }
+  })
+
   test('sees every flipped bit', () => {
     const bytes = Uint8Array.from({ length: 27 }, (_, i) => i * 7)
     const whole = crc32c(bytes)
@@ -33,3 +41,12 @@ describe('crc32c', () => {
     }
   })
 })
+
+function byDefinition(bytes: Uint8Array): number {
+  let crc = 0xffffffff
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0)
+  }
+  return ~crc >>> 0
+}
