@@ -10,7 +10,7 @@ const proto = fileURLToPath(
 )
 const loader = new protobuf.Root()
 loader.resolvePath = (_, target) =>
-  target.startsWith('/') ? target : fileURLToPath(new URL(`../proto/${target}`, import.meta.url))
+  target.startsWith('/') ? target : fileURLToPath(new URL(`../../proto/${target}`, import.meta.url))
 const Directory = loader.loadSync(proto).lookupType('build.bazel.remote.execution.v2.Directory')
 
 const digest = { hash: 'ab'.repeat(32), sizeBytes: 300 }
