@@ -112,6 +112,17 @@ test('a result spells its outputs relative to the working directory, and says wh
   expect(readFileSync(join(root, 'sub/out/a'), 'utf8')).toBe('one\n')
 })
 
+test('recue within a command uses the same cache, and where that is makes no other key', () => {
+  mkdirSync(join(root, 'sub'))
+  const inner = [process.execPath, MAIN, 'run', '-i', 'src', '--', 'true']
+  const outer = ['run', '-i', 'src', '--', 'sh', '-c', `cd sub && ${inner.join(' ').replace('-i src', '-i ../src')}`]
+  const relative = recue(outer, { env: { RECUE_CACHE_DIR: '../cache' } })
+  expect(relative).toMatchObject({ status: 0 })
+  expect(existsSync(join(root, 'cache'))).toBe(false)
+  expect((JSON.parse(recue(['ls', '--json']).stdout) as unknown[]).length).toBe(2)
+  expect(recue(outer).stderr).toContain('hit')
+})
+
 describe('a command line', () => {
   test('runs once, and is replayed with its outputs, streams and exit code', () => {
     const miss = recue(BUILD)

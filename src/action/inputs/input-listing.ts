@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
+import { type Dirent, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname, posix } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
@@ -104,9 +104,11 @@ class Lister {
     await this.#openRoot()
     if (this.#selection.patterns === undefined) await this.#walk('', false)
     else await this.#walkPatterns(this.#selection.patterns)
-    if (this.#selection.implicit) await this.#addImplicit()
-    // Grows while it is worked off: what a link leads to may hold links.
-    for (let i = 0; i < this.#links.length; i++) await this.#followLink(this.#links[i] as string)
+    await this.#followLinks()
+    if (this.#selection.implicit) {
+      this.#addImplicit()
+      await this.#followLinks()
+    }
     this.#refuseUnmatched()
   }
 
@@ -175,7 +177,7 @@ class Lister {
       const stats = this.#lstat(start)
       if (stats === undefined) this.#decides(start)
       else if (stats.isDirectory()) await this.#walk(start, false)
-      else if (pattern.glob === undefined) await this.#consider(start, dirname(start))
+      else if (pattern.glob === undefined) await this.#consider(start, dirname(start), stats.isSymbolicLink())
     }
   }
 
@@ -213,8 +215,11 @@ class Lister {
         if (await this.#isEntered(path, everything)) {
           if (this.#isUtf8(path)) await this.#walk(path, everything)
         } else this.#unselected.add(`${path}/`)
-      } else if (everything ? !this.#isIgnored(path, state) : this.#isTaken(path, state)) this.#take(path)
-      else this.#unselected.add(path)
+      } else {
+        const isLink = entry.isSymbolicLink()
+        if (everything ? !this.#ignores(path, isLink, state) : this.#isTaken(path, isLink, state)) this.#take(path)
+        else this.#unselected.add(path)
+      }
     }
   }
 
@@ -227,9 +232,9 @@ class Lister {
     return isOpen && (choice === undefined || choice.isTaken(state.match) || choice.couldTakeBelow(folder, state.match))
   }
 
-  #isTaken(path: string, state: FolderState): boolean {
+  #isTaken(path: string, isLink: boolean, state: FolderState): boolean {
     const choice = this.#choice
-    const isKept = choice?.isOutright(path) || state.repository.tracked.has(path) || !this.#isIgnored(path, state)
+    const isKept = choice?.isOutright(path) || state.repository.tracked.has(path) || !this.#ignores(path, isLink, state)
     if (choice === undefined) return isKept && !this.#isOutput(path)
     if (isKept) choice.saw(path)
     return isKept && choice.isTaken(choice.lastMatch(path, state.match))
@@ -240,9 +245,14 @@ class Lister {
     return state.isIgnored || state.rules.ignores(pathInRepository(state.repository, path))
   }
 
+  /** A rule for folders (`node_modules/`) holds for a link in such a folder's place, too, though git would list it. */
+  #ignores(path: string, isLink: boolean, state: FolderState): boolean {
+    return this.#isIgnored(path, state) || (isLink && this.#isIgnored(`${path}/`, state))
+  }
+
   /** A file or link that was named, and not come upon in a walk. */
-  async #consider(path: string, folder: string): Promise<void> {
-    if (this.#isTaken(path, await this.#state(folder === '.' ? '' : folder))) this.#take(path)
+  async #consider(path: string, folder: string, isLink: boolean): Promise<void> {
+    if (this.#isTaken(path, isLink, await this.#state(folder === '.' ? '' : folder))) this.#take(path)
   }
 
   async #state(folder: string): Promise<FolderState> {
@@ -293,7 +303,7 @@ class Lister {
   }
 
   #take(path: string): void {
-    if (((this.#paths.get(path)?.role ?? 0) & Role.input) !== 0 || !this.#isUtf8(path)) return
+    if (this.#isInput(path) || !this.#isUtf8(path)) return
     const stats = this.#lstat(path)
     if (stats?.isFile()) this.#add(path, stats, Role.input)
     else if (stats?.isSymbolicLink()) {
@@ -305,11 +315,16 @@ class Lister {
   /** A link that leads to an input is one itself: its text, and what it points to. */
   #cross(links: readonly CrossedLink[]): void {
     for (const { path, text, stats } of links) {
-      if (((this.#paths.get(path)?.role ?? 0) & Role.input) !== 0) continue
+      if (this.#isInput(path)) continue
       if (text.includes('\uFFFD')) this.#reason ??= `the text of the link ${shown(path)} is not UTF-8`
       this.#add(path, stats, Role.input, text)
       this.#links.push(path)
     }
+  }
+
+  /** The list grows while it is worked off: what a link leads to may hold links. */
+  async #followLinks(): Promise<void> {
+    for (let path = this.#links.shift(); path !== undefined; path = this.#links.shift()) await this.#followLink(path)
   }
 
   async #followLink(path: string): Promise<void> {
@@ -340,19 +355,32 @@ class Lister {
     this.#reason ??= `the link ${shown(last)} is absolute, leaves the root, or leads into .git (--allow-link ${shown(last)} accepts it)`
   }
 
-  async #addImplicit(): Promise<void> {
-    for (const path of implicitInputs(this.#place.workingDirectory)) {
-      if (this.#isOutput(path)) continue
-      const resolution = resolveInside(this.#base, parentOf(path))
-      this.#cross(resolution.links)
-      if (resolution.kind === 'dangling' && resolution.path !== undefined) this.#decides(resolution.path)
-      if (resolution.kind === 'leaves') this.#refuseLink(parentOf(path), resolution)
-      if (resolution.kind !== 'found') continue
-      const real = [resolution.path, posix.basename(path)].filter(Boolean).join('/')
-      const stats = this.#lstat(real)
-      if (stats === undefined) this.#decides(real)
-      else if (!stats.isDirectory()) this.#take(real)
+  #addImplicit(): void {
+    for (const alternatives of implicitInputs(this.#place.workingDirectory))
+      alternatives.find((path) => !this.#isOutput(path) && this.#addOneImplicit(path))
+  }
+
+  /**
+   * True when it is there. A link on the way (a `node_modules` shared by worktrees) is no input for that, nor is what else
+   * it leads to: only this one file behind it was asked for, wherever it lies.
+   */
+  #addOneImplicit(path: string): boolean {
+    const resolution = resolveInside(this.#base, parentOf(path))
+    for (const link of resolution.links) this.#add(link.path, link.stats, Role.decides)
+    if (resolution.kind === 'dangling') {
+      if (resolution.path !== undefined) this.#decides(resolution.path)
+      return false
     }
+    const isOutside = resolution.kind === 'leaves'
+    const real = isOutside ? path : [resolution.path, posix.basename(path)].filter(Boolean).join('/')
+    const stats = this.#lstat(real)
+    if (stats === undefined) this.#decides(real)
+    else if (isOutside) {
+      // Where the link itself is an input, nothing can be below it in the tree.
+      const isBelowInput = resolution.links.some((link) => this.#isInput(link.path))
+      if (stats.isFile() && !isBelowInput) this.#add(path, stats, Role.input)
+    } else if (!stats.isDirectory()) this.#take(real)
+    return stats !== undefined
   }
 
   #refuseUnmatched(): void {
@@ -370,6 +398,10 @@ class Lister {
     // A folder's own time changes with each file in it; only whether it is there decides.
     if (stats === undefined || stats.isFile()) this.#add(path, stats, Role.decides)
     return stats !== undefined
+  }
+
+  #isInput(path: string): boolean {
+    return ((this.#paths.get(path)?.role ?? 0) & Role.input) !== 0
   }
 
   #add(path: string, stats: Stats | undefined, role: number, text?: string): void {
@@ -393,7 +425,7 @@ class Lister {
     }
   }
 
-  #read(folder: string): readonly { name: string; isDirectory(): boolean }[] {
+  #read(folder: string): readonly Dirent[] {
     return this.#orUnreadable(folder === '' ? '.' : folder, () =>
       readdirSync(this.#base + folder, { withFileTypes: true }),
     )

@@ -274,6 +274,82 @@ describe('implicit inputs', () => {
   })
 })
 
+describe('of pnpm', () => {
+  const files = { 'package.json': '', 'node_modules/.modules.yaml': 'prunedAt: today', '.gitignore': 'node_modules\n' }
+
+  test('the lockfile of what is installed counts, and not when or where it was', async () => {
+    using checkout = new Checkout(files)
+    expect(await checkout.inputs({ inputs: { patterns: ['package.json'] } })).toContain('node_modules/.modules.yaml')
+    checkout.write('node_modules/.pnpm/lock.yaml', 'a')
+    expect(await checkout.inputs({ inputs: { patterns: ['package.json'] } })).toEqual([
+      'node_modules/.pnpm/lock.yaml',
+      'package.json',
+    ])
+    const before = await checkout.key()
+    checkout.write('node_modules/.modules.yaml', 'prunedAt: tomorrow')
+    expect(await checkout.key()).toBe(before)
+    checkout.write('node_modules/.pnpm/lock.yaml', 'b')
+    expect(await checkout.key()).not.toBe(before)
+    rmSync(checkout.path('node_modules/.pnpm'), { recursive: true })
+    expect(await checkout.inputs()).toContain('node_modules/.modules.yaml')
+  })
+})
+
+describe.each(['node_modules\n', 'node_modules/\n'])('node_modules that is a link, ignored as %j', (gitignore) => {
+  const installed = 'node_modules/.package-lock.json'
+
+  test('out of the root: what is installed there counts, the link itself is not judged', async () => {
+    using elsewhere = new Checkout({ [installed]: 'one', 'node_modules/x/package.json': '' })
+    using checkout = new Checkout({ 'package.json': '', 'src/a': '', '.gitignore': gitignore })
+    checkout.git('init', '-q')
+    symlinkSync(elsewhere.path('node_modules'), checkout.path('node_modules'))
+    expect(await checkout.inputs()).toEqual(['.gitignore', installed, 'package.json', 'src/a'])
+    expect(await checkout.inputs({ inputs: { patterns: ['src'] } })).toEqual([installed, 'package.json', 'src/a'])
+    checkout.settle()
+    elsewhere.settle()
+    const before = await checkout.keyed()
+    await before.inputs.remember()
+    elsewhere.write(installed, 'two')
+    expect(before.inputs.changed()).toBe(installed)
+    expect(await checkout.key()).not.toBe(before.key.hash)
+    elsewhere.write(installed, 'one')
+    expect(await checkout.key()).toBe(before.key.hash)
+    rmSync(checkout.path('node_modules'))
+    expect(await checkout.inputs()).toEqual(['.gitignore', 'package.json', 'src/a'])
+    // The same as in a checkout that has a real folder there.
+    checkout.write(installed, 'one')
+    expect(await checkout.key()).toBe(before.key.hash)
+  })
+
+  test('within the root: not all that it leads to counts', async () => {
+    using checkout = new Checkout({
+      [installed]: '',
+      'node_modules/x/index.js': '',
+      'p/a': '',
+      '.gitignore': gitignore,
+    })
+    symlinkSync('../node_modules', checkout.path('p/node_modules'))
+    expect(await checkout.inputs({ workingDirectory: 'p', inputs: { patterns: ['a'] } })).toEqual([installed, 'p/a'])
+    expect(await checkout.inputs({ workingDirectory: 'p' })).toEqual(['.gitignore', installed, 'p/a'])
+  })
+
+  test('and is named as an input is judged', async () => {
+    using elsewhere = new Checkout({ [installed]: '' })
+    using checkout = new Checkout({ a: '', '.gitignore': gitignore })
+    symlinkSync(elsewhere.path('node_modules'), checkout.path('node_modules'))
+    const patterns = ['a', 'node_modules']
+    expect(await checkout.unkeyable({ inputs: { patterns } })).toContain('the link node_modules')
+    expect(await checkout.inputs({ inputs: { patterns, allowLinks: ['node_modules'] } })).toEqual(['a', 'node_modules'])
+  })
+})
+
+test('node_modules that is a link out of the root and that nothing ignores is judged', async () => {
+  using checkout = new Checkout({ a: '' })
+  symlinkSync('/nonexistent', checkout.path('node_modules'))
+  expect(await checkout.unkeyable()).toContain('the link node_modules')
+  expect(await checkout.inputs({ inputs: { patterns: ['a'] } })).toEqual(['a'])
+})
+
 describe('links', () => {
   test('count by their text and by what they point to', async () => {
     using checkout = new Checkout({ 'real/a': '1', 'real/b': '2', 'elsewhere/c': '3', in: '' })

@@ -4,6 +4,8 @@ export const PASSED_NAMES: readonly string[] = [
   ...['TERM', 'COLORTERM', 'NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'SSH_AUTH_SOCK', 'XDG_*'],
   ...['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'ALL_PROXY', 'NO_PROXY'],
   ...['http_proxy', 'https_proxy', 'ftp_proxy', 'all_proxy', 'no_proxy'],
+  // So that recue within a command uses the same cache.
+  'RECUE_CACHE_DIR',
 ]
 
 /** Passed and not in the key: that a CI service runs the command, and what it says of itself. */

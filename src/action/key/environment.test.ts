@@ -16,6 +16,7 @@ describe('the child gets', () => {
       CI: '1',
       GITHUB_SHA: 's',
       TERM: 't',
+      RECUE_CACHE_DIR: '/c',
     }
     const { child, keyed } = select({ source })
     expect(child.variables).toEqual(source)
@@ -31,9 +32,9 @@ describe('the child gets', () => {
   })
 
   test('nothing else, and the names that were kept from it are known', () => {
-    const { child } = select({ source: { SECRET: 'x', PATH: '/bin', PATHS: 'y', MY_LC_ALL: 'z' } })
+    const { child } = select({ source: { SECRET: 'x', PATH: '/bin', PATHS: 'y', MY_LC_ALL: 'z', RECUE_FORCE: '1' } })
     expect(child.variables).toEqual({ PATH: '/bin' })
-    expect(child.withheld).toEqual(['MY_LC_ALL', 'PATHS', 'SECRET'])
+    expect(child.withheld).toEqual(['MY_LC_ALL', 'PATHS', 'RECUE_FORCE', 'SECRET'])
   })
 
   test('what was asked for, by name or pattern', () => {

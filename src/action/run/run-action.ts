@@ -43,7 +43,13 @@ const notKeeping = () => import('./run-action-unkept.ts')
 async function runCommandOf(run: ActiveRun, what: Prepared, streams: StreamCapture | undefined): Promise<CommandEnd> {
   const { runCommand } = await import('./run-action-command.ts')
   const { program, environment } = what
-  return runCommand(run.request, { program, variables: environment.variables }, run.options, streams)
+  const variables = withCacheDir(environment.variables, run.engine.cacheDir)
+  return runCommand(run.request, { program, variables }, run.options, streams)
+}
+
+/** Where recue runs within the command, it finds the same cache, whatever folder it is in by then. */
+function withCacheDir(variables: Prepared['environment']['variables'], cacheDir: string): typeof variables {
+  return variables.RECUE_CACHE_DIR === undefined ? variables : { ...variables, RECUE_CACHE_DIR: cacheDir }
 }
 
 /** Why no result of this workspace may be kept, or undefined. */
