@@ -184,6 +184,14 @@ describe('with git', () => {
     expect(it.checkout.read()).toEqual({ 'dist/tracked.js': 'tracked', 'dist/t/deep.js': 'deep' })
   })
 
+  test('a clean start leaves a tracked file, though recue recorded it just so', async () => {
+    await using it = await built()
+    committed(it.checkout, 'dist/sub/b.js')
+    expect(await it.clean()).toEqual({ deleted: ['dist/a.js', 'dist/link'], foreign: ['dist/sub/b.js'] })
+    expect(it.checkout.read()).toEqual({ 'dist/sub/b.js': 'b' })
+    expect(it.checkout.trash()).toEqual({})
+  })
+
   test('a tracked file with changes that nobody has is not overwritten', async () => {
     await using it = await built()
     writeFileSync(it.path('dist/a.js'), 'version in git')
