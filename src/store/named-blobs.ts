@@ -1,6 +1,7 @@
 import type { Digest } from '../digest/digest.ts'
-import { type ActionResult, type Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { RunDetail } from '../proto/recue/v1/recue.ts'
+import { treeFileDigests } from './tree-digests.ts'
 
 /** Reads a small blob whole; undefined when it is not there. */
 export type ReadBlob = (digest: Digest) => Promise<Uint8Array | undefined>
@@ -21,10 +22,9 @@ export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<
   for (const { treeDigest } of result.outputDirectories) {
     if (treeDigest === undefined) continue
     const bytes = await read(treeDigest)
-    const tree = bytes && decodeTree(bytes)
-    if (tree === undefined) return undefined
-    if (tree.root !== undefined) addFiles(tree.root, found)
-    for (const child of tree.children) addFiles(child, found)
+    const files = bytes && treeFileDigests(bytes)
+    if (files === undefined) return undefined
+    for (const digest of files) found.push(digest)
   }
   const digests = new Map<string, Digest>()
   let contentBytes = 0
@@ -62,16 +62,4 @@ function directDigests(result: ActionResult): Digest[] {
   if (result.stdoutDigest !== undefined && result.stdoutRaw.length === 0) found.push(result.stdoutDigest)
   if (result.stderrDigest !== undefined && result.stderrRaw.length === 0) found.push(result.stderrDigest)
   return found
-}
-
-function decodeTree(bytes: Uint8Array): Tree | undefined {
-  try {
-    return Tree.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
-function addFiles(directory: Directory, found: Digest[]): void {
-  for (const file of directory.files) if (file.digest !== undefined) found.push(file.digest)
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
-import { Directory, type OutputDirectory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { Directory, OutputDirectory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { encodeDirectory } from '../directory-message.ts'
 import type { Message } from '../key/keyed-action.ts'
 import type { CapturedFile } from './capture-files.ts'
 import type { Found } from './capture-listing.ts'
@@ -52,7 +53,7 @@ function addLeaf(folders: ReadonlyMap<string, Directory>, entry: Found, files: R
 }
 
 function encoded(directory: Directory): Message {
-  const bytes = Directory.encode(directory).finish()
+  const bytes = encodeDirectory(directory)
   return { bytes, digest: digestOf(bytes) }
 }
 

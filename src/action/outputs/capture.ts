@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import type { Digest } from '../../digest/digest.ts'
 import { sha256Hex } from '../../digest/sha256.ts'
-import { sameIdentity, statIdentity } from '../../digest/stat-identity.ts'
+import { sameIdentity } from '../../digest/stat-identity.ts'
 import type { SnapshotEntry } from '../../digest/tree-snapshot.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
@@ -145,6 +145,8 @@ async function writeMessages(workspace: Workspace, trees: readonly CapturedTree[
   )
 }
 
+const QUIET = { throwIfNoEntry: false } as const
+
 /** Something may still have been writing behind the command's back: a tree that is not of one moment is not kept. */
 function checkUnchanged(
   { root }: Workspace,
@@ -153,8 +155,8 @@ function checkUnchanged(
 ): void {
   for (const entry of entries) {
     const before = entry.kind === 'file' ? files.get(entry.path)?.identity : entry.identity
-    const now = lstatSync(`${root}/${entry.path}`, { throwIfNoEntry: false })
-    if (before === undefined || now === undefined || !sameIdentity(before, statIdentity(now))) throw changed(entry.path)
+    const now = lstatSync(`${root}/${entry.path}`, QUIET)
+    if (before === undefined || now === undefined || !sameIdentity(before, now)) throw changed(entry.path)
   }
 }
 
