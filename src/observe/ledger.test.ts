@@ -168,10 +168,10 @@ test('what a crash left in the middle of a rotation is neither counted twice nor
 })
 
 test('many processes appending at once lose and tear nothing, across rotations', { timeout: 60_000 }, async () => {
-  const [processes, each] = [6, 400]
+  const [processes, each] = [6, 800]
   const script = `
     import { openLedger } from ${JSON.stringify(join(import.meta.dirname, 'ledger.ts'))}
-    const ledger = openLedger(${JSON.stringify(dir)}, { fileBytes: 10_000 })
+    const ledger = openLedger(${JSON.stringify(dir)}, { fileBytes: 30_000 })
     process.send('ready'); await new Promise((go) => process.once('message', go))
     for (let i = 0; i < ${each}; i++) ledger.append({ thing: 't' + process.pid, label: 'l', root: '/r', startedMs: 1, status: 'hit',
       exitCode: 0, durationMs: i, savedMs: 1, ownUs: 5, reason: '', source: 'local', bytes: 3 })

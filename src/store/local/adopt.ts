@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { CacheError, systemCode } from '../../errors.ts'
 import { FORMAT_PREFIX, FORMAT_VERSION, type Layout, layoutOf } from './layout.ts'
 import { readSmallFile } from './small-file.ts'
@@ -44,7 +54,8 @@ export function adopt(dir: string, readOnly: boolean): Layout {
 
 function readFormat(layout: Layout): string | undefined {
   try {
-    return readSmallFile(layout.format)
+    // Empty: another process is making it at this moment, or died when it was.
+    return readSmallFile(layout.format) || undefined
   } catch (error) {
     const code = systemCode(error)
     if (code === 'ENOENT') return undefined
@@ -74,7 +85,7 @@ function create(layout: Layout): void {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     refuseForeign(dir)
     refuseNetwork(dir)
-    // Another process may be making it at the same time: its files are the same.
+    // Another process may be making it at the same time: its files are the same, and its FORMAT comes before its folders.
     const others = readdirSync(dir).filter((name) => name !== 'FORMAT' && name !== 'CACHEDIR.TAG')
     if (others.length > 0 && readFormat(layout) === undefined)
       throw unusable(
@@ -82,9 +93,9 @@ function create(layout: Layout): void {
         `it holds other things (${others[0]}, …)`,
         'Name an empty folder, or one that is not there yet.',
       )
-    writeFileSync(layout.tag, TAG)
+    writeOver(layout.tag, TAG)
+    writeOver(layout.format, `${FORMAT_PREFIX}${FORMAT_VERSION}\n`)
     makeFolders(layout)
-    writeFileSync(layout.format, `${FORMAT_PREFIX}${FORMAT_VERSION}\n`)
   } catch (error) {
     const code = systemCode(error)
     if (code === undefined || error instanceof CacheError) throw error
@@ -93,6 +104,16 @@ function create(layout: Layout): void {
     if (code === 'ENOSPC')
       throw new CacheError('store.full', `No space is left for the cache folder ${dir}.`, { cause: error })
     throw unusable(dir, `it cannot be made or written (${code})`, 'Check its permissions.', error)
+  }
+}
+
+/** Does not empty the file first: where another process has written the same, it is whole at every moment. */
+function writeOver(path: string, text: string): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT)
+  try {
+    writeSync(file, text)
+  } finally {
+    closeSync(file)
   }
 }
 
