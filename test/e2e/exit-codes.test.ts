@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runtimes, type Sandbox, sandbox } from './runtimes.ts'
@@ -13,6 +14,8 @@ const mistakes: readonly { name: string; args: readonly string[]; says: RegExp }
   { name: 'the working directory as output', args: ['-o', '.', ...touch], says: /output/ },
   { name: 'the folder above as output', args: ['-o', '..', ...touch], says: /output/ },
   { name: 'HOME as output', args: ['-o', '../home', ...touch], says: /output/ },
+  { name: 'HOME as output, by its short name', args: ['-o', '~', ...touch], says: /output/ },
+  { name: 'the root of the file system as output', args: ['-o', '/', ...touch], says: /output/ },
   { name: 'git as output', args: ['-o', '.git', ...touch], says: /output/ },
   { name: 'an output that is an input', args: ['-i', 'src/a.txt', '-o', 'src/a.txt', ...touch], says: /src\/a\.txt/ },
   { name: 'an output that contains an input', args: ['-i', 'src/a.txt', '-o', 'src', ...touch], says: /src/ },
@@ -41,6 +44,22 @@ for (const runtime of runtimes) {
       const ended = box.recue(runtime, ['run', 'build'])
       expect(ended.status).toBe(125)
       expect(ended.stderr).toMatch(/recue\.config\.json:3:\d+/)
+    })
+
+    test.each([
+      [['dist'], ['dist']],
+      [['dist'], ['dist/web']],
+    ])('two tasks that claim outputs %j and %j are 125, and neither runs', async (one, other) => {
+      await using box = project()
+      const tasks = {
+        one: { command: 'echo ran >ran.txt', outputs: one },
+        other: { command: 'echo ran >ran.txt', outputs: other },
+      }
+      writeFileSync(path.join(box.folder, 'project/recue.config.json'), JSON.stringify({ tasks }))
+      const ended = box.recue(runtime, ['run', 'one'])
+      expect(ended.status).toBe(125)
+      expect(ended.stderr).toMatch(/one.*other.*dist/)
+      expect(existsSync(path.join(box.folder, 'project/ran.txt'))).toBe(false)
     })
 
     test('tasks in a circle are 125, and the circle is shown', async () => {
@@ -76,6 +95,28 @@ for (const runtime of runtimes) {
       expect(live.stdout.length).toBe(300_005)
       expect(replayed.stdout).toBe(live.stdout)
       expect(replayed.stderr).toContain('err\r\n')
+    })
+
+    test('a repository, and no git on the PATH', async () => {
+      await using box = sandbox('no-git')
+      const folder = path.join(box.folder, 'project')
+      mkdirSync(folder)
+      mkdirSync(path.join(box.folder, 'bin'))
+      for (const name of ['sh', 'cp', 'mkdir']) symlinkSync(`/bin/${name}`, path.join(box.folder, 'bin', name))
+      execFileSync('git', ['init', '-q', folder])
+      writeFileSync(path.join(folder, 'a.txt'), 'a\n')
+      writeFileSync(path.join(folder, '.gitignore'), 'ignored\n')
+      const ask = () =>
+        box.run(runtime, ['-o', 'dist', '--', 'sh', '-c', 'mkdir -p dist; cp a.txt dist'], {
+          env: { PATH: path.join(box.folder, 'bin') },
+        })
+      expect(ask().report.status).toBe('miss')
+      writeFileSync(path.join(folder, 'ignored'), 'of no matter')
+      rmSync(path.join(folder, 'dist'), { recursive: true })
+      expect(ask().report.status).toBe('hit')
+      expect(existsSync(path.join(folder, 'dist/a.txt'))).toBe(true)
+      writeFileSync(path.join(folder, 'a.txt'), 'b\n')
+      expect(ask().report.status).toBe('miss')
     })
 
     test('a project that is empty and in no repository', async () => {

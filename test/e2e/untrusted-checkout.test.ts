@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runtimes, type Sandbox, sandbox } from './runtimes.ts'
@@ -44,6 +44,45 @@ for (const runtime of runtimes) {
       expect(box.recue(runtime, ['clear', '--yes']).status).toBe(0)
       expect(readFileSync(path.join(box.cacheDir, 'letter.txt'), 'utf8')).toBe('dear')
       expect(box.run(runtime, ['--', 'echo', 'kept']).report.status).toBe('miss')
+    })
+
+    test('by the sources as an output, with no inputs named', async () => {
+      await using box = sandbox('sources')
+      const src = path.join(box.folder, 'project/src')
+      mkdirSync(src, { recursive: true })
+      writeFileSync(path.join(src, 'a.txt'), 'an hour of work')
+      for (const script of ['true', 'echo made >src/made', 'rm -f src/made'])
+        box.recue(runtime, ['run', '-o', 'src', '--', 'sh', '-c', script])
+      expect(readFileSync(path.join(src, 'a.txt'), 'utf8')).toBe('an hour of work')
+    })
+
+    test('by an output that became a link to a folder of theirs', async () => {
+      await using box = sandbox('link')
+      const project = path.join(box.folder, 'project')
+      const theirs = path.join(box.folder, 'photos')
+      for (const folder of [project, theirs]) mkdirSync(folder)
+      writeFileSync(path.join(theirs, 'file'), 'a photo')
+      writeFileSync(path.join(project, 'in'), '1')
+      const ask = () =>
+        box.run(runtime, ['-i', 'in', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; echo built >out/file'])
+      ask()
+      rmSync(path.join(project, 'out'), { recursive: true })
+      symlinkSync(theirs, path.join(project, 'out'))
+      expect(ask().report.status).toBe('hit')
+      expect(readFileSync(path.join(theirs, 'file'), 'utf8')).toBe('a photo')
+      expect(readFileSync(path.join(project, 'out/file'), 'utf8')).toBe('built\n')
+    })
+
+    test('by outputs that lie in each other', async () => {
+      await using box = sandbox('nested')
+      const project = path.join(box.folder, 'project')
+      mkdirSync(path.join(project, 'out/deep'), { recursive: true })
+      writeFileSync(path.join(project, 'out/deep/mine.txt'), 'mine')
+      const script = 'mkdir -p out/deep; echo built >out/deep/file'
+      const ask = () => box.run(runtime, ['-o', 'out', '-o', 'out/deep', '--', 'sh', '-c', script])
+      ask()
+      ask()
+      expect(readFileSync(path.join(project, 'out/deep/mine.txt'), 'utf8')).toBe('mine')
     })
 
     test('by a restore over a file that was edited since', async () => {
