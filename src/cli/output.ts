@@ -28,27 +28,28 @@ export function openOutput(terminals: { stdout: Terminal; stderr: Terminal }): O
 }
 
 function openStream(fd: number, terminal: Terminal): Stream {
-  const write = (bytes: Uint8Array | string) => writeAll(fd, bytes)
+  const write = (bytes: Uint8Array | string) => void writeAll(fd, bytes)
   return { terminal, write, line: (text = '') => write(`${text}\n`) }
 }
 
 /**
  * Writes all bytes before it returns, whatever stands behind the descriptor. `process.stdout.write` followed by
  * `process.exit` loses what a slow pipe has not taken yet, in both runtimes. A reader that went away is no error: there
- * is nobody left to tell.
+ * is nobody left to tell, and the answer is false.
  */
-export function writeAll(fd: number, bytes: Uint8Array | string): void {
+export function writeAll(fd: number, bytes: Uint8Array | string): boolean {
   const all = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
   let written = 0
   while (written < all.byteLength) {
     try {
       written += writeSync(fd, all, written)
     } catch (error) {
-      if (isGone(error)) return
+      if (isGone(error)) return false
       if (systemCode(error) !== 'EAGAIN') throw error
       pauseMs(1)
     }
   }
+  return true
 }
 
 /**

@@ -76,6 +76,12 @@ describe.skipIf(process.platform === 'win32')('a reader that goes away', () => {
     expect(piped(['run', '--', 'sh', '-c', 'yes; exit 3']).lines).toEqual(['y', '141'])
   })
 
+  test('ends tasks that write without end', () => {
+    const tasks = { endless: { command: 'yes' }, other: { command: 'true' } }
+    writeFileSync(join(root, 'recue.config.json'), JSON.stringify({ tasks }))
+    expect(piped(['run', 'endless', 'other', '--output-style', 'prefixed']).lines).toEqual(['endless: y', '141'])
+  })
+
   test('ends a replay quietly', () => {
     const numbers = ['run', '-q', '--', 'seq', '1', '300000']
     recue(numbers)

@@ -10,7 +10,8 @@ const CLEAR = '\r\x1b[K'
  * line's place in the same system call that draws it anew, so nothing flickers.
  */
 export interface Screen extends Disposable {
-  write(fd: 1 | 2, bytes: Uint8Array | string): void
+  /** False: nobody reads there any more. */
+  write(fd: 1 | 2, bytes: Uint8Array | string): boolean
 }
 
 export interface ScreenOptions {
@@ -44,8 +45,9 @@ export function openScreen({ stderr, stdoutIsTerminal, progress }: ScreenOptions
       isLineOpen = chunk.at(-1) !== 0x0a
       if (fd === 2) return writeAll(2, Buffer.concat([Buffer.from(before), chunk, Buffer.from(line())]))
       writeAll(2, before)
-      writeAll(1, chunk)
+      const isRead = writeAll(1, chunk)
       writeAll(2, line())
+      return isRead
     },
     [Symbol.dispose]() {
       clearInterval(timer)

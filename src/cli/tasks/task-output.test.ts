@@ -6,7 +6,7 @@ import { groupedOutput, heldOutput, prefixedOutput } from './task-output.ts'
 function paper() {
   const written: { fd: 1 | 2; text: string }[] = []
   const screen: Screen = {
-    write: (fd, bytes) => void written.push({ fd, text: Buffer.from(bytes).toString() }),
+    write: (fd, bytes) => written.push({ fd, text: Buffer.from(bytes).toString() }) > 0,
     [Symbol.dispose]: () => {},
   }
   return {
@@ -69,4 +69,15 @@ test('held output comes when it is released, and not before', async () => {
   expect(seen).toEqual([])
   await held.release()
   expect(seen).toEqual(['1a', '2b'])
+})
+
+test('what nobody reads any more is told, so that the task can be', () => {
+  const screen: Screen = { write: (fd) => fd === 2, [Symbol.dispose]: () => {} }
+  const lines = prefixedOutput('x: ', screen)
+  expect(() => lines.stdout(Buffer.from('one\n'))).toThrow(expect.objectContaining({ code: 'EPIPE' }))
+  lines.stderr(Buffer.from('two\n'))
+  lines.end()
+  const grouped = groupedOutput('x', screen)
+  expect(() => grouped.stdout(Buffer.alloc(17 << 20))).toThrow(expect.objectContaining({ code: 'EPIPE' }))
+  grouped.end()
 })

@@ -3,7 +3,7 @@ import type { OutputSink } from '../../action/run-outcome.ts'
 import type { Colour, Paint } from '../terminal.ts'
 import type { Screen } from './screen.ts'
 
-/** A sink for one of several tasks; `end` writes what it still holds. */
+/** A sink for one of several tasks; `end` writes what it still holds. Throws EPIPE for what nobody reads any more. */
 export interface TaskOutput extends OutputSink {
   stdout(chunk: Uint8Array): void
   stderr(chunk: Uint8Array): void
@@ -29,7 +29,7 @@ export function prefixedOutput(prefix: string, screen: Screen): TaskOutput {
     else {
       const cut = end === -1 ? text.length : end + 1
       rests[fd] = text.subarray(cut)
-      screen.write(fd, withPrefix(head, text.subarray(0, cut)))
+      if (!screen.write(fd, withPrefix(head, text.subarray(0, cut)))) throw nobodyReads()
     }
   }
   return {
@@ -42,6 +42,11 @@ export function prefixedOutput(prefix: string, screen: Screen): TaskOutput {
 }
 
 const LONGEST_LINE = 1 << 20
+
+/** What a write to a closed pipe throws, so that the task's own stream is closed. */
+function nobodyReads(): Error {
+  return Object.assign(new Error('nobody reads any more'), { code: 'EPIPE' })
+}
 
 function withPrefix(head: Buffer, lines: Buffer): Buffer {
   const parts: Buffer[] = []
@@ -66,15 +71,17 @@ export function groupedOutput(header: string, screen: Screen): TaskOutput {
   const flush = () => {
     if (chunks.length > 0 && !isHeaderShown) screen.write(2, `${header}\n`)
     isHeaderShown ||= chunks.length > 0
-    for (const { fd, chunk } of chunks.splice(0)) screen.write(fd, chunk)
+    const gone = new Set<1 | 2>()
+    for (const { fd, chunk } of chunks.splice(0)) if (!gone.has(fd) && !screen.write(fd, chunk)) gone.add(fd)
     held = 0
+    return gone
   }
   const take = (fd: 1 | 2, chunk: Uint8Array) => {
     chunks.push({ fd, chunk: chunk.slice() })
     held += chunk.byteLength
-    if (held > MOST_HELD) flush()
+    if (held > MOST_HELD && flush().has(fd)) throw nobodyReads()
   }
-  return { stdout: (chunk) => take(1, chunk), stderr: (chunk) => take(2, chunk), end: flush }
+  return { stdout: (chunk) => take(1, chunk), stderr: (chunk) => take(2, chunk), end: () => void flush() }
 }
 
 /** Shows what it holds when it is released. */
