@@ -82,7 +82,8 @@ export class Batches {
     if (absent.length > 0) {
       const wanted = new Set(absent.map(({ hash }) => hash))
       const written = batch.blobs.filter(({ digest }) => wanted.has(digest.hash))
-      await Promise.all(written.map(({ digest, bytes }) => blobs.write(scope, digest, bytes, this.#signal)))
+      // Where a store gives one promise for many blobs, it is waited for once.
+      await Promise.all(new Set(written.map(({ digest, bytes }) => blobs.write(scope, digest, bytes, this.#signal))))
     }
     this.#free.push(batch.buffer)
   }

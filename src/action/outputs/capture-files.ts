@@ -74,10 +74,9 @@ class FileReader {
       try {
         const hash = known(path, identity)
         if (hash !== undefined) unread.push(path)
-        const digest =
-          hash === undefined ? await this.#read(file, path, identity.size) : { hash, sizeBytes: identity.size }
-        if (digest.sizeBytes !== identity.size) throw changed(path)
-        this.#captured.set(path, { digest, identity, isExecutable: isExecutable(identity) })
+        const digest = hash === undefined ? this.#read(file, path, identity.size) : { hash, sizeBytes: identity.size }
+        // No promise for a small file: ten thousand take as long as reading them.
+        this.#keep(path, identity, digest instanceof Promise ? await digest : digest)
       } finally {
         closeSync(file)
       }
@@ -85,11 +84,16 @@ class FileReader {
     return unread
   }
 
-  async #read(file: number, path: string, size: number): Promise<Digest> {
+  #read(file: number, path: string, size: number): Digest | Promise<Digest> {
     const { blobs, scope } = this.#store
     if (size > BATCH_BLOB_BYTES) return blobs.ingest(scope, chunksOf(file, path), this.#signal)
-    if (this.#batches.lacksRoomFor(size)) await this.#batches.flush()
-    return this.#batches.add((buffer, offset) => readWhole(file, path, size, buffer, offset))
+    const add = () => this.#batches.add((buffer, offset) => readWhole(file, path, size, buffer, offset))
+    return this.#batches.lacksRoomFor(size) ? this.#batches.flush().then(add) : add()
+  }
+
+  #keep(path: string, identity: StatIdentity, digest: Digest): void {
+    if (digest.sizeBytes !== identity.size) throw changed(path)
+    this.#captured.set(path, { digest, identity, isExecutable: isExecutable(identity) })
   }
 }
 

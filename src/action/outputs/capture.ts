@@ -66,8 +66,11 @@ async function captureAll(
   const paths = entries.filter(({ kind }) => kind === 'file').map(({ path }) => path)
   const files = await captureFiles(workspace, paths, openVouchers(workspace, name), signal)
   const { message, trees } = outputsOf(workspace, found, files)
-  await writeMessages(workspace, trees, signal)
+  const written = writeMessages(workspace, trees, signal)
+  // Awaited below, unless something did change.
+  written.catch(() => undefined)
   checkUnchanged(workspace, entries, files)
+  await written
   const bytes = files.values().reduce((sum, { digest }) => sum + digest.sizeBytes, 0)
   return {
     kind: 'captured',

@@ -126,7 +126,16 @@ class LocalBlobs implements BlobStore, Ingest {
     return now?.record.segment !== place.record.segment || now.record.offset !== place.record.offset
   }
 
-  async write(_scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
+  write(_scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
+    const { presence, writer, readOnly } = this.#options
+    const isSmall = bytes instanceof Uint8Array && bytes.length <= BATCH_BLOB_BYTES
+    // Asked for just now by a caller with thousands to write: no promise for each.
+    if (isSmall && !readOnly && signal?.aborted !== true && presence.isAbsent(digest.hash))
+      return writer.write(digest, bytes)
+    return this.#write(digest, bytes, signal)
+  }
+
+  async #write(digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     this.#refuseReadOnly()
     signal?.throwIfAborted()
     if (!(bytes instanceof Uint8Array)) return this.#writeStream(digest, bytes, signal)
