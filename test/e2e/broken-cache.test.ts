@@ -43,6 +43,19 @@ const troubles: readonly Trouble[] = [
     ...(isRoot ? { uid: NOBODY } : {}),
   },
   {
+    name: 'read-only, with results in it',
+    make: (box) => {
+      mkdirSync(box.cacheDir, { mode: 0o700 })
+      if (isRoot) chownSync(box.cacheDir, NOBODY, NOBODY)
+      const [runtime] = runtimes as [Runtime]
+      const kept = box.recue(runtime, ['run', '--', 'echo', 'kept'], isRoot ? { uid: NOBODY } : {})
+      if (!kept.stderr.includes('miss')) throw new Error(kept.stderr)
+      execFileSync('chmod', ['-R', 'a-w', box.cacheDir])
+    },
+    undo: (box) => void execFileSync('chmod', ['-R', 'u+w', box.cacheDir]),
+    ...(isRoot ? { uid: NOBODY } : {}),
+  },
+  {
     name: 'owned by someone else',
     make: (box) => {
       mkdirSync(box.cacheDir, { mode: 0o700 })

@@ -42,7 +42,7 @@ export function adopt(dir: string, readOnly: boolean): Layout {
   const layout = layoutOf(dir)
   const format = readFormat(layout)
   if (format === undefined) {
-    if (readOnly) throw unusable(dir, 'there is no cache in it', 'Leave --read-only out to make one.')
+    if (readOnly) throw unusable(dir, 'there is no cache in it', 'Open it without readOnly to make one.')
     create(layout)
   } else checkFormat(dir, format)
   refuseForeign(dir)
