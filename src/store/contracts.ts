@@ -47,8 +47,8 @@ export interface BlobStore {
   /**
    * Keeps a blob; done means that `read` finds it, here and in other processes. Atomic: whole or not at all. Given as a
    * stream, the bytes are checked against the digest on the way and refused with `store.corrupt` when they differ; given
-   * as a `Uint8Array`, the caller vouches for them (wrap the store in `verified` where nobody can). Concurrent writes
-   * are grouped into one commit, so do not await them one by one.
+   * as a `Uint8Array`, the caller vouches for them (wrap the store in `verified` where nobody can), and leaves them as
+   * they are until it is done. Concurrent writes are grouped into one commit, so do not await them one by one.
    */
   write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void>
 }

@@ -22,49 +22,48 @@ const STREAM_CHUNK_BYTES = 256 << 10
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
 /**
- * Puts the content of all these files into the store. Throws {@link Unkeepable} for one that cannot be read, or is seen
- * to change; whether one still looks as it did when it was read is the caller's to check, when all are.
+ * Puts the content of files into the store. {@link FileCapture.readAll} gives what was read while the last of it is still
+ * being written; it is in the store when {@link FileCapture.finish} is done. Dispose of it in any case.
  */
-export async function captureFiles(
-  store: Store,
-  paths: readonly string[],
-  vouchers: Pick<Vouchers, 'hashOf'>,
-  signal?: AbortSignal,
-): Promise<Map<string, CapturedFile>> {
-  const captured = new Map<string, CapturedFile>()
-  const batches = new Batches(store, signal)
-  const reader = new FileReader(store, batches, captured, signal)
-  try {
-    const unread = await reader.readAll(paths, (path, identity) => vouchers.hashOf(path, identity))
-    const lost = await withoutBlobs(store, unread, captured, signal)
-    await reader.readAll(lost, () => undefined)
-    await batches.finish()
-  } finally {
-    // What is being written is read from the buffers.
-    await batches.settled()
-  }
-  return captured
-}
-
-export function changed(path: string): Unkeepable {
-  return new Unkeepable(`"${path}" changed while it was captured`)
-}
-
-class FileReader {
+export class FileCapture implements AsyncDisposable {
   readonly #store: Store
   readonly #batches: Batches
-  readonly #captured: Map<string, CapturedFile>
+  readonly #captured = new Map<string, CapturedFile>()
   readonly #signal: AbortSignal | undefined
 
-  constructor(store: Store, batches: Batches, captured: Map<string, CapturedFile>, signal: AbortSignal | undefined) {
+  constructor(store: Store, signal?: AbortSignal) {
     this.#store = store
-    this.#batches = batches
-    this.#captured = captured
+    this.#batches = new Batches(store, signal)
     this.#signal = signal
   }
 
-  /** Gives those that were not read, since `known` tells the hash of a file that looks like this. */
+  /**
+   * Files that look as `vouchers` know them, and whose blobs the store still has, are not read. Throws {@link Unkeepable}
+   * for one that cannot be read, or is seen to change; whether one still looks as it did when it was read is the caller's
+   * to check, when all are.
+   */
   async readAll(
+    paths: readonly string[],
+    vouchers: Pick<Vouchers, 'hashOf'>,
+  ): Promise<ReadonlyMap<string, CapturedFile>> {
+    const unread = await this.#readUnknown(paths, (path, identity) => vouchers.hashOf(path, identity))
+    const lost = await withoutBlobs(this.#store, unread, this.#captured, this.#signal)
+    await this.#readUnknown(lost, () => undefined)
+    await this.#batches.flush()
+    return this.#captured
+  }
+
+  finish(): Promise<void> {
+    return this.#batches.finish()
+  }
+
+  /** What is being written is read from buffers of this one. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#batches.settled()
+  }
+
+  /** Gives those that were not read, since `known` tells the hash of a file that looks like this. */
+  async #readUnknown(
     paths: readonly string[],
     known: (path: string, identity: StatIdentity) => string | undefined,
   ): Promise<readonly string[]> {
@@ -108,6 +107,10 @@ async function withoutBlobs(
   const digestOfPath = (path: string) => (captured.get(path) as CapturedFile).digest
   const missing = new Set((await blobs.missing(scope, paths.map(digestOfPath), signal)).map(({ hash }) => hash))
   return paths.filter((path) => missing.has(digestOfPath(path).hash))
+}
+
+export function changed(path: string): Unkeepable {
+  return new Unkeepable(`"${path}" changed while it was captured`)
 }
 
 function openRegular({ root }: Store, path: string): { file: number; identity: StatIdentity } {

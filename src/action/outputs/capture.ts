@@ -6,7 +6,7 @@ import type { SnapshotEntry } from '../../digest/tree-snapshot.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { Workspace } from '../workspace.ts'
-import { type CapturedFile, captureFiles, changed } from './capture-files.ts'
+import { type CapturedFile, changed, FileCapture } from './capture-files.ts'
 import { type Found, listOutput, Unkeepable } from './capture-listing.ts'
 import { type CapturedTree, outputDirectory, treeOf } from './capture-tree.ts'
 import { expandGlobs } from './output-globs.ts'
@@ -64,13 +64,16 @@ async function captureAll(
   if (missing.length > 0) return { kind: 'missing', paths: missing }
   const entries = found.flat()
   const paths = entries.filter(({ kind }) => kind === 'file').map(({ path }) => path)
-  const files = await captureFiles(workspace, paths, openVouchers(workspace, name), signal)
+  await using reading = new FileCapture(workspace, signal)
+  const files = await reading.readAll(paths, openVouchers(workspace, name))
   const { message, trees } = outputsOf(workspace, found, files)
-  const written = writeMessages(workspace, trees, signal)
-  // Awaited below, unless something did change.
-  written.catch(() => undefined)
-  checkUnchanged(workspace, entries, files)
-  await written
+  // Meanwhile the last of them are written.
+  const written = Promise.all([reading.finish(), writeMessages(workspace, trees, signal)])
+  try {
+    checkUnchanged(workspace, entries, files)
+  } finally {
+    await written
+  }
   const bytes = files.values().reduce((sum, { digest }) => sum + digest.sizeBytes, 0)
   return {
     kind: 'captured',
