@@ -173,6 +173,20 @@ describe('not kept', () => {
     expect(await capture(checkout.workspace, outputs)).toMatchObject({ kind: 'unkeepable' })
   })
 
+  test('files whose content the store could not write', async () => {
+    await using checkout = await openCheckout()
+    checkout.write({ 'dist/a.js': 'a' })
+    const content = digestOf(Buffer.from('a')).hash
+    const { blobs } = checkout.workspace
+    const full = {
+      missing: blobs.missing.bind(blobs),
+      write: (...args: Parameters<typeof blobs.write>) =>
+        args[1].hash === content ? Promise.reject(new Error('no space')) : blobs.write(...args),
+    }
+    const capturing = capture({ ...checkout.workspace, blobs: full as never }, checkout.outputs('dist'))
+    await expect(capturing).rejects.toThrow('no space')
+  })
+
   test('anything, when it is aborted', async () => {
     await using checkout = await openCheckout()
     checkout.write({ 'dist/a.js': 'a' })

@@ -1,5 +1,6 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, it, onTestFinished } from 'vitest'
+import { digestOf } from '../../digest/sha256.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
@@ -58,6 +59,8 @@ it('opened for reading, nothing in the folder changes, with or without an index'
     expect(await store.actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
     for (const bytes of CONTENTS) expect(await gives(store, bytes)).toBe(true)
     const refused = { code: 'store.read-only' }
+    // Known to be absent, it is not written either.
+    expect(await store.blobs.missing(scope, [digestOf(content(10, 99))])).toHaveLength(1)
     await expect(keep(store, content(10, 99))).rejects.toMatchObject(refused)
     await expect(store.actions.put(scope, action('b'), result([]))).rejects.toMatchObject(refused)
     await expect(store.records.save('inputs', 'x', content(1, 1))).rejects.toMatchObject(refused)
