@@ -42,7 +42,7 @@ export interface CacheOptions {
   readonly maxCasSize?: number | string
   /** Blobs up to this size are kept in the index itself. */
   readonly casInlineThreshold?: number | string
-  /** Results that were not used for so long are as none. */
+  /** Results that were kept longer ago are as none. */
   readonly ttl?: number | string
   /** A zstd level, or `auto`: by what is measured. */
   readonly compression?: 'auto' | 'off' | number
