@@ -20,7 +20,7 @@ const OPTIONS = {
 export const command = defineCommand({
   name: 'why',
   summary: 'Say why something ran instead of being replayed',
-  usage: ['why TASK|KEY|last [--all]'],
+  usage: ['why [TASK|KEY|last] [--all]'],
   description:
     'Compares the key of a run with the one before it of the same task, or of the same command line in the same folder, ' +
     'and names what changed: the file, the variable, the argument. Values of variables are never shown, since they are ' +
@@ -28,15 +28,15 @@ export const command = defineCommand({
     'With --json: { run, why: { kind, previous, changes, isCut }, short }. kind is changed, same-key, first, ' +
     'not-comparable or no-key.',
   options: OPTIONS,
-  arguments: { min: 1, max: 1 },
+  arguments: { min: 0, max: 1 },
   examples: [
-    { line: 'recue why last', does: 'The last run in this project.' },
+    { line: 'recue why', does: 'The last run in this project: the same as `recue why last`.' },
     { line: 'recue why build', does: 'The last run of the task build.' },
     { line: "recue why 'npm test'", does: 'The last run of that command line.' },
   ],
   async run(context) {
     await using session = await context.open()
-    const run = await runAskedFor(context.args[0] as string, session)
+    const run = await runAskedFor(context.args[0] ?? 'last', session)
     const answer = await explain(run, session)
     if (context.options.json) context.output.json(forPrograms(run, answer))
     else print(context, run, answer)

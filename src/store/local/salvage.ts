@@ -27,8 +27,8 @@ export interface ScanOptions {
   readonly to?: number
 }
 
-/** Most heads fit: a pack of 64 KiB seldom has more than 200 blobs. */
-const WINDOW_BYTES = 8 << 10
+/** Most heads fit: a pack of 128 KiB seldom has more than 400 blobs. */
+const WINDOW_BYTES = 16 << 10
 const SEARCH_BYTES = 1 << 20
 const MAGIC = Buffer.from('RCU1', 'latin1')
 
