@@ -39,12 +39,9 @@ interface OpenPack {
 
 /**
  * The blobs in the order of the journal: neighbours in one read, each pack checked and decompressed once, when its first
- * blob is due. On this thread: a pack takes 30 to 50 us, and another thread as long to be told of it (measured).
+ * blob is due. At once, and on this thread: a pack takes 30 to 50 us, and another thread as long to be told of it (measured).
  */
-export async function* readPacks(
-  wanted: readonly Wanted[],
-  reader: BatchReader,
-): AsyncGenerator<BatchEntry, undefined> {
+export function* readPacks(wanted: readonly Wanted[], reader: BatchReader): Generator<BatchEntry, undefined> {
   using files = new SegmentFiles(reader.pathOf)
   for (const range of rangesOf(wanted)) {
     reader.signal?.throwIfAborted()

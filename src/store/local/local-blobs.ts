@@ -113,7 +113,7 @@ class LocalBlobs implements BlobStore, Ingest {
       },
       signal,
     })
-    for await (const entry of packs) if (entry.bytes !== undefined || !moved.includes(entry.index)) yield entry
+    for (const entry of packs) if (entry.bytes !== undefined || !moved.includes(entry.index)) yield entry
     if (moved.length === 0) return
     const again = moved.map((index) => digests[index] as Digest)
     for await (const { index, bytes } of this.readBatch(scope, again, signal))
