@@ -104,15 +104,20 @@ function checkWords(command: Command, { args, commandLine }: ParsedArguments): v
 function contextOf(table: OptionTable, parsed: ParsedArguments, output: Output): CommandContext {
   const environment = process.env
   const flags: Layer = { origin: 'flag', place: '', values: parsed.given }
-  const options = valuesOf<typeof COMMON_OPTIONS>(resolve(table, [flags, environmentLayer(table, environment)]))
   const given = [settingsAmong(flags, table), environmentLayer(ALL_OPTIONS, environment)]
-  const cwd = resolvePath(options.cwd ?? '.')
-  if (options.cwd !== undefined) enter(cwd)
+  // By itself, since `run` needs no other option before its session has resolved them all.
+  const folder = parsed.given.get('cwd')?.at(-1) ?? environment.RECUE_CWD
+  const cwd = resolvePath(folder ?? '.')
+  if (folder !== undefined) enter(cwd)
+  let options: CommandContext['options'] | undefined
   let controller: AbortController | undefined
   return {
     args: parsed.args,
     commandLine: parsed.commandLine,
-    options,
+    get options() {
+      options ??= valuesOf<typeof COMMON_OPTIONS>(resolve(table, [flags, environmentLayer(table, environment)]))
+      return options
+    },
     given,
     output,
     cwd,

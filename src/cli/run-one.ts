@@ -1,6 +1,5 @@
 import type { RunOutcome } from '../action/run-outcome.ts'
-import type { CommandContext } from './command.ts'
-import { writeAll, writeAllWaiting } from './output.ts'
+import { type Output, writeAll, writeAllWaiting } from './output.ts'
 import { outcomeLine } from './run-line.ts'
 import { type RunReport, reportOf } from './run-report.ts'
 import { type Runner, runWork } from './runner.ts'
@@ -11,14 +10,14 @@ import type { Work } from './work.ts'
 export async function runOne(
   work: Work,
   runner: Runner,
-  { output, options }: Pick<CommandContext, 'output' | 'options'>,
+  output: Output,
 ): Promise<{ readonly exitCode: number; readonly report: () => RunReport }> {
   const { settings } = work
   const { paint } = output.stderr.terminal
   const { quiet, verbose } = settings
   const voice = openVoice({ write: (text) => writeAll(2, text), paint, quiet, verbose })
   // With --json, standard output is the report's.
-  const stdout = options.json ? 2 : 1
+  const stdout = settings.json ? 2 : 1
   const sink = {
     stdout: (chunk: Uint8Array) => writeAllWaiting(stdout, chunk),
     stderr: (chunk: Uint8Array) => writeAllWaiting(2, chunk),

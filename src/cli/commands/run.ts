@@ -7,6 +7,7 @@ import { runOne } from '../run-one.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
 import type { Runner } from '../runner.ts'
 import { type Configured, configureWithoutCache, openSession } from '../session.ts'
+import type { Settings } from '../settings.ts'
 import { type WorkSource, worksAsked } from '../work.ts'
 
 const OPTIONS = { ...KEY_OPTIONS, ...RUN_OPTIONS }
@@ -54,7 +55,7 @@ async function runIn(context: Context, { configured, cache, fault }: Opened): Pr
   const stdin = settings.stdin ? await readStdin() : undefined
   const source: WorkSource = { ...configured, environment: context.environment, stdin }
   const { stdout, stderr } = context.output
-  const { terminal } = context.options.json ? stderr : stdout
+  const { terminal } = settings.json ? stderr : stdout
   const runner: Runner = { cache, withoutCache: fault ?? 'the cache is switched off', terminal }
   if (fault !== undefined && !settings.quiet) {
     stderr.line(`recue: ${stderr.terminal.paint('yellow', 'warning')}: ${fault}`)
@@ -65,13 +66,13 @@ async function runIn(context: Context, { configured, cache, fault }: Opened): Pr
   }
   const [only] = isAlone(context, configured) ? worksAsked(context, source) : []
   if (only !== undefined) {
-    const { exitCode, report } = await runOne(only, runner, context)
-    writeReport(context, settings.report, report)
+    const { exitCode, report } = await runOne(only, runner, context.output)
+    writeReport(context, settings, report)
     return exitCode
   }
   const { runTasks } = await import('../tasks/run-tasks.ts')
   const { exitCode, report } = await runTasks(context, source, runner)
-  writeReport(context, settings.report, () => report)
+  writeReport(context, settings, () => report)
   return exitCode
 }
 
@@ -137,8 +138,8 @@ async function readStdin(): Promise<Uint8Array> {
   return readAll()
 }
 
-function writeReport({ cwd, output, options }: Context, file: string | undefined, report: () => unknown): void {
-  if (options.json) output.json(report())
+function writeReport({ cwd, output }: Context, { json, report: file }: Settings, report: () => unknown): void {
+  if (json) output.json(report())
   if (file === undefined) return
   try {
     writeFileSync(resolvePath(cwd, file), `${JSON.stringify(report(), undefined, 2)}\n`)
