@@ -3,7 +3,7 @@ import { command as run } from './commands/run.ts'
 
 /**
  * Every command, in the order of `recue --help`. A file each, loaded when it is called; but `run` is what recue is called
- * for, and starts a third of a millisecond sooner in one piece with the entry.
+ * for, and starts sooner in one piece with the entry.
  */
 export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   run: () => Promise.resolve({ command: run }),

@@ -1,0 +1,62 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'recue-hit-loading-')))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const project = join(folder, 'project')
+const log = join(folder, 'loaded.json')
+
+/** Writes down what is imported, in the order of asking. `process.getBuiltinModule` is no import, and not seen. */
+const hook = `
+  import { registerHooks } from 'node:module'
+  import { writeFileSync } from 'node:fs'
+  const loaded = []
+  registerHooks({ resolve(specifier, context, next) { loaded.push(specifier); return next(specifier, context) } })
+  process.on('exit', () => writeFileSync(${JSON.stringify(log)}, JSON.stringify(loaded)))`
+
+/** What only a miss, a change or another command needs. */
+const needless = [
+  /^node:(child_process|crypto|zlib|util|fs\/promises|diagnostics_channel|url|stream)/,
+  /^(zod|jsonc-parser|picomatch|ignore)/,
+  /run-action-(miss|unkept|command|keep)\.ts$/,
+  /\/(capture|restore|clean|strays|roll-forward)\.ts$/,
+  /\/(journal|large-blob-reader|large-blob-writer|verify-segment|rebuild|catalog)\.ts$/,
+  /input-(scan|listing|refresh)\.ts$/,
+  /\/(why|stats|help|run-tasks)\.ts$/,
+]
+
+function run(): { said: string; loaded: readonly string[] } {
+  const args = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, entry]
+  const command = ['run', '-i', 'src', '-o', 'dist', '--', process.execPath, 'build.mjs']
+  const env = { ...process.env, RECUE_CACHE_DIR: join(folder, 'cache'), XDG_CONFIG_HOME: join(folder, 'no-config') }
+  const { stderr, status } = spawnSync(process.execPath, [...args, ...command], { cwd: project, env, encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
+  return { said: stderr, loaded: JSON.parse(readFileSync(log, 'utf8')) as string[] }
+}
+
+test('a hit with its outputs in place loads nothing that only a miss needs', () => {
+  mkdirSync(join(project, 'src'), { recursive: true })
+  writeFileSync(join(project, 'src/a'), 'a')
+  writeFileSync(
+    join(project, 'build.mjs'),
+    "import { cpSync } from 'node:fs'; cpSync('src', 'dist', { recursive: true })",
+  )
+  execFileSync('git', ['init', '-q'], { cwd: project })
+  const miss = run()
+  expect(miss.said).toContain('miss')
+  // The list names files that are there: a miss loads them.
+  expect(miss.loaded.some((name) => name.endsWith('run-action-miss.ts'))).toBe(true)
+  expect(miss.loaded.some((name) => name.endsWith('/journal.ts'))).toBe(true)
+  // Files as young as their record are looked at once more; from then on nothing is.
+  let hit = run()
+  for (let round = 0; round < 5 && hit.loaded.some((name) => /input-refresh|\/restore\.ts/.test(name)); round++)
+    hit = run()
+  expect(hit.said).toContain('hit')
+  expect(hit.loaded.filter((name) => needless.some((pattern) => pattern.test(name)))).toEqual([])
+})
