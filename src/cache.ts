@@ -13,6 +13,7 @@ import { type Ledger, openLedger } from './observe/ledger.ts'
 import type { CacheStats } from './observe/stats.ts'
 import { labelOf, thingOf } from './observe/thing.ts'
 import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { CachedStore } from './store/cached/cached-store.ts'
 import type {
   ActionLookup,
   ActionStore,
@@ -49,6 +50,11 @@ export interface CacheOptions {
   /** `full`: what was kept survives a power cut. `fast`: the last moments may be lost, never consistency. */
   readonly durability?: 'fast' | 'full'
   readonly readOnly?: boolean
+  /**
+   * What this process may keep in memory of what was asked for lately: an eighth of what it may have, 256 MiB at most,
+   * unless said; it is given back when memory runs short. 0: nothing. Results from memory are shared: leave them as they are.
+   */
+  readonly maxMemory?: number | string
 }
 
 /** How a run is done, and what people call it. */
@@ -96,7 +102,15 @@ export interface Cache extends AsyncDisposable {
 /** Opens the cache folder, shared with any number of other processes. Throws `store.unusable` and `store.newer-format`. */
 export async function openCache(options: CacheOptions = {}): Promise<Cache> {
   const dir = resolve(options.cacheDir ?? defaultCacheDir(process.env, process.platform))
-  return new LocalCache(await openLocalStore(storeOptions(dir, options)))
+  const store = await openLocalStore(storeOptions(dir, options))
+  return new LocalCache(store, await memoryTier(store, options.maxMemory))
+}
+
+async function memoryTier(store: LocalStore, maxMemory: number | string | undefined): Promise<CachedStore | undefined> {
+  const memoryBytes = maxMemory === undefined ? undefined : bytesOf(maxMemory)
+  if (memoryBytes === 0) return undefined
+  const { cached } = await import('./store/cached/cached-store.ts')
+  return cached(store, memoryBytes === undefined ? {} : { memoryBytes })
 }
 
 function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
@@ -126,22 +140,24 @@ class LocalCache implements Cache {
   readonly leases: Leases
   readonly ledger: Ledger
   readonly #store: LocalStore
+  readonly #tier: CachedStore | undefined
   readonly #engine: Engine
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #corrupt: CorruptionReports = new CorruptionReports()
   #closed: Promise<void> | undefined
 
-  constructor(store: LocalStore) {
+  constructor(store: LocalStore, tier: CachedStore | undefined) {
     this.#store = store
+    this.#tier = tier
     this.dir = store.dir
-    this.blobs = store.blobs
-    this.actions = store.actions
+    this.blobs = (tier ?? store).blobs
+    this.actions = (tier ?? store).actions
     this.catalog = store.catalog
     this.records = store.records
     this.leases = store.leases
     this.ledger = openLedger(store.dir)
     this.#engine = {
-      ...{ blobs: store.blobs, actions: store.actions, records: store.records, leases: store.leases },
+      ...{ blobs: this.blobs, actions: this.actions, records: store.records, leases: store.leases },
       scope: DEFAULT_SCOPE,
       cacheDir: store.dir,
       trashDir: join(store.dir, 'trash'),
@@ -192,7 +208,10 @@ class LocalCache implements Cache {
   }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled(this.#underWay).then(() => this.#store[Symbol.asyncDispose]())
+    this.#closed ??= Promise.allSettled(this.#underWay).then(() => {
+      this.#tier?.[Symbol.dispose]()
+      return this.#store[Symbol.asyncDispose]()
+    })
     return this.#closed
   }
 

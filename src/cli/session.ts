@@ -94,6 +94,8 @@ function cacheOptions(settings: Settings, base: string): CacheOptions {
     ...(ttl === undefined ? {} : { ttl }),
     compression: compressionOf(compression),
     durability: durability === 'full' ? 'full' : 'fast',
+    // A command lives too short to ask twice.
+    maxMemory: 0,
   }
 }
 

@@ -97,6 +97,15 @@ export interface Leases {
   ): Promise<Lease>
 }
 
+/** For those stores whose answers may be remembered for a while. */
+export interface Changes {
+  /**
+   * A number that is another one once anything was put, replaced or removed since, by this process or another. NaN, which
+   * equals nothing, when it cannot be told. Costs about as much as a look-up.
+   */
+  version(): number
+}
+
 /** One kept action result, as lists and the collector see it. Times in Unix milliseconds, sizes in bytes. */
 export interface CatalogEntry {
   readonly action: ActionDigest

@@ -37,6 +37,8 @@ export interface IndexDb extends Disposable {
   /** The counter in `meta` that goes up whenever blobs may have gone: whoever removes rows of `blobs` must raise it in the same transaction. */
   generation(): number
   raiseGeneration(): void
+  /** Another number once this process or another has written to the index; NaN when it cannot be told. */
+  version(): number
 }
 
 export interface IndexOptions {
@@ -48,20 +50,31 @@ export interface IndexOptions {
 export const BUSY_LIMIT_MS = 10_000
 
 /** `PRAGMA user_version` of an index that is complete; 0 while it has to be built. */
-export const INDEX_VERSION = 1
+export const INDEX_VERSION = 2
 
 /**
  * Every value carries a CRC32C over key and value (`rows.ts`); the other columns are hints that may be wrong without harm.
  * `touched`: coarse Unix milliseconds of the last use. `generation`: the counter's value when all blobs of the result were
  * last known to be there. `segments.indexed`: up to which byte a segment's records are in this index; `verified`: up to
- * which byte they were checked after a boot.
+ * which byte they were checked after a boot. `actions.clock`: the eviction policy's clock when the result was last used.
+ *
+ * `accounts` is what the quota asks for at every save, so that nobody has to count: how many action results there are, and
+ * the bytes of files in `blobs/` that rows name (`blobs.stored`; 0 for a blob in the journal). Triggers keep it, in the
+ * transaction that changes the rows, whoever that is; so rows are put in by upsert, since REPLACE fires no trigger.
  */
 const SCHEMA = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID, STRICT;
-CREATE TABLE blobs (hash BLOB PRIMARY KEY, place BLOB NOT NULL, touched INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE actions (key BLOB PRIMARY KEY, value BLOB NOT NULL, touched INTEGER NOT NULL, hits INTEGER NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE blobs (hash BLOB PRIMARY KEY, place BLOB NOT NULL, touched INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE actions (key BLOB PRIMARY KEY, value BLOB NOT NULL, touched INTEGER NOT NULL, hits INTEGER NOT NULL, generation INTEGER NOT NULL, clock REAL NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE records (key TEXT PRIMARY KEY, value BLOB NOT NULL, touched INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE segments (id INTEGER PRIMARY KEY, indexed INTEGER NOT NULL, verified INTEGER NOT NULL) STRICT;
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, actions INTEGER NOT NULL, fileBytes INTEGER NOT NULL, clock REAL NOT NULL) STRICT;
+CREATE TRIGGER action_in AFTER INSERT ON actions BEGIN UPDATE accounts SET actions=actions+1 WHERE id=1; END;
+CREATE TRIGGER action_out AFTER DELETE ON actions BEGIN UPDATE accounts SET actions=actions-1 WHERE id=1; END;
+CREATE TRIGGER file_in AFTER INSERT ON blobs WHEN new.stored<>0 BEGIN UPDATE accounts SET fileBytes=fileBytes+new.stored WHERE id=1; END;
+CREATE TRIGGER file_out AFTER DELETE ON blobs WHEN old.stored<>0 BEGIN UPDATE accounts SET fileBytes=fileBytes-old.stored WHERE id=1; END;
+CREATE TRIGGER file_changed AFTER UPDATE OF stored ON blobs WHEN new.stored<>old.stored BEGIN UPDATE accounts SET fileBytes=fileBytes+new.stored-old.stored WHERE id=1; END;
+INSERT INTO accounts VALUES (1, 0, 0, 0);
 INSERT INTO meta VALUES ('generation', 1);
 `
 
@@ -133,6 +146,7 @@ class Index implements IndexDb {
   readonly #path: string
   readonly #statements = new Map<string, Statement>()
   #writing: Promise<unknown> = Promise.resolve()
+  #ownWrites = 0
 
   constructor(db: DatabaseSync, path: string) {
     this.#db = db
@@ -213,6 +227,7 @@ class Index implements IndexDb {
     try {
       const result = work()
       this.sql('COMMIT').run()
+      this.#ownWrites++
       return result
     } catch (error) {
       this.#rollBack()
@@ -231,6 +246,12 @@ class Index implements IndexDb {
 
   generation(): number {
     return Number(this.sql("SELECT value FROM meta WHERE name='generation'").get()?.[0] ?? 0)
+  }
+
+  version(): number {
+    // What SQLite tells of is the commits of other connections alone.
+    const others = this.lookUp(() => this.sql('PRAGMA data_version').get(), undefined)
+    return others === undefined ? Number.NaN : Number(others[0]) + this.#ownWrites
   }
 
   raiseGeneration(): void {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { systemCode } from '../../errors.ts'
-import type { ActionStore, BlobStore, Catalog, Ingest, Leases, WorkspaceRecords } from '../contracts.ts'
+import type { ActionStore, BlobStore, Catalog, Changes, Ingest, Leases, WorkspaceRecords } from '../contracts.ts'
 import { adopt } from './adopt.ts'
 import { BlobWriter } from './blob-writer.ts'
 import { upkeep } from './collector/collector-upkeep.ts'
@@ -47,6 +47,7 @@ export interface LocalStore extends AsyncDisposable {
   readonly dir: string
   readonly blobs: BlobStore & Ingest
   readonly actions: ActionStore
+  readonly changes: Changes
   readonly leases: Leases
   readonly catalog: Catalog
   readonly records: WorkspaceRecords
@@ -84,6 +85,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
     dir,
     blobs,
     actions: localActions({ ...shared, blobs, ttlMs, onPut: () => keeper.saved() }),
+    changes: index,
     leases,
     catalog: lazyCatalog(collected),
     records: localRecords(shared),
