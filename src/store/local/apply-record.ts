@@ -8,8 +8,12 @@ import { blobPath, type Layout } from './layout.ts'
 import { actionKey, blobKey, decodeActionRow, encodeActionRow, encodeBlobPlace } from './rows.ts'
 import type { RecordPlace, SegmentRecord } from './segment.ts'
 
-const PUT_BLOB = 'INSERT OR REPLACE INTO blobs (hash, place, touched) VALUES (?, ?, ?)'
-const PUT_ACTION = 'INSERT OR REPLACE INTO actions (key, value, touched, hits, generation) VALUES (?, ?, ?, ?, ?)'
+const PUT_BLOB = `
+INSERT INTO blobs (hash, place, touched, stored) VALUES (?, ?, ?, ?)
+ON CONFLICT (hash) DO UPDATE SET place=excluded.place, touched=excluded.touched, stored=excluded.stored`
+const PUT_ACTION = `
+INSERT INTO actions (key, value, touched, hits, generation, clock) VALUES (?, ?, ?, ?, ?, (SELECT clock FROM accounts WHERE id=1))
+ON CONFLICT (key) DO UPDATE SET value=excluded.value, touched=excluded.touched, hits=excluded.hits, generation=excluded.generation, clock=excluded.clock`
 
 /**
  * Says in the index what a record of the journal says; within a write transaction. Records must come in the order of
@@ -54,7 +58,7 @@ export function indexPack(
       bytes === undefined
         ? encodeBlobPlace(key, { kind: 'pack', sizeBytes, record, ordinal })
         : encodeBlobPlace(key, { kind: 'inline', sizeBytes, record, ordinal, bytes })
-    put.run(key, place, Math.floor(touchedMs))
+    put.run(key, place, Math.floor(touchedMs), 0)
   }
 }
 
@@ -70,7 +74,7 @@ export function indexFile(
   if (stats?.size !== storedBytes) return
   const key = blobKey(file.digest.hash)
   const place = { kind: 'file', sizeBytes: file.digest.sizeBytes, record, codec: file.codec, storedBytes } as const
-  index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(file.stampMs))
+  index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(file.stampMs), storedBytes)
 }
 
 function indexAction(index: IndexDb, action: SegmentRecord & { kind: 'action' }, record: RecordPlace): void {

@@ -4,6 +4,7 @@ import { digestOf } from '../../digest/sha256.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { hearCorruption } from './corrupt.ts'
 import { openIndexDb } from './index-db.ts'
 import { layoutOf, segmentPath } from './layout.ts'
 import { openLocalStore } from './local-store.ts'
@@ -21,6 +22,18 @@ it.each([
   damage(layoutOf(dir).index)
   await expectAll(dir)
   await expectAll(dir)
+})
+
+it('an index of an older version is built anew without a word of damage', async () => {
+  const dir = await filled()
+  {
+    using index = openIndexDb(layoutOf(dir).index, { readOnly: false, durability: 'fast' })
+    index.sql('PRAGMA user_version=1').all()
+  }
+  const heard: unknown[] = []
+  using _hearing = hearCorruption((report) => heard.push(report))
+  await expectAll(dir)
+  expect(heard).toEqual([])
 })
 
 it('many at once wait for the one that builds it', async () => {

@@ -15,6 +15,7 @@ import {
   openIndexDb,
   pauseWhileBusy,
   sealIndex,
+  sqliteCode,
 } from './index-db.ts'
 import type { Layout } from './layout.ts'
 
@@ -105,13 +106,27 @@ async function fill(index: IndexDb, layout: Layout): Promise<void> {
   await sealIndex(index)
 }
 
-/** What is there and does not open is damaged; its write-ahead log must not be taken for the new one's. */
+/**
+ * What is there and does not open is damaged, unless an older recue made it; its write-ahead log must not be taken for the
+ * new one's.
+ */
 function setAside(layout: Layout): void {
-  if (statSync(layout.index, { throwIfNoEntry: false }) !== undefined) {
+  if (statSync(layout.index, { throwIfNoEntry: false }) !== undefined && !isOfOlderVersion(layout)) {
     reportCorruption('the index', layout.index)
     moveToDamaged(layout, layout.index)
   }
   removeDatabase(layout.index)
+}
+
+function isOfOlderVersion(layout: Layout): boolean {
+  try {
+    using index = openIndexDb(layout.index, { readOnly: true, durability: 'fast' })
+    const version = indexVersion(index)
+    return version > 0 && version < INDEX_VERSION
+  } catch (error) {
+    if (sqliteCode(error) === undefined) throw error
+    return false
+  }
 }
 
 /** The index is damaged: the next opener builds it anew. After it was closed. */
