@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { content } from '../content.fixture.ts'
 import { fileLeases } from './leases.ts'
 import { kill, otherProcess, temporaryFolder } from './temporary-store.fixture.ts'
 
@@ -66,4 +67,13 @@ it('makes its folder when it is first needed', async () => {
   expect(existsSync(folder)).toBe(false)
   await using _ = await leases.hold('a')
   expect(readdirSync(folder)).toEqual(['a'])
+})
+
+it('a lock file that something else wrote to locks again', async () => {
+  const folder = temporaryFolder(onTestFinished)
+  writeFileSync(join(folder, 'a'), content(5_000, 1))
+  const leases = fileLeases(folder)
+  await using _ = await leases.hold('a')
+  expect(await fileLeases(folder).tryHold('a')).toBeUndefined()
+  expect(statSync(join(folder, 'a')).size).toBe(0)
 })

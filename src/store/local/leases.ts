@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sha256Hex } from '../../digest/sha256.ts'
 import type { Lease, Leases } from '../contracts.ts'
-import { isBusy } from './index-db.ts'
+import { isBusy, isDamaged } from './index-db.ts'
 
 /**
  * Leases as SQLite's exclusive lock on an empty file each in `folder`: an operating-system lock, which Node offers in no
@@ -91,7 +91,7 @@ class FileLeases implements Leases {
     for (;;) {
       const before = identityOf(path)
       const db = this.#open(path)
-      if (before !== undefined && isLocked(db)) {
+      if (before !== undefined && isLocked(db, path)) {
         if (identityOf(path) === before) return db
       } else if (before !== undefined) {
         db.close()
@@ -192,13 +192,18 @@ function passTurn(path: string): void {
   }
 }
 
-function isLocked(db: DatabaseSync): boolean {
+function isLocked(db: DatabaseSync, path: string): boolean {
   try {
     // Or SQLite would leave an empty journal beside the lock file.
     db.exec('PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE')
     return true
   } catch (error) {
     if (isBusy(error)) return false
+    if (isDamaged(error)) {
+      // Something else wrote to it: nobody holds what SQLite takes for no database. The next try makes a new one.
+      rmSync(path, { force: true })
+      return true
+    }
     db.close()
     throw error
   }
