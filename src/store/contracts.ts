@@ -100,8 +100,9 @@ export interface Leases {
 /** For those stores whose answers may be remembered for a while. */
 export interface Changes {
   /**
-   * A number that is another one once anything was put, replaced or removed since, by this process or another. NaN, which
-   * equals nothing, when it cannot be told. Costs about as much as a look-up.
+   * A number that is another one once another process has put, replaced or removed anything, or this one has taken blobs
+   * away. What callers in this process put or remove themselves they know. NaN, which equals nothing, when it cannot be
+   * told. Costs about as much as a look-up.
    */
   version(): number
 }

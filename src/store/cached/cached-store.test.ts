@@ -96,6 +96,15 @@ describe('action results', () => {
     expect(await exitCodeOf(opened)).toBe('absent')
   })
 
+  test('what a collection of this process takes away is seen after the time of trust', async () => {
+    const digest = await keep(content(100, 1))
+    await opened.actions.put(scope, action('a'), result([digest]))
+    expect(await exitCodeOf(opened)).toBe(0)
+    await opened.inner.catalog.collect({ targetBytes: 0 })
+    nowMs += TRUSTED_MS
+    expect(await exitCodeOf(opened)).toBe('absent')
+  })
+
   test('with nothing changed, it is asked for below again only when it is old', async () => {
     await opened.actions.put(scope, action('a'), result([]))
     const first = await opened.actions.get(scope, action('a'))
@@ -119,6 +128,36 @@ describe('action results', () => {
     expect(await exitCodeOf(store)).toBe(2)
   })
 
+  test('a caller who has given up is not answered from memory either', async () => {
+    await opened.actions.put(scope, action('a'), result([]))
+    await opened.actions.get(scope, action('a'))
+    const aborted = AbortSignal.abort(new Error('enough'))
+    await expect(opened.actions.get(scope, action('a'), aborted)).rejects.toThrow('enough')
+  })
+
+  test('of many, the one that is used again and again stays in memory', async () => {
+    await using small = await open({ memoryBytes: 20_000, memory: () => IDLE, now: () => nowMs })
+    await small.actions.put(scope, action('hot'), result([]))
+    const first = await small.actions.get(scope, action('hot'))
+    for (let i = 0; i < 100; i++) {
+      await small.actions.put(scope, action(`${i}`), result([]))
+      await small.actions.get(scope, action(`${i}`))
+      expect(await small.actions.get(scope, action('hot'))).toBe(first)
+    }
+  })
+
+  test('a result that became too large to be held is not answered as it was', async () => {
+    await opened.actions.put(scope, action('a'), result([]))
+    await opened.actions.get(scope, action('a'))
+    await using other = await openLocalStore({ dir: opened.dir })
+    await other.actions.put(scope, action('a'), { ...result([]), stdoutRaw: Buffer.alloc(100_000, 'x') })
+    nowMs += TRUSTED_MS
+    for (let i = 0; i < 2; i++) {
+      const lookup = await opened.actions.get(scope, action('a'))
+      expect(lookup.kind === 'hit' && lookup.result.stdoutRaw.length).toBe(100_000)
+    }
+  })
+
   test('another size under the same hash is another action', async () => {
     await opened.actions.put(scope, action('a'), result([]))
     await opened.actions.get(scope, action('a'))
@@ -137,6 +176,39 @@ describe('blobs', () => {
     expect(heldBytes).toBeGreaterThanOrEqual(3000)
     await readWhole(opened.blobs, scope, large)
     expect(opened.store.usage()).toMatchObject({ heldBytes, entries })
+  })
+
+  test('a large one passes through a batch without being held', async () => {
+    const large = await keep(content(65_000, 2))
+    for await (const { bytes } of opened.blobs.readBatch(scope, [large])) expect(bytes).toHaveLength(65_000)
+    expect(opened.store.usage().entries).toBe(1)
+    const larger = await keep(content(65_537, 3))
+    for await (const { bytes } of opened.blobs.readBatch(scope, [larger])) expect(bytes).toHaveLength(65_537)
+    expect(opened.store.usage().entries).toBe(1)
+  })
+
+  test('one that was had long ago is read below again, which says there that it is in use', async () => {
+    const digest = await keep(content(3000, 1))
+    const asked: string[] = []
+    const blobs: BlobStore & Ingest = {
+      ...opened.inner.blobs,
+      readBatch(inScope, digests, signal) {
+        asked.push(...digests.map(({ hash }) => hash))
+        return opened.inner.blobs.readBatch(inScope, digests, signal)
+      },
+    }
+    using store = cached({ ...opened.inner, blobs }, { memory: () => IDLE, now: () => nowMs })
+    for (const waitMs of [0, LONGEST_MS - 1, 1, 0]) {
+      nowMs += waitMs
+      expect(await readWhole(store.blobs, scope, digest)).toHaveLength(3000)
+    }
+    expect(asked).toEqual([digest.hash, digest.hash])
+  })
+
+  test('another size under the same hash is another blob', async () => {
+    const digest = await keep(content(3000, 1))
+    await readWhole(opened.blobs, scope, digest)
+    expect(await readWhole(opened.blobs, scope, { ...digest, sizeBytes: 2999 })).toBeUndefined()
   })
 
   test('in a batch, those in memory and those below each come under their own index', async () => {

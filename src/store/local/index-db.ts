@@ -37,7 +37,7 @@ export interface IndexDb extends Disposable {
   /** The counter in `meta` that goes up whenever blobs may have gone: whoever removes rows of `blobs` must raise it in the same transaction. */
   generation(): number
   raiseGeneration(): void
-  /** Another number once this process or another has written to the index; NaN when it cannot be told. */
+  /** Another number once another process has written to the index, or this one has raised the generation; NaN when it cannot be told. */
   version(): number
 }
 
@@ -48,6 +48,14 @@ export interface IndexOptions {
 
 /** How long a writer waits for those of other processes. */
 export const BUSY_LIMIT_MS = 10_000
+
+/**
+ * A process that looks up so often lives long, and maps the file: at a million action results that halves the time of a
+ * look-up. Not before: whoever cuts off a mapped file kills the process that mapped it.
+ */
+const LOOK_UPS_BEFORE_MAP = 1000
+/** As much as SQLite maps at most. */
+const MAP_BYTES = 0x7fff0000
 
 /** `PRAGMA user_version` of an index that is complete; 0 while it has to be built. */
 export const INDEX_VERSION = 2
@@ -145,8 +153,9 @@ class Index implements IndexDb {
   readonly #db: DatabaseSync
   readonly #path: string
   readonly #statements = new Map<string, Statement>()
+  #lookUps = 0
   #writing: Promise<unknown> = Promise.resolve()
-  #ownWrites = 0
+  #raised = 0
 
   constructor(db: DatabaseSync, path: string) {
     this.#db = db
@@ -175,6 +184,7 @@ class Index implements IndexDb {
   }
 
   lookUp<T>(work: () => T, otherwise: T): T {
+    if (++this.#lookUps === LOOK_UPS_BEFORE_MAP) this.#map()
     try {
       return work()
     } catch (error) {
@@ -182,6 +192,10 @@ class Index implements IndexDb {
       if (!this.#noteDamage(error)) throw error
       return otherwise
     }
+  }
+
+  #map(): void {
+    this.lookUp(() => this.sql(`PRAGMA mmap_size=${MAP_BYTES}`).get(), undefined)
   }
 
   #noteDamage(error: unknown): boolean {
@@ -227,7 +241,6 @@ class Index implements IndexDb {
     try {
       const result = work()
       this.sql('COMMIT').run()
-      this.#ownWrites++
       return result
     } catch (error) {
       this.#rollBack()
@@ -251,10 +264,11 @@ class Index implements IndexDb {
   version(): number {
     // What SQLite tells of is the commits of other connections alone.
     const others = this.lookUp(() => this.sql('PRAGMA data_version').get(), undefined)
-    return others === undefined ? Number.NaN : Number(others[0]) + this.#ownWrites
+    return others === undefined ? Number.NaN : Number(others[0]) + this.#raised
   }
 
   raiseGeneration(): void {
+    this.#raised++
     this.sql("UPDATE meta SET value=value+1 WHERE name='generation'").run()
   }
 
