@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import type { StreamName } from './stream-order.ts'
 
@@ -8,6 +7,7 @@ const CHATTER_MS = 10_000
 
 /** `gone`: nobody reads this stream any more, so it is closed, as the command would find it without recue. */
 export type Delivered = 'gone' | undefined
+export type OutputStreams = Readonly<Record<StreamName, Readable>>
 export type Deliver = (stream: StreamName, chunk: Uint8Array) => Promise<Delivered> | Delivered
 
 /**
@@ -15,13 +15,12 @@ export type Deliver = (stream: StreamName, chunk: Uint8Array) => Promise<Deliver
  * a process in the background that keeps them open is not waited for long once the child itself has ended.
  */
 export async function pumpOutput(
-  child: ChildProcess,
+  streams: OutputStreams,
   exited: Promise<unknown>,
   deliver: Deliver,
 ): Promise<{ leftBehind: boolean }> {
-  const { stdout, stderr } = child
-  if (stdout === null || stderr === null) throw new Error('a child without output pipes')
-  const lane = oneLane({ stdout, stderr }, deliver)
+  const { stdout, stderr } = streams
+  const lane = oneLane(streams, deliver)
   stdout.on('data', (chunk: Buffer) => lane.push('stdout', chunk))
   stderr.on('data', (chunk: Buffer) => lane.push('stderr', chunk))
   const closed = Promise.all([closeOf(stdout), closeOf(stderr)]).then((): true => true)
@@ -42,7 +41,7 @@ interface Lane {
 }
 
 /** One delivery after the other; while one waits, neither stream is read, so the child is held by its full pipe. */
-function oneLane(streams: Readonly<Record<StreamName, Readable>>, deliver: Deliver): Lane {
+function oneLane(streams: OutputStreams, deliver: Deliver): Lane {
   let waiting = 0
   let tail: Promise<void> = Promise.resolve()
   let last = performance.now()

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -191,6 +191,81 @@ describe('output', () => {
     const end = await shell('(sleep 0.3; echo late) & exit 0')
     expect(end).toMatchObject({ leftBehind: false })
     expect(end.stdout.toString()).toBe('late\n')
+  })
+})
+
+describe('output through', () => {
+  const temporary = process.env.TMPDIR
+  afterEach(() => {
+    if (temporary === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = temporary
+  })
+  const ways = [
+    { name: 'pipes', prepare: () => mkdirSync(join(folder, 'tmp')) },
+    { name: 'sockets, where there is no temporary folder,', prepare: () => {} },
+  ]
+
+  describe.each(ways)('$name', ({ prepare }) => {
+    beforeEach(() => {
+      process.env.TMPDIR = join(folder, 'tmp')
+      prepare()
+    })
+
+    test('that nobody reads any more ends its writer by SIGPIPE, and what the writer started', async () => {
+      let taken = 0
+      const end = await shell('yes; echo $? > status', {
+        onOutput: () => {
+          taken++
+          return 'gone'
+        },
+      })
+      expect(taken).toBe(1)
+      expect(readNumber('status') || end.exitCode).toBe(141)
+    })
+
+    test('leaves no handle behind when the command cannot be started', async () => {
+      const before = readdirSync('/proc/self/fd').length
+      for (let i = 0; i < 3; i++)
+        await expect(command(['/no/such/program'])).rejects.toMatchObject({ code: 'command.not-found' })
+      // A socket is closed in the next turn.
+      await until(() => readdirSync('/proc/self/fd').length <= before)
+    })
+
+    test('carries the standard input as well', async () => {
+      const stdin = Buffer.alloc(1 << 20, 'x')
+      expect((await shell('cat', { stdin })).stdout).toEqual(stdin)
+    })
+
+    test('leaves no handle and no file behind', async () => {
+      const before = readdirSync('/proc/self/fd').length
+      await shell('echo out; echo err >&2', { stdin: Buffer.from('in') })
+      await until(() => readdirSync('/proc/self/fd').length <= before)
+      if (existsSync(join(folder, 'tmp'))) expect(readdirSync(join(folder, 'tmp'))).toEqual([])
+    })
+  })
+
+  test('pipes is opened again by its path', async () => {
+    const script = 'echo out > /dev/stdout; echo err > /dev/stderr; cat /dev/stdin >> /dev/stdout'
+    const { stdout, stderr, exitCode } = await shell(script, { stdin: Buffer.from('in\n') })
+    expect({ stdout: stdout.toString(), stderr: stderr.toString(), exitCode }).toEqual({
+      stdout: 'out\nin\n',
+      stderr: 'err\n',
+      exitCode: 0,
+    })
+  })
+
+  test('one pipe that nobody reads any more leaves the other as it is', async () => {
+    const heard: string[] = []
+    const { exitCode } = await shell('trap "" PIPE; echo out; sleep 0.1; echo more; echo err >&2; exit 3', {
+      onOutput: (stream, chunk) => {
+        heard.push(`${stream} ${Buffer.from(chunk)}`)
+        return stream === 'stdout' ? 'gone' : undefined
+      },
+    })
+    expect(exitCode).toBe(3)
+    // The shell says of the second echo that its pipe is broken.
+    expect(heard.filter((chunk) => chunk.startsWith('stdout'))).toEqual(['stdout out\n'])
+    expect(heard.join('')).toContain('err\n')
   })
 })
 

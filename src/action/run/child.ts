@@ -1,7 +1,10 @@
-import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import type { ChildProcess, StdioOptions } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { CacheError, systemCode } from '../../errors.ts'
-import { type Deliver, type Delivered, pumpOutput } from './child-output.ts'
+import { type Deliver, type Delivered, type OutputStreams, pumpOutput } from './child-output.ts'
+import { openPipes } from './child-pipes.ts'
 import { hearSignals } from './child-signals.ts'
+import { openStdinFile } from './child-stdin.ts'
 import { endTree, tellNobodyReads } from './child-tree.ts'
 
 /** What a command's exit code is when `--timeout` ended it; as timeout(1) has it. */
@@ -61,11 +64,12 @@ export async function runChild(request: ChildRequest): Promise<ChildEnd> {
   const over = new AbortController()
   // Before the child is there, or a signal in between would leave it without its parent.
   using signals = request.hostSignals ? hearSignals() : undefined
-  const child = await spawned(request)
+  const { child, streams, areSockets } = await spawned(request)
   try {
     signals?.passTo((name) => child.kill(name))
     const exited = exitOf(child)
-    const pumped = request.interactive ? NOTHING_LEFT : pumpOutput(child, exited, toldWhenGone(child, request.onOutput))
+    const deliver = areSockets ? toldWhenGone(child, request.onOutput) : request.onOutput
+    const pumped = streams === undefined ? NOTHING_LEFT : pumpOutput(streams, exited, deliver)
     const terminated = terminateOn(child, request, over.signal)
     feed(child, request.stdin)
     const { code, signal } = await exited
@@ -86,19 +90,43 @@ export async function runChild(request: ChildRequest): Promise<ChildEnd> {
   }
 }
 
-async function spawned(request: ChildRequest): Promise<ChildProcess> {
-  const [name = '', ...rest] = request.argv
-  const options: SpawnOptions = {
-    cwd: request.cwd,
-    env: { ...request.variables },
-    argv0: name,
-    stdio: request.interactive ? 'inherit' : [request.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    windowsHide: true,
+interface Spawned {
+  readonly child: ChildProcess
+  /** Undefined: it has this process's own. */
+  readonly streams: OutputStreams | undefined
+  readonly areSockets: boolean
+}
+
+async function spawned(request: ChildRequest): Promise<Spawned> {
+  if (request.interactive) return { child: await spawn(request, 'inherit'), streams: undefined, areSockets: false }
+  using stdinFile = request.stdin === undefined ? undefined : openStdinFile(request.stdin)
+  const stdin = request.stdin === undefined ? 'ignore' : (stdinFile?.file ?? 'pipe')
+  using pipes = await openPipes()
+  if (pipes === undefined) {
+    const child = await spawn(request, [stdin, 'pipe', 'pipe'])
+    return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable }, areSockets: true }
   }
-  // Loaded only here: a hit starts no process.
-  const { spawn } = process.getBuiltinModule('node:child_process')
+  const { streams, childEnds } = pipes
   try {
-    const child = spawn(request.program, rest, options)
+    return { child: await spawn(request, [stdin, ...childEnds]), streams, areSockets: false }
+  } catch (error) {
+    for (const stream of Object.values(streams)) stream.destroy()
+    throw error
+  }
+}
+
+async function spawn(request: ChildRequest, stdio: StdioOptions): Promise<ChildProcess> {
+  const [name = '', ...rest] = request.argv
+  // Loaded only here: a hit starts no process.
+  const childProcess = process.getBuiltinModule('node:child_process')
+  try {
+    const child = childProcess.spawn(request.program, rest, {
+      cwd: request.cwd,
+      env: { ...request.variables },
+      argv0: name,
+      stdio,
+      windowsHide: true,
+    })
     await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
     return child
   } catch (error) {
@@ -136,8 +164,8 @@ function notStarted(name: string, program: string, cause: unknown): unknown {
 }
 
 /**
- * Without recue, the write would have ended the writer by SIGPIPE. Closing does not do the same everywhere: Node's pipes are
- * sockets, and a socket closed before all was read says "connection reset".
+ * Without recue, the write would have ended the writer by SIGPIPE. Closing a socket does not do the same: closed before all
+ * was read, it says "connection reset".
  */
 function toldWhenGone(child: ChildProcess, deliver: Deliver): Deliver {
   const tell = (delivered: Delivered) => {
