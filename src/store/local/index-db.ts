@@ -53,7 +53,7 @@ export const BUSY_LIMIT_MS = 10_000
  * A process that looks up so often lives long, and maps the file: at a million action results that halves the time of a
  * look-up. Not before: whoever cuts off a mapped file kills the process that mapped it.
  */
-const LOOK_UPS_BEFORE_MAP = 1000
+export const LOOK_UPS_BEFORE_MAP = 10_000
 /** As much as SQLite maps at most. */
 const MAP_BYTES = 0x7fff0000
 

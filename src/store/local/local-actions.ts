@@ -12,7 +12,7 @@ import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
 import type { Marks } from './marks.ts'
 import type { Presence } from './presence.ts'
-import { type ActionRow, actionKey, decodeActionRow } from './rows.ts'
+import { actionKey, decodeActionLookUp, decodeActionRow } from './rows.ts'
 import type { RecordPlace } from './segment.ts'
 
 export interface LocalActionsOptions {
@@ -48,31 +48,32 @@ class LocalActions implements ActionStore {
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
     signal?.throwIfAborted()
-    const { index, damage, ttlMs, now } = this.#options
+    const { index, marks, damage, ttlMs, now } = this.#options
     const key = actionKey(scope.instance, action.hash)
     const row = index.lookUp(() => index.sql(GET).get(key) as unknown as Row | undefined, undefined)
     if (row === undefined) return { kind: 'miss', why: index.isDamaged ? 'corrupt' : 'absent' }
-    const kept = decodeActionRow(key, row[0])
+    const [value, touchedMs, wholeAt, generation] = row
+    const kept = decodeActionLookUp(key, value)
     if (kept === undefined) {
       damage.row('actions', key)
       return { kind: 'miss', why: 'corrupt' }
     }
-    if (kept.action.sizeBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
+    if (kept.actionBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
     if (ttlMs !== undefined && now() - kept.createdMs > ttlMs) return { kind: 'miss', why: 'expired' }
     const result = ActionResult.decode(kept.result)
-    if (!(await this.#isWhole(scope, result, row, key, signal))) return { kind: 'miss', why: 'incomplete' }
-    return { kind: 'hit', result, resultDigest: resultDigestOf(kept) }
+    const wasWhole = wholeAt === generation
+    if (!wasWhole && !(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
+    if (!wasWhole || marks.isDue(touchedMs)) this.#mark(key, generation)
+    return { kind: 'hit', result, resultDigest: { hash: kept.resultHash, sizeBytes: kept.result.length } }
   }
 
-  async #isWhole(scope: Scope, result: ActionResult, row: Row, key: Buffer, signal?: AbortSignal): Promise<boolean> {
-    const { blobs, marks, readOnly } = this.#options
-    const [, touchedMs, wholeAt, generation] = row
-    if (wholeAt !== generation) {
-      const named = await this.#named(scope, result, signal)
-      if (named === undefined || (await blobs.missing(scope, named.digests, signal)).length > 0) return false
-    } else if (!marks.isDue(touchedMs)) return true
-    if (!readOnly) marks.action(key, generation)
-    return true
+  async #isWhole(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {
+    const named = await this.#named(scope, result, signal)
+    return named !== undefined && (await this.#options.blobs.missing(scope, named.digests, signal)).length === 0
+  }
+
+  #mark(key: Buffer, generation: number): void {
+    if (!this.#options.readOnly) this.#options.marks.action(key, generation)
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
@@ -119,10 +120,6 @@ class LocalActions implements ActionStore {
     const kept = row && decodeActionRow(key, row[0] as Uint8Array)
     return kept && ActionResult.decode(kept.result)
   }
-}
-
-function resultDigestOf(kept: ActionRow): Digest {
-  return { hash: kept.resultHash, sizeBytes: kept.result.length }
 }
 
 function refuseIncomplete(missing: Digest | undefined): void {

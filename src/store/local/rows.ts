@@ -125,6 +125,21 @@ export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow |
   }
 }
 
+/** Of an action's row what a look-up needs; undefined as in {@link decodeActionRow}. */
+export function decodeActionLookUp(
+  key: Uint8Array,
+  value: Uint8Array,
+): { actionBytes: number; createdMs: number; resultHash: string; result: Uint8Array } | undefined {
+  const row = checked(key, value, ACTION_BYTES)
+  if (row === undefined) return undefined
+  return {
+    actionBytes: row.readDoubleLE(24),
+    createdMs: row.readDoubleLE(32),
+    resultHash: row.toString('hex', 56, 88),
+    result: row.subarray(ACTION_BYTES),
+  }
+}
+
 /** A workspace record's row value: crc u32 | record. */
 export function encodeRecordRow(key: string, record: Uint8Array): Buffer {
   const row = Buffer.allocUnsafe(4 + record.length)
