@@ -3,9 +3,9 @@ import { indexPack } from './apply-record.ts'
 import type { Compression } from './compression.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
-import { PACK_MEMBER_BYTES, type Pack, PackBuilder } from './pack-builder.ts'
+import { PACK_BYTES, PACK_MEMBER_BYTES, type Pack, PackBuilder } from './pack-builder.ts'
 import type { Presence } from './presence.ts'
-import type { RecordPlace, SegmentRecord } from './segment.ts'
+import type { Codec, RecordPlace, SegmentRecord } from './segment.ts'
 
 export interface BlobWriterOptions {
   readonly index: IndexDb
@@ -20,6 +20,9 @@ export interface BlobWriterOptions {
 /** So much content goes into one append and one transaction at most, unless a turn of the event loop brings nothing more. */
 const BATCH_BYTES = 8 << 20
 
+/** Buffers for packs go round, or thousands of them would wait for the garbage collector; enough for a batch. */
+const MOST_SPARE = BATCH_BYTES / PACK_BYTES
+
 interface EncodedPack {
   readonly pack: Pack
   readonly record: Promise<SegmentRecord & { kind: 'pack' }>
@@ -32,7 +35,10 @@ interface EncodedPack {
  */
 export class BlobWriter {
   readonly #options: BlobWriterOptions
-  readonly #builder = new PackBuilder()
+  readonly #spare: Buffer[] = []
+  readonly #builder = new PackBuilder(this.#spare)
+  /** For what is better stored as it is: beside text it would only be in the way of the text's readers. */
+  readonly #denseBuilder = new PackBuilder(this.#spare)
   /** Those not yet visible, by hash: the same blob written twice at once is one. */
   readonly #pending = new Map<string, Promise<void>>()
   #batch: EncodedPack[] = []
@@ -48,10 +54,7 @@ export class BlobWriter {
     const pending = this.#pending.get(digest.hash)
     if (pending !== undefined) return pending
     if (bytes.length > PACK_MEMBER_BYTES) this.#encode({ digests: [digest], content: bytes })
-    else {
-      if (!this.#builder.hasRoom(bytes.length)) this.#sealPack()
-      this.#builder.add(digest, bytes)
-    }
+    else this.#pack(digest, bytes)
     this.#batchBytes += bytes.length
     if (this.#batchDone === undefined) {
       this.#batchDone = Promise.withResolvers<void>()
@@ -75,24 +78,31 @@ export class BlobWriter {
     })
   }
 
-  #sealPack(): void {
-    const pack = this.#builder.take()
-    if (pack !== undefined) this.#encode(pack)
+  #pack(digest: Digest, bytes: Uint8Array): void {
+    const builder = this.#options.compression.isDense(bytes) ? this.#denseBuilder : this.#builder
+    if (!builder.hasRoom(bytes.length)) this.#seal(builder)
+    builder.add(digest, bytes)
   }
 
-  #encode(pack: Pack): void {
-    this.#batch.push({ pack, record: this.#recordOf(pack) })
+  #seal(builder: PackBuilder): void {
+    const pack = builder.take()
+    if (pack !== undefined) this.#encode(pack, builder === this.#denseBuilder ? 'raw' : undefined)
   }
 
-  async #recordOf(pack: Pack): Promise<SegmentRecord & { kind: 'pack' }> {
-    const { codec, stored } = await this.#options.compression.encode(pack.content)
+  #encode(pack: Pack, codec?: Codec): void {
+    this.#batch.push({ pack, record: this.#recordOf(pack, codec) })
+  }
+
+  async #recordOf(pack: Pack, as: Codec | undefined): Promise<SegmentRecord & { kind: 'pack' }> {
+    const { codec, stored } = await this.#options.compression.encode(pack.content, as)
     return { kind: 'pack', stampMs: this.#options.now(), codec, digests: pack.digests, body: stored }
   }
 
   #flush(): void {
     const done = this.#batchDone
     if (done === undefined) return
-    this.#sealPack()
+    this.#seal(this.#builder)
+    this.#seal(this.#denseBuilder)
     const batch = this.#batch
     this.#batch = []
     this.#batchBytes = 0
@@ -113,7 +123,10 @@ export class BlobWriter {
         })
       })
     } finally {
-      for (const { pack } of batch) for (const { hash } of pack.digests) this.#pending.delete(hash)
+      for (const { pack } of batch) {
+        for (const { hash } of pack.digests) this.#pending.delete(hash)
+        if (pack.own !== undefined && this.#spare.length < MOST_SPARE) this.#spare.push(pack.own)
+      }
     }
   }
 }

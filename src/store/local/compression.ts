@@ -1,3 +1,6 @@
+import { classOf } from './compression/content-class.ts'
+import { LevelChoice } from './compression/level-choice.ts'
+import { zstdFrames } from './compression/zstd-frames.ts'
 import type { Codec } from './segment.ts'
 
 type Zlib = typeof import('node:zlib')
@@ -16,51 +19,67 @@ export interface Encoded {
 
 /** Compresses what is worth it, on other threads, so that the caller reads and hashes meanwhile. */
 export interface Compression {
-  /** The bytes as they are to be stored. `codec` forces one, for the later chunks of a file. */
+  /** The bytes as they are to be stored. `codec` forces one: what this gave for the first chunk of the same file. */
   encode(bytes: Uint8Array, codec?: Codec): Promise<Encoded>
+  /** Whether the bytes are better stored as they are, by a look at a few of them. */
+  isDense(bytes: Uint8Array): boolean
+  /** Tells what the medium took and how long: the level of `auto` goes by it. */
+  wrote(bytes: number, ms: number): void
 }
 
 /** A frame must be at least this much smaller, or reading it back costs more than it saves. */
 const WORTH_IT = 0.92
 /** Less than this is not worth a frame's header and the call. */
 const LEAST_BYTES = 128
-/** Measured on JavaScript and lockfiles: level 1 keeps up with two hashing cores, 3 saves 8 % more at half the speed. */
-const AUTO_LEVEL = 1
 
 export function compressionOf(setting: 'auto' | 'off' | number): Compression {
-  return new Zstd(setting === 'off' ? undefined : setting === 'auto' ? AUTO_LEVEL : setting)
+  return setting === 'off' ? new Uncompressed() : new Zstd(setting)
 }
 
-/** Enough to keep the threads busy while the caller reads and hashes for a millisecond; hundreds at once take memory. */
-const AT_ONCE = 16
+class Uncompressed implements Compression {
+  async encode(bytes: Uint8Array): Promise<Encoded> {
+    return raw(bytes)
+  }
+
+  isDense(): boolean {
+    return true
+  }
+
+  wrote(): void {}
+}
 
 class Zstd implements Compression {
   readonly #level: number | undefined
-  readonly #waiting: (() => void)[] = []
-  #running = 0
+  readonly #frames = zstdFrames()
+  readonly #choice = new LevelChoice()
 
-  constructor(level: number | undefined) {
-    this.#level = level
+  constructor(level: 'auto' | number) {
+    this.#level = level === 'auto' ? undefined : level
   }
 
   async encode(bytes: Uint8Array, codec?: Codec): Promise<Encoded> {
-    const isSmall = codec === undefined && bytes.length < LEAST_BYTES
-    if (codec === 'raw' || isSmall || (codec === undefined && this.#level === undefined)) return raw(bytes)
-    const compressed = await this.#compress(bytes)
-    return codec === 'zstd' || compressed.stored.length < bytes.length * WORTH_IT ? compressed : raw(bytes)
+    if (codec === 'raw' || (codec === undefined && bytes.length < LEAST_BYTES)) return raw(bytes)
+    const kind = classOf(bytes)
+    if (kind === 'dense' && codec === undefined) return raw(bytes)
+    const stored = await this.#compress(bytes, kind === 'dense' ? 'binary' : kind)
+    return codec === 'zstd' || stored.length < bytes.length * WORTH_IT ? { codec: 'zstd', stored } : raw(bytes)
   }
 
-  async #compress(bytes: Uint8Array): Promise<Encoded> {
-    if (this.#running >= AT_ONCE) await new Promise<void>((wake) => this.#waiting.push(wake))
-    else this.#running++
-    try {
-      return await compress(bytes, this.#level ?? AUTO_LEVEL)
-    } finally {
-      // Straight to the next one, or a newcomer could overtake.
-      const wake = this.#waiting.shift()
-      if (wake === undefined) this.#running--
-      else wake()
-    }
+  isDense(bytes: Uint8Array): boolean {
+    return classOf(bytes) === 'dense'
+  }
+
+  wrote(bytes: number, ms: number): void {
+    this.#choice.wrote(bytes, ms)
+  }
+
+  async #compress(bytes: Uint8Array, kind: 'text' | 'binary'): Promise<Uint8Array> {
+    if (this.#level !== undefined) return this.#frames.compress(bytes, this.#level)
+    const level = this.#choice.level(kind)
+    using timing = this.#choice.time()
+    const stored = await this.#frames.compress(bytes, level)
+    timing.done(kind, level, bytes.length, stored.length)
+    return stored
   }
 }
 
@@ -98,19 +117,4 @@ function wrongLength(): Error {
 
 function raw(stored: Uint8Array): Encoded {
   return { codec: 'raw', stored }
-}
-
-/** Told the size beforehand, zstd takes tables of that size, which are made in a quarter of the time. */
-function compress(bytes: Uint8Array, level: number): Promise<Encoded> {
-  const { promise, resolve, reject } = Promise.withResolvers<Encoded>()
-  const params = { [zlib().constants.ZSTD_c_compressionLevel]: level }
-  zlib().zstdCompress(
-    bytes,
-    { params, chunkSize: bytes.length + 1024, pledgedSrcSize: bytes.length },
-    (error, stored) => {
-      if (error === null) resolve({ codec: 'zstd', stored })
-      else reject(error)
-    },
-  )
-  return promise
 }

@@ -32,6 +32,8 @@ export interface JournalOptions {
   readonly leases: Leases
   /** `full`: on the disk before it is visible. */
   readonly durability: 'fast' | 'full'
+  /** Told of each append how many bytes it was and how long the medium took. */
+  readonly onAppend?: (bytes: number, ms: number) => void
 }
 
 /** Nothing is opened or taken before the first write. */
@@ -150,9 +152,11 @@ class SegmentJournal implements Journal {
         return place
       }),
     )
+    const start = performance.now()
     try {
       await writeAll(segment.file, pieces, segment.size)
       if (this.#options.durability === 'full') await syncFile(segment.file)
+      this.#options.onAppend?.(offset - segment.size, performance.now() - start)
     } catch (error) {
       // The next append goes to the same place; until then nobody shall find half a record there.
       await cutFile(segment.file, segment.size).catch(() => undefined)

@@ -12,6 +12,8 @@ export const PACK_MEMBER_BYTES = PACK_BYTES / 2
 export interface Pack {
   readonly digests: readonly Digest[]
   readonly content: Uint8Array
+  /** The buffer that was made for `content`, if one was. */
+  readonly own?: Buffer | undefined
 }
 
 /**
@@ -20,10 +22,16 @@ export interface Pack {
  */
 export class PackBuilder {
   #content: Uint8Array | undefined
+  readonly #spare: Buffer[]
   /** Copies: made when a blob does not follow the one before. */
   #own: Buffer | undefined
   #digests: Digest[] = []
   #used = 0
+
+  /** `spare`: buffers of {@link PACK_BYTES} to use first; {@link Pack.own} may come back into it. */
+  constructor(spare: Buffer[] = []) {
+    this.#spare = spare
+  }
 
   hasRoom(bytes: number): boolean {
     return this.#used + bytes <= PACK_BYTES && this.#digests.length < MOST_MEMBERS
@@ -40,7 +48,7 @@ export class PackBuilder {
 
   #copy(bytes: Uint8Array): void {
     if (this.#own === undefined) {
-      this.#own = Buffer.allocUnsafeSlow(PACK_BYTES)
+      this.#own = this.#spare.pop() ?? Buffer.allocUnsafeSlow(PACK_BYTES)
       if (this.#content !== undefined) this.#own.set(this.#content)
     }
     this.#own.set(bytes, this.#used)
@@ -50,7 +58,7 @@ export class PackBuilder {
   /** What was gathered, which begins anew; undefined when there is nothing. */
   take(): Pack | undefined {
     if (this.#content === undefined) return undefined
-    const pack = { digests: this.#digests, content: this.#content }
+    const pack = { digests: this.#digests, content: this.#content, own: this.#own }
     this.#content = undefined
     this.#own = undefined
     this.#digests = []

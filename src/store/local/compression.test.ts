@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { content } from '../content.fixture.ts'
+import { compressionOf, decode, decodeSync } from './compression.ts'
+
+const text = Buffer.from('the same line over and over\n'.repeat(200))
+
+describe.each(['auto', 1, 9] as const)('compression %s', (setting) => {
+  const compression = compressionOf(setting)
+
+  it('compresses what gets smaller by it, so that it can be read back', async () => {
+    for (const bytes of [text, content(100_000, 1), Buffer.alloc(128), Buffer.alloc(1 << 20)]) {
+      const { codec, stored } = await compression.encode(bytes)
+      expect(codec).toBe('zstd')
+      expect(stored.length).toBeLessThan(bytes.length * 0.92)
+      expect(Buffer.from(decodeSync(codec, stored, bytes.length)).equals(bytes)).toBe(true)
+      expect(Buffer.from(await decode(codec, stored, bytes.length)).equals(bytes)).toBe(true)
+    }
+  })
+
+  it('keeps as it is what is small or does not get smaller, without a copy', async () => {
+    for (const bytes of [Buffer.alloc(127), randomBytes(500), randomBytes(100_000)]) {
+      const { codec, stored } = await compression.encode(bytes)
+      expect(codec).toBe('raw')
+      expect(stored).toBe(bytes)
+    }
+  })
+
+  it('does as the first chunk of a file was done by', async () => {
+    const bytes = randomBytes(5000)
+    const { codec, stored } = await compression.encode(bytes, 'zstd')
+    expect(codec).toBe('zstd')
+    expect(Buffer.from(decodeSync(codec, stored, bytes.length)).equals(bytes)).toBe(true)
+    expect((await compression.encode(text, 'raw')).stored).toBe(text)
+  })
+})
+
+describe('decoding', () => {
+  it('takes nothing that is not as long as said, or no frame', async () => {
+    const { stored } = await compressionOf(1).encode(text)
+    for (const length of [text.length - 1, text.length + 1]) {
+      expect(() => decodeSync('zstd', stored, length)).toThrow()
+      expect(() => decodeSync('raw', text, length)).toThrow()
+      await expect(decode('zstd', stored, length)).rejects.toThrow()
+    }
+    expect(() => decodeSync('zstd', text, text.length)).toThrow()
+    await expect(decode('zstd', stored.subarray(0, -1), text.length)).rejects.toThrow()
+  })
+})
+
+it('off keeps everything as it is', async () => {
+  const compression = compressionOf('off')
+  expect(await compression.encode(text)).toEqual({ codec: 'raw', stored: text })
+})
