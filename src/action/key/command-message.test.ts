@@ -17,7 +17,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 test('a command, byte by byte', async () => {
-  const { bytes, digest } = await commandMessage({
+  const { bytes, digest } = commandMessage({
     argv: ['a', ''],
     workingDirectory: 'w',
     outputPaths: ['z', 'b', 'z'],
@@ -34,7 +34,7 @@ test('a command, byte by byte', async () => {
 
 test('an action, byte by byte', async () => {
   const digest = { hash: 'h', sizeBytes: 1 }
-  const { bytes } = await actionMessage({
+  const { bytes } = actionMessage({
     command: digest,
     inputRoot: { hash: 'i', sizeBytes: 0 },
     platform: [],
@@ -65,7 +65,7 @@ test('both are what an independent encoder makes', async () => {
       properties,
       async (argv, workingDirectory, outputPaths, given) => {
         const sorted = [...given].sort((a, b) => byBytes(a.name, b.name) || byBytes(a.value, b.value)).map(filled)
-        const command = await commandMessage({ argv, workingDirectory, outputPaths, properties: given })
+        const command = commandMessage({ argv, workingDirectory, outputPaths, properties: given })
         const expected = Command.encode({
           arguments: argv,
           platform: { properties: sorted },
@@ -73,7 +73,7 @@ test('both are what an independent encoder makes', async () => {
           outputPaths: [...new Set(outputPaths)].sort(byBytes),
         }).finish()
         expect(Buffer.from(command.bytes)).toEqual(Buffer.from(expected))
-        const action = await actionMessage({
+        const action = actionMessage({
           command: command.digest,
           inputRoot: command.digest,
           platform: given,

@@ -1,6 +1,6 @@
 import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { asActionDigest } from '../../digest/digest.ts'
-import { digestOfMessage } from '../../digest/sha256.ts'
+import { digestOfMessage } from '../../digest/message-digest.ts'
 import { Action, Command } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Message } from './keyed-action.ts'
 import type { PlatformProperty } from './platform.ts'
@@ -23,7 +23,7 @@ export interface CommandParts {
   readonly properties: readonly PlatformProperty[]
 }
 
-export async function commandMessage(parts: CommandParts): Promise<Message> {
+export function commandMessage(parts: CommandParts): Message {
   const bytes = Command.encode({
     arguments: [...parts.argv],
     environmentVariables: [],
@@ -34,16 +34,16 @@ export async function commandMessage(parts: CommandParts): Promise<Message> {
     outputPaths: sortedUnique(parts.outputPaths),
     outputNodeProperties: [],
   }).finish()
-  return { bytes, digest: await digestOfMessage(bytes) }
+  return { bytes, digest: digestOfMessage(bytes) }
 }
 
 /** What is to be done, to what, where: its digest is the key. */
-export async function actionMessage(parts: {
+export function actionMessage(parts: {
   readonly command: Digest
   readonly inputRoot: Digest
   readonly platform: readonly PlatformProperty[]
   readonly salt: string
-}): Promise<Message & { readonly digest: ActionDigest }> {
+}): Message & { readonly digest: ActionDigest } {
   const bytes = Action.encode({
     commandDigest: parts.command,
     inputRootDigest: parts.inputRoot,
@@ -52,7 +52,7 @@ export async function actionMessage(parts: {
     salt: Buffer.from(`recue key ${KEY_VERSION}\0${parts.salt}`),
     platform: { properties: canonicalProperties(parts.platform) },
   }).finish()
-  return { bytes, digest: asActionDigest(await digestOfMessage(bytes)) }
+  return { bytes, digest: asActionDigest(digestOfMessage(bytes)) }
 }
 
 /** REAPI: sorted by name, then by value, in the order of their UTF-8 bytes. */

@@ -1,5 +1,5 @@
 import { join, posix } from 'node:path'
-import { digestOfMessage } from '../../digest/sha256.ts'
+import { digestOfMessage } from '../../digest/message-digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import { findInputs } from '../inputs/input-tree.ts'
@@ -38,7 +38,7 @@ export async function keyOf(request: ActionRequest, options: KeyOptions): Promis
   const properties = await commandProperties(request, { program, environment, keyed, outputs }, options)
   return {
     kind: 'keyed',
-    action: await keyedAction(request, { program, environment, outputs, properties, inputs: found.tree }),
+    action: keyedAction(request, { program, environment, outputs, properties, inputs: found.tree }),
   }
 }
 
@@ -48,18 +48,18 @@ interface ResolvedCommand {
   readonly outputs: readonly OutputDeclaration[]
 }
 
-async function keyedAction(
+function keyedAction(
   request: ActionRequest,
   parts: ResolvedCommand & { readonly properties: readonly PlatformProperty[]; readonly inputs: InputTree },
 ) {
   const { program, environment, outputs, properties, inputs } = parts
-  const command = await commandMessage({
+  const command = commandMessage({
     argv: request.argv,
     workingDirectory: request.workingDirectory,
     outputPaths: outputs.flatMap(({ kind, path }) => (kind === 'path' ? [fromWorkingDirectory(request, path)] : [])),
     properties,
   })
-  const action = await actionMessage({
+  const action = actionMessage({
     command: command.digest,
     inputRoot: inputs.rootDigest,
     platform: [...platformProperties(), ...entriesOf(request.platform)],
@@ -78,14 +78,11 @@ async function commandProperties(
   const { argv, root, workingDirectory, tools, stdin, definition } = request
   const cwd = join(root, workingDirectory)
   const place = { cwd, ...searchOf(environment), replaced: new Set(Object.keys(tools)), records: options.records }
-  const [variables, executable] = await Promise.all([
-    Promise.all(keyed.map(environmentProperty)),
-    executableProperties(program, argv[0] as string, place),
-  ])
-  const properties = [...variables, ...executable]
+  const executable = await executableProperties(program, argv[0] as string, place)
+  const properties = [...keyed.map(environmentProperty), ...executable]
   for (const { kind, path } of outputs) if (kind === 'glob') properties.push({ name: 'recue.output_glob', value: path })
   if (definition !== '') properties.push({ name: 'recue.definition', value: definition })
-  if (stdin !== undefined) properties.push({ name: 'recue.stdin', value: (await digestOfMessage(stdin)).hash })
+  if (stdin !== undefined) properties.push({ name: 'recue.stdin', value: digestOfMessage(stdin).hash })
   if (Object.keys(tools).length > 0) {
     const { toolProperties } = await import('./tool-output.ts')
     properties.push(...(await toolProperties(tools, { cwd, env: environment.variables, signal: options.signal })))
@@ -94,8 +91,8 @@ async function commandProperties(
 }
 
 /** The value as a hash: a key may be seen by others. */
-async function environmentProperty({ name, value }: KeyedVariable): Promise<PlatformProperty> {
-  return { name: `recue.env.${name}`, value: (await digestOfMessage(Buffer.from(value))).hash }
+function environmentProperty({ name, value }: KeyedVariable): PlatformProperty {
+  return { name: `recue.env.${name}`, value: digestOfMessage(Buffer.from(value)).hash }
 }
 
 function searchOf({ variables }: ChildEnvironment): { searchPath: string | undefined; extensions: string | undefined } {

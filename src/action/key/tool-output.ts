@@ -1,4 +1,4 @@
-import { digestOfMessage } from '../../digest/sha256.ts'
+import { digestOfMessage } from '../../digest/message-digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { PlatformProperty } from './platform.ts'
 
@@ -18,7 +18,7 @@ export async function toolProperties(
   const properties: PlatformProperty[] = []
   for (const name of Object.keys(tools).sort()) {
     const command = tools[name] as string
-    const { hash } = await digestOfMessage(await outputOf(name, command, child))
+    const { hash } = digestOfMessage(await outputOf(name, command, child))
     properties.push({ name: `recue.tool.${name}`, value: hash })
   }
   return properties

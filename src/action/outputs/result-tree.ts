@@ -1,6 +1,7 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 import type { Digest } from '../../digest/digest.ts'
-import { digestOf, digestOfMessage } from '../../digest/sha256.ts'
+import { digestOfMessage } from '../../digest/message-digest.ts'
+import { digestOf } from '../../digest/sha256.ts'
 import { type ActionResult, Directory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Workspace } from '../workspace.ts'
 
@@ -153,7 +154,7 @@ async function readTree(bytes: Uint8Array): Promise<{ root: Directory; children:
   const { root, children } = splitTree(bytes)
   const byHash = new Map<string, Directory>()
   for (const child of children) {
-    const digest = children.length < FEW ? await digestOfMessage(child) : digestOf(child)
+    const digest = children.length < FEW ? digestOfMessage(child) : digestOf(child)
     byHash.set(digest.hash, decoded(child))
   }
   return { root: decoded(root), children: byHash }

@@ -1,4 +1,4 @@
-import { digestOfMessage } from '../../digest/sha256.ts'
+import { digestOfMessage } from '../../digest/message-digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { Lease } from '../../store/contracts.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
@@ -15,7 +15,7 @@ export async function holdOutputs(run: ActiveRun, outputs: readonly OutputDeclar
   try {
     // In one order for all, or two runs could wait for each other.
     for (const path of [...new Set(outputs.map((output) => output.path))].sort()) {
-      const { hash } = await digestOfMessage(Buffer.from(`${root}\0${path}`))
+      const { hash } = digestOfMessage(Buffer.from(`${root}\0${path}`))
       const name = `outputs-${hash.slice(0, 40)}`
       const lease = await run.attempt(() => run.clock.elsewhere(() => holdOne(run, name, argv.join(' '))))
       if (lease === 'waited-enough') throw waitedEnough(path)
