@@ -50,7 +50,7 @@ class Frames implements ZstdFrames {
 
 function newStream(level: number): ZstdCompress {
   const { constants, createZstdCompress } = process.getBuiltinModule('node:zlib')
-  const options: ZstdOptions & TransformOptions = {
+  const options: ZstdOptions & Pick<TransformOptions, 'readableHighWaterMark'> = {
     params: { [constants.ZSTD_c_compressionLevel]: level },
     flush: constants.ZSTD_e_end,
     chunkSize: OUTPUT_BYTES,
