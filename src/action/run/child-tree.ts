@@ -29,11 +29,6 @@ export async function endTree(root: number, graceMs: number): Promise<void> {
   for (const { pid } of late.values()) send(pid, 'SIGKILL')
 }
 
-/** Tells a process and all that it started that nobody reads what they write; who does not listen for it, ends. */
-export function tellNobodyReads(root: number): void {
-  if (process.platform !== 'win32') for (const { pid } of treeOf(root)) send(pid, 'SIGPIPE')
-}
-
 /** Whether process `pid` is the one that this process was started by, or by one that was started by it, and so on. */
 export function startedThis(pid: number): boolean {
   if (process.platform === 'win32') return process.ppid === pid

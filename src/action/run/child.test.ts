@@ -205,22 +205,23 @@ describe('output through', () => {
     { name: 'sockets, where there is no temporary folder,', prepare: () => {} },
   ]
 
-  describe.each(ways)('$name', ({ prepare }) => {
+  describe.each(ways)('$name', ({ name, prepare }) => {
     beforeEach(() => {
       process.env.TMPDIR = join(folder, 'tmp')
       prepare()
     })
 
-    test('that nobody reads any more ends its writer by SIGPIPE, and what the writer started', async () => {
+    test('that nobody reads any more ends its writer', async () => {
       let taken = 0
-      const end = await shell('yes; echo $? > status', {
+      await shell('yes; echo $? > status', {
         onOutput: () => {
           taken++
           return 'gone'
         },
       })
       expect(taken).toBe(1)
-      expect(readNumber('status') || end.exitCode).toBe(141)
+      // By SIGPIPE; a write to a socket that was closed with something unread in it says "connection reset" instead.
+      expect(name === 'pipes' ? [141] : [141, 1]).toContain(readNumber('status'))
     })
 
     test('leaves no handle behind when the command cannot be started', async () => {

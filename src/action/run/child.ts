@@ -1,11 +1,11 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { CacheError, systemCode } from '../../errors.ts'
-import { type Deliver, type Delivered, type OutputStreams, pumpOutput } from './child-output.ts'
+import { type Deliver, type OutputStreams, pumpOutput } from './child-output.ts'
 import { openPipes } from './child-pipes.ts'
 import { hearSignals } from './child-signals.ts'
 import { openStdinFile } from './child-stdin.ts'
-import { endTree, tellNobodyReads } from './child-tree.ts'
+import { endTree } from './child-tree.ts'
 
 /** What a command's exit code is when `--timeout` ended it; as timeout(1) has it. */
 export const TIMED_OUT_EXIT = 124
@@ -36,7 +36,7 @@ export interface ChildRequest {
   readonly signal?: AbortSignal | undefined
   /**
    * Each chunk as it is received; a promise holds both streams, and so in time the child. It must not reject. After
-   * `gone` the child's stream is closed, and SIGPIPE ends it, or where that is ignored its next write fails.
+   * `gone` the child's stream is closed: SIGPIPE ends it, or where that is ignored its next write fails.
    */
   readonly onOutput: Deliver
 }
@@ -64,12 +64,11 @@ export async function runChild(request: ChildRequest): Promise<ChildEnd> {
   const over = new AbortController()
   // Before the child is there, or a signal in between would leave it without its parent.
   using signals = request.hostSignals ? hearSignals() : undefined
-  const { child, streams, areSockets } = await spawned(request)
+  const { child, streams } = await spawned(request)
   try {
     signals?.passTo((name) => child.kill(name))
     const exited = exitOf(child)
-    const deliver = areSockets ? toldWhenGone(child, request.onOutput) : request.onOutput
-    const pumped = streams === undefined ? NOTHING_LEFT : pumpOutput(streams, exited, deliver)
+    const pumped = streams === undefined ? NOTHING_LEFT : pumpOutput(streams, exited, request.onOutput)
     const terminated = terminateOn(child, request, over.signal)
     feed(child, request.stdin)
     const { code, signal } = await exited
@@ -94,21 +93,20 @@ interface Spawned {
   readonly child: ChildProcess
   /** Undefined: it has this process's own. */
   readonly streams: OutputStreams | undefined
-  readonly areSockets: boolean
 }
 
 async function spawned(request: ChildRequest): Promise<Spawned> {
-  if (request.interactive) return { child: await spawn(request, 'inherit'), streams: undefined, areSockets: false }
+  if (request.interactive) return { child: await spawn(request, 'inherit'), streams: undefined }
   using stdinFile = request.stdin === undefined ? undefined : openStdinFile(request.stdin)
   const stdin = request.stdin === undefined ? 'ignore' : (stdinFile?.file ?? 'pipe')
   using pipes = await openPipes()
   if (pipes === undefined) {
     const child = await spawn(request, [stdin, 'pipe', 'pipe'])
-    return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable }, areSockets: true }
+    return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable } }
   }
   const { streams, childEnds } = pipes
   try {
-    return { child: await spawn(request, [stdin, ...childEnds]), streams, areSockets: false }
+    return { child: await spawn(request, [stdin, ...childEnds]), streams }
   } catch (error) {
     for (const stream of Object.values(streams)) stream.destroy()
     throw error
@@ -160,22 +158,6 @@ function notStarted(name: string, program: string, cause: unknown): unknown {
       })
     default:
       return cause
-  }
-}
-
-/**
- * Without recue, the write would have ended the writer by SIGPIPE. Closing a socket does not do the same: closed before all
- * was read, it says "connection reset".
- */
-function toldWhenGone(child: ChildProcess, deliver: Deliver): Deliver {
-  const tell = (delivered: Delivered) => {
-    const isRunning = child.exitCode === null && child.signalCode === null
-    if (delivered === 'gone' && isRunning && child.pid !== undefined) tellNobodyReads(child.pid)
-    return delivered
-  }
-  return (stream, chunk) => {
-    const delivered = deliver(stream, chunk)
-    return delivered instanceof Promise ? delivered.then(tell) : tell(delivered)
   }
 }
 
