@@ -22,13 +22,13 @@ export interface StepOutcome {
  */
 export function takeSteps(root: string, steps: readonly Step[]): StepOutcome {
   const skipped: string[] = []
-  const made = new Set<string>()
+  const taken: Taken = { folders: new Set(), links: new Set() }
   const arrived = new Set(steps.flatMap((step) => (step.kind === 'move' && !exists(step.from) ? [step.path] : [])))
   for (const step of steps) {
     // What was in the way has gone already, or nothing could have come to its place.
     if ((step.kind === 'remove' || step.kind === 'trash') && arrived.has(step.path)) continue
     try {
-      if (!take(root, step, made)) skipped.push(step.path)
+      if (!take(root, step, taken)) skipped.push(step.path)
     } catch (error) {
       if (error instanceof CacheError) throw error
       throw new CacheError('restore.failed', `"${step.path}" could not be restored (${systemCode(error)}).`, {
@@ -41,10 +41,18 @@ export function takeSteps(root: string, steps: readonly Step[]): StepOutcome {
   return { skipped }
 }
 
-function take(root: string, step: Step, made: Set<string>): boolean {
+/** What earlier steps did that later ones have to know. */
+interface Taken {
+  /** Made, or seen to be there. */
+  readonly folders: Set<string>
+  /** Inodes of files with several names, one of which a step took away: that changes the ctime of the others. */
+  readonly links: Set<number>
+}
+
+function take(root: string, step: Step, taken: Taken): boolean {
   const path = `${root}/${step.path}`
   if (step.kind === 'rmdir') return removeEmpty(path)
-  if (step.kind === 'move') return move(path, step, made)
+  if (step.kind === 'move') return move(path, step, taken)
   const stats = lookAt(path)
   if (stats === undefined) return true
   const now = statIdentity(stats)
@@ -52,25 +60,27 @@ function take(root: string, step: Step, made: Set<string>): boolean {
     if (isSameButMode(now, step.before)) chmodSync(path, step.mode)
     return isSameButMode(now, step.before)
   }
-  if (!isStill(now, step.before)) return step.kind === 'trash' && exists(step.to)
+  if (!isStill(now, step.before, taken)) return step.kind === 'trash' && exists(step.to)
+  if (stats.nlink > 1) taken.links.add(stats.ino)
   if (step.kind === 'remove') unlinkSync(path)
   else moveToTrash(path, step.to)
   return true
 }
 
 /** What is in its place by now is replaced only if it is what was to be. */
-function move(path: string, { from, before }: Step & { kind: 'move' }, made: Set<string>): boolean {
+function move(path: string, { from, before }: Step & { kind: 'move' }, taken: Taken): boolean {
   const present = lookAt(path)
   const now = present && statIdentity(present)
-  const isReplaceable = now === undefined || (before !== undefined && isStill(now, before))
+  const isReplaceable = now === undefined || (before !== undefined && isStill(now, before, taken))
   // Gone from the staging folder, it was moved, unless what it should have replaced is still there.
   if (!exists(from)) return !isReplaceable
   if (!isReplaceable) return false
   const folder = dirname(path)
-  if (!made.has(folder)) {
+  if (!taken.folders.has(folder)) {
     mkdirSync(folder, { recursive: true })
-    made.add(folder)
+    taken.folders.add(folder)
   }
+  if (present !== undefined && present.nlink > 1) taken.links.add(present.ino)
   renameSync(from, path)
   return true
 }
@@ -88,9 +98,9 @@ function removeEmpty(path: string): boolean {
 }
 
 /** A folder changes by what is taken out of it before, so only which one it is counts. */
-function isStill(now: StatIdentity, before: StatIdentity): boolean {
+function isStill(now: StatIdentity, before: StatIdentity, { links }: Taken): boolean {
   if ((before.mode & TYPE) === DIRECTORY) return now.ino === before.ino && (now.mode & TYPE) === DIRECTORY
-  return sameIdentity(now, before)
+  return sameIdentity(now, links.has(now.ino) ? { ...before, ctimeMs: now.ctimeMs } : before)
 }
 
 function isSameButMode(now: StatIdentity, before: StatIdentity): boolean {
