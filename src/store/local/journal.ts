@@ -124,18 +124,27 @@ class SegmentJournal implements Journal {
     if (this.#pins === 0 && (isFull || left !== undefined)) await this.#letGo()
     this.#isRotating = false
     const segment = await this.#take(left)
+    const before = segment.size
     const places = await this.#append(segment, entries)
-    const { number, size } = segment
-    const { index } = this.#options
-    const outcomes = await index.write(() => {
-      const done = entries.map((entry, i) => outcomeOf(() => entry.apply(places[i] as RecordPlace[])))
-      setIndexed(index, number, size)
-      return done
+    const outcomes = await this.#apply(segment, entries, places).catch(async (error: unknown) => {
+      // Nobody was told that it is kept, so no rebuild shall find it.
+      segment.size = before
+      await cutFile(segment.file, before).catch(() => undefined)
+      throw error
     })
     outcomes.forEach((outcome, i) => {
       const entry = entries[i] as Entry
       if ('error' in outcome) entry.reject(outcome.error)
       else entry.resolve(outcome.value as never)
+    })
+  }
+
+  #apply(segment: Segment, entries: readonly Entry[], places: readonly RecordPlace[][]): Promise<Outcome[]> {
+    const { index } = this.#options
+    return index.write(() => {
+      const done = entries.map((entry, i) => outcomeOf(() => entry.apply(places[i] as RecordPlace[])))
+      setIndexed(index, segment.number, segment.size)
+      return done
     })
   }
 
@@ -203,17 +212,22 @@ async function takeSegment({ layout, index, leases }: JournalOptions, except?: n
     if (!isWanted && fileBytes <= known && !unfinished.has(number)) continue
     const lease = await leases.tryHold(segmentLease(number))
     if (lease === undefined) continue
-    // Looked at again: its holder may have written until now, and the collector may have copied and unlinked it.
-    if (!existsSync(segmentPath(layout, number))) {
-      await lease[Symbol.asyncDispose]()
-      continue
-    }
-    const size = await recoverSegment(index, layout, number)
-    if (isWanted && size < SEGMENT_BYTES) taken = { number, lease, size }
+    const size = await recoverHeld(index, layout, number, lease)
+    if (isWanted && size !== undefined && size < SEGMENT_BYTES) taken = { number, lease, size }
     else await lease[Symbol.asyncDispose]()
   }
   if (taken === undefined) return newSegment(layout, index, leases, numbers[0] ?? 0)
   return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
+}
+
+/** Undefined: the collector has copied and unlinked it meanwhile. The lease is let go when it fails. */
+async function recoverHeld(index: IndexDb, layout: Layout, segment: number, lease: Lease): Promise<number | undefined> {
+  try {
+    return existsSync(segmentPath(layout, segment)) ? await recoverSegment(index, layout, segment) : undefined
+  } catch (error) {
+    await lease[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 /** The collector unlinks segments and leaves the highest one's row, so that no number is used twice. */
@@ -270,7 +284,9 @@ function afterBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] 
   return rest
 }
 
-function outcomeOf(work: () => unknown): { value: unknown } | { error: unknown } {
+type Outcome = { value: unknown } | { error: unknown }
+
+function outcomeOf(work: () => unknown): Outcome {
   try {
     return { value: work() }
   } catch (error) {

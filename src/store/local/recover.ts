@@ -1,8 +1,10 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { applyRecord } from './apply-record.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout, segmentOfStaging, segmentPath, stagingPath } from './layout.ts'
 import { readRecord } from './record-file.ts'
+import { blobKey, decodeBlobPlace } from './rows.ts'
 import { type FoundRecord, scanSegment } from './salvage.ts'
 import type { SegmentRecord } from './segment.ts'
 
@@ -16,9 +18,12 @@ export async function recoverSegment(index: IndexDb, layout: Layout, segment: nu
   const start = indexedBytes(index, segment)
   const found = wholeRecords(path, segment, start)
   const end = found.reduce((_, { place }) => place.offset + place.recordBytes, start)
-  for (const { record } of found) if (record.kind === 'file') placeFile(layout, segment, record)
+  for (const { record } of found)
+    if (record.kind === 'file' && !isKept(index, layout, record.digest.hash)) placeFile(layout, segment, record)
   await index.write(() => {
-    for (const { record, place } of found) applyRecord(index, layout, record, place)
+    for (const { record, place } of found)
+      if (record.kind !== 'file' || !isKept(index, layout, record.digest.hash))
+        applyRecord(index, layout, record, place)
     setIndexed(index, segment, end)
   })
   if (sizeOf(path) > end) truncateSync(path, end)
@@ -56,13 +61,24 @@ function wholeRecords(path: string, segment: number, start: number): FoundRecord
   return found
 }
 
+/** Another writer has kept the blob meanwhile: in a file that may be encoded differently, as its own record says. */
+function isKept(index: IndexDb, layout: Layout, hash: string): boolean {
+  const key = blobKey(hash)
+  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
+  const place = value && decodeBlobPlace(key, value)
+  return place?.kind === 'file' && sizeOf(blobPath(layout, hash, place.codec)) === place.storedBytes
+}
+
 /** The writer died between its announcement and the rename; the staged file that is as long as announced is the one. */
 function placeFile(layout: Layout, segment: number, record: SegmentRecord & { kind: 'file' }): void {
   const target = blobPath(layout, record.digest.hash, record.codec)
   const storedBytes = record.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0)
   if (sizeOf(target) === storedBytes) return
   const staged = stagingPath(layout, segment, record.staging)
-  if (sizeOf(staged) === storedBytes) renameSync(staged, target)
+  if (sizeOf(staged) !== storedBytes) return
+  // It may have died before it made the shard's folder.
+  mkdirSync(dirname(target), { recursive: true, mode: 0o700 })
+  renameSync(staged, target)
 }
 
 function removeStaging(layout: Layout, segment: number): void {

@@ -1,0 +1,4 @@
+import { type EntryShape, SMALL } from './entries.ts'
+
+/** Blobs in the index, in packs, and in a file of their own. */
+export const MIXED: EntryShape = { ...SMALL, files: 4, fileBytes: 30_000, largeBytes: 1_100_000 }

@@ -1,0 +1,27 @@
+import { writeSync } from 'node:fs'
+import { openLocalStore } from '../../src/store/local/local-store.ts'
+import { saveEntry } from './entries.ts'
+import { MIXED } from './every-call-entries.ts'
+import { gate } from './gate.ts'
+
+/** One thing done behind a gate, so that it can be killed in each of its system calls: `node every-call-worker.ts DIR JOB`. */
+const [dir = '', job = ''] = process.argv.slice(2)
+
+// What is loaded lazily is loaded before.
+await Promise.all([
+  import('../../src/store/local/journal.ts'),
+  import('../../src/store/local/large-blob-writer.ts'),
+  import('../../src/store/local/rebuild.ts'),
+  import('../../src/store/local/collector/catalog.ts'),
+])
+await gate()
+{
+  await using store = await openLocalStore({ dir, maxCacheBytes: 1e9 })
+  if (job === 'put')
+    for (const name of ['new-0', 'new-1']) {
+      await saveEntry(store, name, MIXED)
+      writeSync(1, `saved ${name}\n`)
+    }
+  if (job === 'collect') await store.catalog.collect({ targetBytes: 2_500_000 })
+}
+writeSync(1, 'done\n')
