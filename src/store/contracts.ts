@@ -61,6 +61,25 @@ export interface Ingest {
   ingest(scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest>
 }
 
+/**
+ * For those stores that keep blobs as zstd frames (RFC 8878): who takes zstd gets what is stored, and who has it gives it, so
+ * that nothing is compressed twice.
+ */
+export interface Frames {
+  /**
+   * One frame or several that follow each other, which together are the blob, as they are stored; checked like any read.
+   * Undefined when there are none: the blob is not there, is damaged, is stored as it is, or in one frame with others.
+   * Then `read` it.
+   */
+  readFrame(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<OpenBytes | undefined>
+  /**
+   * Keeps a blob that comes as frames. They are decompressed and checked against the digest on the way, refused with
+   * `store.corrupt` when they do not hold it, and kept as they are: for a blob above {@link BATCH_BLOB_BYTES} only where
+   * the store's own division into frames is that of the sender.
+   */
+  writeFrame(scope: Scope, digest: Digest, frames: Bytes, signal?: AbortSignal): Promise<void>
+}
+
 export type ActionLookup =
   | { readonly kind: 'hit'; readonly result: ActionResult; readonly resultDigest: Digest }
   | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }

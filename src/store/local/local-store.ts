@@ -1,6 +1,15 @@
 import { resolve } from 'node:path'
 import { systemCode } from '../../errors.ts'
-import type { ActionStore, BlobStore, Catalog, Changes, Ingest, Leases, WorkspaceRecords } from '../contracts.ts'
+import type {
+  ActionStore,
+  BlobStore,
+  Catalog,
+  Changes,
+  Frames,
+  Ingest,
+  Leases,
+  WorkspaceRecords,
+} from '../contracts.ts'
 import { adopt } from './adopt.ts'
 import { BlobWriter } from './blob-writer.ts'
 import { upkeep } from './collector/collector-upkeep.ts'
@@ -9,6 +18,7 @@ import { Damage } from './damage.ts'
 import { explained } from './explained.ts'
 import { isBusy, sqliteCode } from './index-db.ts'
 import { lazyCatalog } from './lazy-catalog.ts'
+import { lazyFrames } from './lazy-frames.ts'
 import { lazyJournal } from './lazy-journal.ts'
 import { fileLeases } from './leases.ts'
 import { localActions } from './local-actions.ts'
@@ -46,6 +56,7 @@ export interface LocalStore extends AsyncDisposable {
   /** Absolute. */
   readonly dir: string
   readonly blobs: BlobStore & Ingest
+  readonly frames: Frames
   readonly actions: ActionStore
   readonly changes: Changes
   readonly leases: Leases
@@ -71,11 +82,12 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const index = await openIndex(layout, leases, { readOnly, durability }).catch((error: unknown) => {
     throw openFailure(error, dir)
   })
-  const journal = lazyJournal({ layout, index, leases, durability })
+  const compression = compressionOf(options.compression ?? 'auto')
+  const onAppend = compression.wrote.bind(compression)
+  const journal = lazyJournal({ layout, index, leases, durability, onAppend })
   const presence = new Presence(index)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)
-  const compression = compressionOf(options.compression ?? 'auto')
   const shared = { layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
   const blobs = localBlobs({ ...shared, writer })
@@ -84,6 +96,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   return {
     dir,
     blobs,
+    frames: lazyFrames({ ...shared, blobs }),
     actions: localActions({ ...shared, blobs, ttlMs, onPut: () => keeper.saved() }),
     changes: index,
     leases,

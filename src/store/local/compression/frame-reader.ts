@@ -1,0 +1,140 @@
+import { CacheError } from '../../../errors.ts'
+
+/** A frame's first bytes hold its content size where its maker knew it. */
+export interface Frame {
+  readonly contentBytes: number | undefined
+  /** The whole frame; undefined when it was not read, for its content is larger than is wanted, or may be. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/** RFC 8878, 3.1.1. */
+const MAGIC = 0xfd2f_b528
+const MOST_HEADER_BYTES = 18
+const DICTIONARY_BYTES = [0, 1, 2, 4] as const
+const RLE = 1
+const RESERVED = 3
+
+/** What zstd adds to content that it cannot compress is less. */
+function mostFrameBytes(contentBytes: number): number {
+  return contentBytes + (contentBytes >> 4) + 1024
+}
+
+/**
+ * Takes zstd data apart into its frames (RFC 8878, 3.1), by the headers of frames and blocks alone, so that what is cut
+ * off or follows after the end is seen: decoders of the two runtimes differ in what they do then.
+ */
+export class FrameReader {
+  readonly #source: AsyncIterator<Uint8Array>
+  #ahead: Buffer = Buffer.alloc(0)
+  #isEnded = false
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]()
+  }
+
+  /**
+   * The next frame, whole when it says that its content is at most so large; one that says nothing is read whole if
+   * `unsized`. Undefined at the end; throws `store.corrupt` for what is no zstd frame, or longer than such content makes it.
+   */
+  async next(mostContentBytes: number, unsized: boolean): Promise<Frame | undefined> {
+    await this.#fill(MOST_HEADER_BYTES)
+    if (this.#ahead.length === 0) return undefined
+    const header = headerOf(this.#ahead)
+    if (header === undefined) throw noFrame('no zstd frame')
+    const { contentBytes } = header
+    const isWanted = contentBytes === undefined ? unsized : contentBytes <= mostContentBytes
+    if (!isWanted) return { contentBytes, bytes: undefined }
+    return { contentBytes, bytes: await this.#whole(header, mostFrameBytes(contentBytes ?? mostContentBytes)) }
+  }
+
+  /** All that was not given out yet. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    const ahead = this.#ahead
+    this.#ahead = Buffer.alloc(0)
+    if (ahead.length > 0) yield ahead
+    for (;;) {
+      const { done, value } = await this.#source.next()
+      if (done === true) return
+      yield value
+    }
+  }
+
+  /** To be called when it is not read to the end. */
+  async close(): Promise<void> {
+    await this.#source.return?.()
+  }
+
+  async #whole(header: Header, mostBytes: number): Promise<Uint8Array> {
+    let end = header.bytes
+    for (let isLast = false; !isLast; ) {
+      await this.#need(end + 3, mostBytes)
+      const block = this.#ahead.readUIntLE(end, 3)
+      const type = (block >> 1) & 3
+      if (type === RESERVED) throw noFrame('no zstd block')
+      isLast = (block & 1) === 1
+      end += 3 + (type === RLE ? 1 : block >> 3)
+    }
+    if (header.hasChecksum) end += 4
+    await this.#need(end, mostBytes)
+    const frame = this.#ahead.subarray(0, end)
+    this.#ahead = this.#ahead.subarray(end)
+    return frame
+  }
+
+  async #need(bytes: number, most: number): Promise<void> {
+    if (bytes > most) throw noFrame('longer than zstd makes it')
+    await this.#fill(bytes)
+    if (this.#ahead.length < bytes) throw noFrame('cut off')
+  }
+
+  async #fill(bytes: number): Promise<void> {
+    if (this.#ahead.length >= bytes || this.#isEnded) return
+    const pieces: Uint8Array[] = [this.#ahead]
+    for (let length = this.#ahead.length; length < bytes; ) {
+      const { done, value } = await this.#source.next()
+      if (done === true) {
+        this.#isEnded = true
+        break
+      }
+      // Copied: the source may use its buffer again.
+      pieces.push(Uint8Array.from(value))
+      length += value.length
+    }
+    this.#ahead = Buffer.concat(pieces)
+  }
+}
+
+interface Header {
+  readonly bytes: number
+  readonly contentBytes: number | undefined
+  readonly hasChecksum: boolean
+}
+
+function headerOf(bytes: Buffer): Header | undefined {
+  if (bytes.length < 6 || bytes.readUInt32LE(0) !== MAGIC) return undefined
+  const descriptor = bytes[4] as number
+  const isSingleSegment = (descriptor & 0x20) !== 0
+  const sizeAt = 5 + (isSingleSegment ? 0 : 1) + (DICTIONARY_BYTES[(descriptor & 3) as 0 | 1 | 2 | 3] as number)
+  const sizeBytes = contentSizeBytes(descriptor >> 6, isSingleSegment)
+  if (bytes.length < sizeAt + sizeBytes) return undefined
+  return {
+    bytes: sizeAt + sizeBytes,
+    contentBytes: sizeBytes === 0 ? undefined : contentSize(bytes, sizeAt, sizeBytes),
+    hasChecksum: (descriptor & 4) !== 0,
+  }
+}
+
+function contentSizeBytes(flag: number, isSingleSegment: boolean): 0 | 1 | 2 | 4 | 8 {
+  if (flag === 0) return isSingleSegment ? 1 : 0
+  return flag === 1 ? 2 : flag === 2 ? 4 : 8
+}
+
+function contentSize(bytes: Buffer, at: number, length: 1 | 2 | 4 | 8): number {
+  if (length === 8) return Number(bytes.readBigUInt64LE(at))
+  return bytes.readUIntLE(at, length) + (length === 2 ? 256 : 0)
+}
+
+/** The bytes do not say what a frame of them should. */
+export function noFrame(what: string, cause?: unknown): CacheError {
+  return new CacheError('store.corrupt', `The bytes are not the zstd frames that they should be: ${what}.`, { cause })
+}

@@ -1,0 +1,88 @@
+import { systemCode } from '../../../errors.ts'
+import { type Compression, decode, type Encoded } from '../compression.ts'
+import type { Codec } from '../segment.ts'
+import { type FrameReader, noFrame } from './frame-reader.ts'
+
+/** Content, and for those chunks of it that came as a frame of their own, this frame. */
+export interface GivenFrames {
+  /** To be read once, before or while it is encoded. */
+  readonly content: AsyncIterable<Uint8Array>
+  /** Expects the content in order, in chunks of `chunkBytes`. */
+  readonly compression: Compression
+}
+
+/**
+ * zstd data as content that need not be compressed again: where a frame is just a chunk (as in all that a store of this
+ * kind gave out) it is kept as it is. Other frames are decompressed as a stream and compressed anew, chunk by chunk.
+ */
+export function givenFrames(frames: FrameReader, chunkBytes: number, compression: Compression): GivenFrames {
+  const given: Queue = []
+  return { content: contentOf(frames, chunkBytes, given), compression: new Given(given, compression) }
+}
+
+type Queue = { readonly start: number; readonly contentBytes: number; readonly frame: Uint8Array }[]
+
+async function* contentOf(frames: FrameReader, chunkBytes: number, given: Queue): AsyncGenerator<Uint8Array> {
+  let start = 0
+  for (;;) {
+    const frame = await frames.next(chunkBytes, false)
+    if (frame === undefined) return
+    if (frame.bytes === undefined || frame.contentBytes === undefined) break
+    const content = await frameContent(frame.bytes, frame.contentBytes)
+    if (content.length > 0) given.push({ start, contentBytes: content.length, frame: frame.bytes })
+    start += content.length
+    yield content
+  }
+  yield* streamed(frames.rest())
+}
+
+/** The content of one or more whole frames; `store.corrupt` when they are damaged, or it is not of that length. */
+export async function frameContent(frames: Uint8Array, contentBytes: number): Promise<Uint8Array> {
+  try {
+    return await decode('zstd', frames, contentBytes)
+  } catch (error) {
+    throw noFrame('damaged', error)
+  }
+}
+
+async function* streamed(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { Readable, pipeline } = await import('node:stream')
+  const content = process.getBuiltinModule('node:zlib').createZstdDecompress()
+  // What goes wrong ends `content` with it; a reader that leaves ends the rest.
+  pipeline(Readable.from(frames), content, () => undefined)
+  try {
+    yield* content
+  } catch (error) {
+    // zlib's codes begin so; what the source throws is the caller's.
+    throw systemCode(error)?.startsWith('Z') ? noFrame('damaged', error) : error
+  }
+}
+
+class Given implements Compression {
+  readonly #given: Queue
+  readonly #inner: Compression
+  #start = 0
+
+  constructor(given: Queue, inner: Compression) {
+    this.#given = given
+    this.#inner = inner
+  }
+
+  encode(bytes: Uint8Array, codec?: Codec): Promise<Encoded> {
+    const start = this.#start
+    this.#start += bytes.length
+    while ((this.#given[0]?.start ?? start) < start) this.#given.shift()
+    const [next] = this.#given
+    if (codec === 'raw' || next?.start !== start || next.contentBytes !== bytes.length)
+      return this.#inner.encode(bytes, codec)
+    return Promise.resolve({ codec: 'zstd', stored: next.frame })
+  }
+
+  isDense(bytes: Uint8Array): boolean {
+    return this.#inner.isDense(bytes)
+  }
+
+  wrote(bytes: number, ms: number): void {
+    this.#inner.wrote(bytes, ms)
+  }
+}
