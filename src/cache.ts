@@ -41,6 +41,12 @@ export interface CacheOptions {
   readonly maxCacheSize?: number | string
   /** Blobs alone. */
   readonly maxCasSize?: number | string
+  /** How many results. */
+  readonly maxEntries?: number
+  /** What has to stay free on the file system, whoever fills it: the cache makes room. */
+  readonly minFreeSpace?: number | string
+  /** Which results leave first: see `docs/how-it-works.md`. */
+  readonly evictionPolicy?: 'gdsf' | 'lfu-da' | 'lru'
   /** Blobs up to this size are kept in the index itself. */
   readonly casInlineThreshold?: number | string
   /** Results that were kept longer ago are as none. */
@@ -114,11 +120,15 @@ async function memoryTier(store: LocalStore, maxMemory: number | string | undefi
 }
 
 function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
-  const { maxCacheSize, maxCasSize, casInlineThreshold, ttl, compression, durability, readOnly } = options
+  const { maxCacheSize, maxCasSize, maxEntries, minFreeSpace, evictionPolicy } = options
+  const { casInlineThreshold, ttl, compression, durability, readOnly } = options
   return {
     dir,
     ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf(maxCacheSize) }),
     ...(maxCasSize !== undefined && { maxCasBytes: bytesOf(maxCasSize) }),
+    ...(maxEntries !== undefined && { maxEntries }),
+    ...(minFreeSpace !== undefined && { minFreeBytes: bytesOf(minFreeSpace) }),
+    ...(evictionPolicy !== undefined && { evictionPolicy }),
     ...(casInlineThreshold !== undefined && { inlineBytes: bytesOf(casInlineThreshold) }),
     ...(ttl !== undefined && { ttlMs: typeof ttl === 'number' ? ttl : parseDuration(ttl) }),
     ...(compression !== undefined && { compression }),

@@ -33,6 +33,28 @@ export const STORE_OPTIONS = {
     setting: 'maxCasSize',
     group: 'Store',
   },
+  maxEntries: {
+    kind: 'number',
+    value: 'N',
+    summary: 'Quota for results, counted.',
+    setting: 'maxEntries',
+    group: 'Store',
+  },
+  minFreeSpace: {
+    kind: 'size',
+    value: 'SIZE',
+    summary: 'What has to stay free on the file system.',
+    setting: 'minFreeSpace',
+    group: 'Store',
+  },
+  evictionPolicy: {
+    kind: 'choice',
+    value: 'HOW',
+    choices: ['gdsf', 'lfu-da', 'lru'],
+    summary: 'Which results leave first. Default: gdsf, what saves the least time for its size and uses.',
+    setting: 'evictionPolicy',
+    group: 'Store',
+  },
   casInlineThreshold: {
     kind: 'size',
     value: 'SIZE',

@@ -2,6 +2,7 @@ import { type ActionDigest, asActionDigest, type Digest } from '../digest/digest
 import { CacheError } from '../errors.ts'
 import type { Ledger } from '../observe/ledger.ts'
 import type { Catalog, CatalogEntry } from '../store/contracts.ts'
+import { formatSize } from '../units/size.ts'
 
 /** Digits of a key that are shown: as many as git shows of a commit, and a few more since there may be more of them. */
 export const SHOWN_DIGITS = 10
@@ -56,7 +57,10 @@ async function keysBeginning(prefix: string, from: { catalog: Catalog; ledger: L
 function ambiguous(word: string, found: readonly FoundKey[]): CacheError {
   const some = found
     .slice(0, 4)
-    .map(({ key, entry }) => `${key.hash.slice(0, word.length + 6)} (${entry?.label ?? 'not kept'})`)
+    .map(
+      ({ key, entry }) =>
+        `${key.hash.slice(0, word.length + 6)} (${entry === undefined ? 'not kept' : formatSize(entry.contentBytes)})`,
+    )
   return new CacheError('usage', `${found.length} keys begin with ${word}.`, {
     hint: `Write more of it: ${some.join(', ')}.`,
   })

@@ -85,11 +85,15 @@ function dirBase({ given, cwd }: SessionRequest, { root }: Place): string {
 }
 
 function cacheOptions(settings: Settings, base: string): CacheOptions {
-  const { cacheDir, maxCacheSize, maxCasSize, casInlineThreshold, ttl, compression, durability } = settings
+  const { cacheDir, maxCacheSize, maxCasSize, maxEntries, minFreeSpace, evictionPolicy } = settings
+  const { casInlineThreshold, ttl, compression, durability } = settings
   return {
     ...(cacheDir === undefined ? {} : { cacheDir: resolvePath(base, cacheDir) }),
     ...(maxCacheSize === undefined ? {} : { maxCacheSize }),
     ...(maxCasSize === undefined ? {} : { maxCasSize }),
+    ...(maxEntries === undefined ? {} : { maxEntries }),
+    ...(minFreeSpace === undefined ? {} : { minFreeSpace }),
+    ...(evictionPolicy === undefined ? {} : { evictionPolicy: evictionPolicy as 'gdsf' | 'lfu-da' | 'lru' }),
     ...(casInlineThreshold === undefined ? {} : { casInlineThreshold }),
     ...(ttl === undefined ? {} : { ttl }),
     compression: compressionOf(compression),

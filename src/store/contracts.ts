@@ -80,6 +80,32 @@ export interface Frames {
   writeFrame(scope: Scope, digest: Digest, frames: Bytes, signal?: AbortSignal): Promise<void>
 }
 
+export interface PlaceOptions {
+  readonly isExecutable: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A regular file that is open for reading, and the name it was opened by. */
+export interface SourceFile {
+  readonly file: number
+  readonly path: string
+}
+
+/**
+ * For those stores that keep large blobs in files on this machine: bytes that a workspace and the store share on disk instead of
+ * holding them twice. Both say `undefined`, with nothing done, where that cannot be; the bytes are then to be copied.
+ */
+export interface BlobFiles {
+  /**
+   * Makes `path`, which must not exist, a file with the content of the blob: a clone (copy on write, with the mode that the
+   * umask allows), or, where the store was opened so, a hard link, read-only, which is the store's file. Its content is not
+   * read, but the file looks as it did when it was last known to be right.
+   */
+  place(scope: Scope, digest: Digest, path: string, options: PlaceOptions): Promise<'cloned' | 'linked' | undefined>
+  /** Keeps the content of a file that is hardly compressible as a clone of it; the digest is that of the clone. */
+  ingestFile(scope: Scope, source: SourceFile, signal?: AbortSignal): Promise<Digest | undefined>
+}
+
 export type ActionLookup =
   | { readonly kind: 'hit'; readonly result: ActionResult; readonly resultDigest: Digest }
   | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }
@@ -137,7 +163,8 @@ export interface CatalogEntry {
   /** Content bytes of all that the result names, before compression and sharing. */
   readonly contentBytes: number
   readonly durationMs: number
-  readonly label: string
+  /** Undefined unless it is pinned; infinite for ever. */
+  readonly pinnedUntilMs: number | undefined
 }
 
 export interface StoreUsage {
@@ -165,6 +192,8 @@ export interface CollectReport {
   readonly removedBlobs: number
   readonly freedBytes: number
   readonly keptActions: number
+  /** How many pins held; of results that are not there, too. */
+  readonly pinnedActions: number
   readonly diskBytes: number
 }
 
@@ -173,6 +202,13 @@ export interface Catalog {
   list(): AsyncIterable<CatalogEntry>
   usage(): Promise<StoreUsage>
   collect(options?: CollectOptions): Promise<CollectReport>
+  /**
+   * From now on no collection takes the result away, and it does not grow too old, until `untilMs` or for ever. What it names
+   * stays with it. It need not be there yet; pinned again, the new time counts. Survives a lost index.
+   */
+  pin(scope: Scope, action: ActionDigest, untilMs?: number): Promise<void>
+  /** True when it was pinned. */
+  unpin(scope: Scope, action: ActionDigest): Promise<boolean>
 }
 
 /**

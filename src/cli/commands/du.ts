@@ -1,6 +1,5 @@
 import { extname } from 'node:path'
 import type { Cache } from '../../cache.ts'
-import type { CatalogEntry } from '../../store/contracts.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { entriesOf, keptResult, type Origin, originsByKey } from '../kept-result.ts'
@@ -69,9 +68,9 @@ async function usageOf(cache: Cache, by: string, signal: AbortSignal): Promise<U
     signal.throwIfAborted()
     const files = (await keptResult(cache, entry.action, signal))?.files ?? []
     const swept = sweptCache(files)
-    if (swept !== undefined) toolCaches.push({ label: nameOf(entry, 'task', origins.get(entry.action.hash)), ...swept })
+    if (swept !== undefined) toolCaches.push({ label: nameOf('task', origins.get(entry.action.hash)), ...swept })
     if (by !== 'extension')
-      groups.add(nameOf(entry, by, origins.get(entry.action.hash)), entry.contentBytes, entry.action.hash)
+      groups.add(nameOf(by, origins.get(entry.action.hash)), entry.contentBytes, entry.action.hash)
     else for (const { path, sizeBytes } of files) groups.add(extname(path) || '(none)', sizeBytes, entry.action.hash)
   }
   return {
@@ -85,8 +84,8 @@ async function usageOf(cache: Cache, by: string, signal: AbortSignal): Promise<U
   }
 }
 
-function nameOf({ label }: CatalogEntry, by: string, origin: Origin | undefined): string {
-  const name = by === 'project' ? origin?.root : (origin?.label ?? label)
+function nameOf(by: string, origin: Origin | undefined): string {
+  const name = by === 'project' ? origin?.root : origin?.label
   return name === undefined || name === '' ? '(not known)' : name
 }
 

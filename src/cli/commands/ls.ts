@@ -29,7 +29,7 @@ export const command = defineCommand({
   usage: ['ls [--unused TIME] [--sort age|used|size]'],
   description:
     'Newest first. Sizes are of the content, before compression and before equal content is kept once.\n' +
-    'With --json: an array of { key, label, root, createdMs, accessedMs, hits, contentBytes, durationMs }.',
+    'With --json: an array of { key, label, root, createdMs, accessedMs, hits, contentBytes, durationMs, pinned?, pinnedUntilMs? }.',
   options: OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue ls --unused 30d --sort size', does: 'What nobody has needed for a month, largest first.' }],
@@ -56,9 +56,25 @@ function chosen(entries: CatalogEntry[], { unused, sort }: Options, nowMs: numbe
 }
 
 function forPrograms(entry: CatalogEntry, origins: ReadonlyMap<string, Origin>): Record<string, unknown> {
-  const { action, createdMs, accessedMs, hits, contentBytes, durationMs } = entry
-  const { label = entry.label, root } = origins.get(action.hash) ?? {}
-  return { key: action.hash, label, root, createdMs, accessedMs, hits, contentBytes, durationMs }
+  const { action, createdMs, accessedMs, hits, contentBytes, durationMs, pinnedUntilMs } = entry
+  const { label = '', root } = origins.get(action.hash) ?? {}
+  return {
+    key: action.hash,
+    label,
+    root,
+    createdMs,
+    accessedMs,
+    hits,
+    contentBytes,
+    durationMs,
+    ...pinOf(pinnedUntilMs),
+  }
+}
+
+/** JSON has no infinity: pinned for ever is pinned without a time. */
+function pinOf(untilMs: number | undefined): { pinned?: true; pinnedUntilMs?: number } {
+  if (untilMs === undefined) return {}
+  return Number.isFinite(untilMs) ? { pinned: true, pinnedUntilMs: untilMs } : { pinned: true }
 }
 
 function print(
@@ -79,7 +95,7 @@ function print(
     ago(entry.accessedMs, nowMs),
     formatSize(entry.contentBytes),
     formatDuration(entry.durationMs),
-    origins.get(entry.action.hash)?.label || entry.label || 'from another client',
+    origins.get(entry.action.hash)?.label || 'from another client',
     folderName(origins.get(entry.action.hash)),
   ])
   const columns = [

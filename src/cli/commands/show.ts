@@ -96,7 +96,7 @@ function forPrograms({ key, entry }: FoundKey, kept: KeptResult, origin: Origin 
   const { result, command: message, files } = kept
   return {
     key: key.hash,
-    label: origin?.label ?? entry?.label,
+    label: origin?.label,
     root: origin?.root,
     command: message?.arguments,
     workingDirectory: message?.workingDirectory,

@@ -43,6 +43,9 @@ export interface Config extends RunSettings {
   cacheDir?: string
   maxCacheSize?: Size
   maxCasSize?: Size
+  maxEntries?: number
+  minFreeSpace?: Size
+  evictionPolicy?: 'gdsf' | 'lfu-da' | 'lru'
   casInlineThreshold?: Size
   ttl?: Duration
   compression?: 'auto' | 'off' | number

@@ -1,4 +1,5 @@
-import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, StoreUsage } from '../contracts.ts'
+import type { ActionDigest } from '../../digest/digest.ts'
+import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, Scope, StoreUsage } from '../contracts.ts'
 import type { QuotaOptions } from './collector/quota.ts'
 import type { Compression } from './compression.ts'
 import type { IndexDb } from './index-db.ts'
@@ -15,6 +16,7 @@ export interface CatalogParts {
   readonly flushMarks: () => Promise<void>
   readonly now: () => number
   readonly limits: QuotaOptions
+  readonly readOnly: boolean
 }
 
 /** The catalog, loaded when it is first asked: a run that hits has no use for the collector's code. */
@@ -40,6 +42,14 @@ class LazyCatalog implements Catalog {
 
   async collect(options?: CollectOptions): Promise<CollectReport> {
     return (await this.#load()).collect(options)
+  }
+
+  async pin(scope: Scope, action: ActionDigest, untilMs?: number): Promise<void> {
+    return (await this.#load()).pin(scope, action, untilMs)
+  }
+
+  async unpin(scope: Scope, action: ActionDigest): Promise<boolean> {
+    return (await this.#load()).unpin(scope, action)
   }
 
   #load(): Promise<Catalog> {

@@ -10,12 +10,14 @@ import { putActionRow } from './apply-record.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
+import type { Layout } from './layout.ts'
 import type { Marks } from './marks.ts'
 import type { Presence } from './presence.ts'
 import { actionKey, decodeActionLookUp, decodeActionRow } from './rows.ts'
 import type { RecordPlace } from './segment.ts'
 
 export interface LocalActionsOptions {
+  readonly layout: Layout
   readonly index: IndexDb
   readonly journal: Journal
   readonly blobs: BlobStore
@@ -59,12 +61,18 @@ class LocalActions implements ActionStore {
       return { kind: 'miss', why: 'corrupt' }
     }
     if (kept.actionBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
-    if (ttlMs !== undefined && now() - kept.createdMs > ttlMs) return { kind: 'miss', why: 'expired' }
+    if (ttlMs !== undefined && now() - kept.createdMs > ttlMs && !(await this.#isPinned(scope, action)))
+      return { kind: 'miss', why: 'expired' }
     const result = ActionResult.decode(kept.result)
     const wasWhole = wholeAt === generation
     if (!wasWhole && !(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
     if (!wasWhole || marks.isDue(touchedMs)) this.#mark(key, generation)
     return { kind: 'hit', result, resultDigest: { hash: kept.resultHash, sizeBytes: kept.result.length } }
+  }
+
+  async #isPinned({ instance }: Scope, { hash }: ActionDigest): Promise<boolean> {
+    const { isPinned, pinName } = await import('./pins.ts')
+    return isPinned(this.#options.layout, pinName(instance, hash), this.#options.now())
   }
 
   async #isWhole(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {

@@ -14,6 +14,7 @@ import { adopt } from './adopt.ts'
 import { BlobWriter } from './blob-writer.ts'
 import { upkeep } from './collector/collector-upkeep.ts'
 import { compressionOf } from './compression.ts'
+import { type QuotaOptions, refuseAbsurd } from './collector/quota.ts'
 import { Damage } from './damage.ts'
 import { explained } from './explained.ts'
 import { isBusy, sqliteCode } from './index-db.ts'
@@ -28,17 +29,11 @@ import { Marks } from './marks.ts'
 import { abandonIndex, openIndex } from './open-index.ts'
 import { Presence } from './presence.ts'
 
-export interface LocalStoreOptions {
+export interface LocalStoreOptions extends QuotaOptions {
   /** The cache folder; adopted if it is missing or empty. */
   readonly dir: string
-  /** Everything under the folder; 20 GiB or a tenth of the file system, the smaller, unless said. */
-  readonly maxCacheBytes?: number
-  /** Blobs alone. */
-  readonly maxCasBytes?: number
   /** Blobs up to this size are kept in the index, where one look-up finds them. */
   readonly inlineBytes?: number
-  /** Action results older than this are not used, and collected. */
-  readonly ttlMs?: number
   /** A zstd level; `auto` chooses. */
   readonly compression?: 'auto' | 'off' | number
   /**
@@ -85,6 +80,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const compression = compressionOf(options.compression ?? 'auto')
   const onAppend = compression.wrote.bind(compression)
   const journal = lazyJournal({ layout, index, leases, durability, onAppend })
+  refuseAbsurd(dir, options)
   const presence = new Presence(index)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)

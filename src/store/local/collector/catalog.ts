@@ -1,9 +1,14 @@
-import type { Catalog, CatalogEntry, CollectOptions, CollectReport, StoreUsage } from '../../contracts.ts'
+import type { ActionDigest } from '../../../digest/digest.ts'
+import { CacheError } from '../../../errors.ts'
+import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Scope, StoreUsage } from '../../contracts.ts'
 import type { CatalogParts } from '../lazy-catalog.ts'
+import { pinName, pinsAt, putPin, removePin } from '../pins.ts'
 import { decodeBlobPlace } from '../rows.ts'
+import { accountsOf } from './accounts.ts'
 import { type Collected, collect } from './collector.ts'
 import { peeking } from './collector-peek.ts'
 import { listActions } from './collector-rows.ts'
+import { DEFAULT_POLICY } from './eviction-order.ts'
 import { quotaOf } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
 
@@ -17,7 +22,12 @@ export function localCatalog(parts: CatalogParts): Catalog {
 
 function collectedOf(parts: CatalogParts): Collected {
   const { layout, index, limits } = parts
-  return { ...parts, quota: quotaOf(layout.dir, limits), peek: peeking(index, layout) }
+  return {
+    ...parts,
+    quota: quotaOf(layout.dir, limits),
+    policy: limits.evictionPolicy ?? DEFAULT_POLICY,
+    peek: peeking(index, layout),
+  }
 }
 
 /** A collection down to the low mark; nothing when another process is at it. Throws the signal's reason. */
@@ -34,9 +44,12 @@ class LocalCatalog implements Catalog {
   }
 
   async *list(): AsyncGenerator<CatalogEntry> {
-    for await (const found of listActions(this.#parts.index)) {
+    const { index, layout, now } = this.#parts
+    const pins = pinsAt(layout, now())
+    for await (const found of listActions(index)) {
       const { action, instance, createdMs, touchedMs, hits, contentBytes, durationMs } = found
-      yield { action, instance, createdMs, accessedMs: touchedMs, hits, contentBytes, durationMs, label: '' }
+      const pinnedUntilMs = pins.get(pinName(instance, action.hash))
+      yield { action, instance, createdMs, accessedMs: touchedMs, hits, contentBytes, durationMs, pinnedUntilMs }
     }
   }
 
@@ -51,7 +64,7 @@ class LocalCatalog implements Catalog {
       contentBytes += place.sizeBytes
     }
     return {
-      actions: Number(index.sql('SELECT count(*) FROM actions').get()?.[0] ?? 0),
+      actions: accountsOf(index).actions,
       blobs,
       contentBytes,
       diskBytes: folderBytes(layout.dir),
@@ -60,9 +73,30 @@ class LocalCatalog implements Catalog {
     }
   }
 
+  async pin({ instance }: Scope, action: ActionDigest, untilMs = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#refuseReadOnly('pinned')
+    if (Number.isNaN(untilMs)) throw new CacheError('usage', 'The time until which a result is pinned is no number.')
+    putPin(this.#parts.layout, pinName(instance, action.hash), untilMs)
+  }
+
+  async unpin({ instance }: Scope, action: ActionDigest): Promise<boolean> {
+    this.#refuseReadOnly('unpinned')
+    return removePin(this.#parts.layout, pinName(instance, action.hash))
+  }
+
+  #refuseReadOnly(what: string): void {
+    if (!this.#parts.readOnly) return
+    throw new CacheError('store.read-only', `Nothing was ${what}: the cache is open for reading only.`, {
+      hint: 'Check the permissions of its folder, and whether its file system is mounted read-only.',
+    })
+  }
+
   /** Waits for another process that collects, since what it leaves may be more than was asked for. */
   async collect(options: CollectOptions = {}): Promise<CollectReport> {
-    const { signal } = options
+    const { signal, targetBytes } = options
+    this.#refuseReadOnly('collected')
+    if (targetBytes !== undefined && !(targetBytes >= 0))
+      throw new CacheError('usage', `A cache cannot be made ${targetBytes} bytes small.`)
     await using _ = await this.#parts.leases.hold(COLLECTOR_LEASE, {
       note: 'collecting',
       ...(signal === undefined ? {} : { signal }),

@@ -1,6 +1,9 @@
 import { setImmediate as breathe } from 'node:timers/promises'
+import type { Digest } from '../../../digest/digest.ts'
 import type { IndexDb } from '../index-db.ts'
 import { decodeBlobPlace } from '../rows.ts'
+import { decodeDigests } from '../segment.ts'
+import { datedToNow, isFuture } from './clock-set-back.ts'
 
 /**
  * All blobs of the index as they were when it was read, in plain arrays: a million blobs are 60 MB, not the ten times
@@ -16,6 +19,10 @@ export interface Census {
   /** What goes free on disk when this blob leaves: its file, or its share of the record it lies in. */
   storedBytesOf(number: number): number
   touchedMsOf(number: number): number
+  /** The blobs that this one is made of; undefined for most. */
+  chunksOf(number: number): readonly Digest[] | undefined
+  /** The record of the journal that it lies in: equal numbers, same record. */
+  recordOf(number: number): number
   /** Keys of rows that do not check out. */
   readonly damaged: readonly Uint8Array[]
 }
@@ -24,12 +31,24 @@ const ROWS_A_STEP = 2_000
 const HASH_BYTES = 32
 
 /** Reads the index in small steps; other work of the process goes on between them. */
-export async function takeCensus(index: IndexDb, signal?: AbortSignal): Promise<Census> {
+export async function takeCensus(
+  index: IndexDb,
+  options: { readonly nowMs: number; readonly isDry: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<Census> {
+  const { nowMs, isDry, signal } = options
   const census = new GrowingCensus()
-  const next = index.sql(`SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
+  const page = index.sql(`SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
   for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = next.all(after)
-    for (const [hash, place, touched] of rows) census.add(hash as Uint8Array, place as Uint8Array, Number(touched))
+    const rows = page.all(after) as unknown as [hash: Uint8Array, place: Uint8Array, touchedMs: number][]
+    const late = rows.filter(([, , touchedMs]) => isFuture(touchedMs, nowMs))
+    if (late.length > 0 && !isDry)
+      await datedToNow(
+        index,
+        'blobs',
+        late.map(([hash]) => hash),
+        nowMs,
+      )
+    for (const [hash, place, touchedMs] of rows) census.add(hash, place, isFuture(touchedMs, nowMs) ? nowMs : touchedMs)
     if (rows.length < ROWS_A_STEP) return census
     after = rows.at(-1)?.[0] as Uint8Array
   }
@@ -46,6 +65,7 @@ class GrowingCensus implements Census {
   readonly #recordNumbers = new Map<string, number>()
   readonly #recordBytes: number[] = []
   readonly #recordContent: number[] = []
+  readonly #chunkLists = new Map<number, Uint8Array>()
 
   add(hash: Uint8Array, value: Uint8Array, touchedMs: number): void {
     const place = decodeBlobPlace(hash, value)
@@ -61,15 +81,21 @@ class GrowingCensus implements Census {
     const record = this.#recordNumber(`${place.record.segment}:${place.record.offset}`, place.record.recordBytes)
     this.#records[number] = record
     if (place.kind === 'file') this.#stored[number] = place.storedBytes
+    if (place.kind === 'chunked') this.#chunkLists.set(number, place.chunkList)
     this.#recordContent[record] = (this.#recordContent[record] as number) + place.sizeBytes + 1
   }
 
   numberOf(hash: Uint8Array): number {
+    const wanted = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength)
+    const start = wanted.readUInt32BE(0)
     let low = 0
     let high = this.count - 1
     while (low <= high) {
       const middle = (low + high) >>> 1
-      const order = Buffer.compare(this.hashOf(middle), hash)
+      const at = middle * HASH_BYTES
+      // The first four bytes decide nearly always, and are compared without a call.
+      const order =
+        this.#hashes.readUInt32BE(at) - start || this.#hashes.compare(wanted, 0, HASH_BYTES, at, at + HASH_BYTES)
       if (order === 0) return middle
       if (order < 0) low = middle + 1
       else high = middle - 1
@@ -94,6 +120,15 @@ class GrowingCensus implements Census {
 
   touchedMsOf(number: number): number {
     return this.#touched[number] as number
+  }
+
+  recordOf(number: number): number {
+    return this.#records[number] as number
+  }
+
+  chunksOf(number: number): readonly Digest[] | undefined {
+    const list = this.#chunkLists.get(number)
+    return list && decodeDigests(list)
   }
 
   #recordNumber(name: string, recordBytes: number): number {

@@ -5,21 +5,22 @@ import type { IndexDb } from '../index-db.ts'
 import { blobPath, type Layout } from '../layout.ts'
 import { type BlobPlace, blobKey, decodeBlobPlace } from '../rows.ts'
 import type { Codec } from '../segment.ts'
+import { isFuture } from './clock-set-back.ts'
 
 /**
  * Unlinks the files of blobs whose rows are gone. A writer who brought the same blob back meanwhile has put in a row, or
- * is just about to: its file is younger than `olderThanMs`.
+ * is just about to: its file is younger than the collection. One from the future was written before the clock was set back.
  */
 export async function unlinkBlobFiles(
   index: IndexDb,
   layout: Layout,
   files: readonly { readonly hash: string; readonly place: BlobPlace & { kind: 'file' } }[],
-  olderThanMs: number,
+  startedMs: number,
 ): Promise<void> {
   if (files.length === 0) return
   await index.write(() => {
     for (const { hash, place } of files)
-      if (!isNamed(index, hash, place.codec)) unlinkIfOlder(blobPath(layout, hash, place.codec), olderThanMs)
+      if (!isNamed(index, hash, place.codec)) unlinkIfOlder(blobPath(layout, hash, place.codec), startedMs, startedMs)
   })
 }
 
@@ -39,7 +40,7 @@ export async function removeOrphanFiles(
     for (const name of namesIn(folder)) {
       const parsed = /^([0-9a-f]{64})(\.zst)?$/.exec(name)
       if (parsed === null || isNamed(index, parsed[1] as string, parsed[2] === undefined ? 'raw' : 'zstd')) continue
-      unlinkIfOlder(`${folder}/${name}`, nowMs - UNNAMED_MS)
+      unlinkIfOlder(`${folder}/${name}`, nowMs - UNNAMED_MS, nowMs)
     }
     if (shard % 16 === 0) await breathe(undefined, signal === undefined ? {} : { signal })
   }
@@ -52,9 +53,10 @@ function isNamed(index: IndexDb, hash: string, codec: Codec): boolean {
   return place?.kind === 'file' && place.codec === codec
 }
 
-function unlinkIfOlder(path: string, olderThanMs: number): void {
+function unlinkIfOlder(path: string, olderThanMs: number, nowMs: number): void {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (stats === undefined || !stats.isFile() || stats.mtimeMs >= olderThanMs) return
+  if (stats === undefined || !stats.isFile()) return
+  if (stats.mtimeMs >= olderThanMs && !isFuture(stats.mtimeMs, nowMs)) return
   try {
     unlinkSync(path)
   } catch (error) {

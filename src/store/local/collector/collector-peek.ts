@@ -5,34 +5,62 @@ import { openLargeBlob, readLargeBlob } from '../large-blob-reader.ts'
 import { blobPath, type Layout, segmentPath } from '../layout.ts'
 import { readRecord } from '../record-file.ts'
 import { type BlobPlace, blobKey, decodeBlobPlace } from '../rows.ts'
-import type { SegmentRecord } from '../segment.ts'
+import { decodeDigests, type RecordPlace, type SegmentRecord } from '../segment.ts'
 import type { PeekBlob } from './collector-marks.ts'
+import { samePlace } from './collector-rows.ts'
 
 /** Reads blobs without leaving an access mark, and without a word about damage: a reader who needs them will say it. */
 export function peeking(index: IndexDb, layout: Layout): PeekBlob {
-  return async (digest) => {
+  const packs = new LastPack()
+  const peek: PeekBlob = async (digest) => {
     const key = blobKey(digest.hash)
     const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
     const place = row && decodeBlobPlace(key, row)
     if (place === undefined || place.sizeBytes !== digest.sizeBytes) return undefined
     try {
-      return await contentAt(layout, digest, place)
+      if (place.kind !== 'chunked') return await contentAt(layout, digest, place, packs)
+      return await joined(decodeDigests(place.chunkList), peek)
     } catch {
       return undefined
     }
   }
+  return peek
 }
 
-/** The content of one member of a pack, checked; undefined when the record is damaged or has no such member. */
-export async function packMember(
-  record: SegmentRecord & { kind: 'pack' },
-  ordinal: number,
-): Promise<Uint8Array | undefined> {
-  const wanted = record.digests[ordinal]
-  if (wanted === undefined) return undefined
-  const content = await packContent(record)
-  const start = record.digests.slice(0, ordinal).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  return content.subarray(start, start + wanted.sizeBytes)
+async function joined(chunks: readonly Digest[], peek: PeekBlob): Promise<Uint8Array | undefined> {
+  const contents: Uint8Array[] = []
+  for (const chunk of chunks) {
+    const content = await peek(chunk)
+    if (content === undefined) return undefined
+    contents.push(content)
+  }
+  return Buffer.concat(contents)
+}
+
+/** The pack that was unpacked last: who marks asks for its members one after the other. */
+class LastPack {
+  #place: RecordPlace | undefined
+  #members: ReadonlyMap<string, Uint8Array> = new Map()
+
+  async member(layout: Layout, { hash }: Digest, place: RecordPlace): Promise<Uint8Array | undefined> {
+    if (this.#place === undefined || !samePlace(this.#place, place)) {
+      const record = readRecord(segmentPath(layout, place.segment), place)
+      if (record?.kind !== 'pack') return undefined
+      this.#members = membersOf(record.digests, await packContent(record))
+      this.#place = place
+    }
+    return this.#members.get(hash)
+  }
+}
+
+function membersOf(digests: readonly Digest[], content: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>()
+  let offset = 0
+  for (const { hash, sizeBytes } of digests) {
+    members.set(hash, content.subarray(offset, offset + sizeBytes))
+    offset += sizeBytes
+  }
+  return members
 }
 
 /** The contents of all members, one after the other. Rejects when the frame is damaged. */
@@ -44,12 +72,16 @@ export function packContent(record: SegmentRecord & { kind: 'pack' }): Promise<U
   )
 }
 
-async function contentAt(layout: Layout, digest: Digest, place: BlobPlace): Promise<Uint8Array | undefined> {
+async function contentAt(
+  layout: Layout,
+  digest: Digest,
+  place: Exclude<BlobPlace, { kind: 'chunked' }>,
+  packs: LastPack,
+): Promise<Uint8Array | undefined> {
   if (place.kind === 'inline') return place.bytes
+  if (place.kind === 'pack') return packs.member(layout, digest, place.record)
   const record = readRecord(segmentPath(layout, place.record.segment), place.record)
-  if (place.kind === 'file') return record?.kind === 'file' ? wholeFile(layout, digest, record) : undefined
-  if (record?.kind !== 'pack' || record.digests[place.ordinal]?.hash !== digest.hash) return undefined
-  return packMember(record, place.ordinal)
+  return record?.kind === 'file' ? wholeFile(layout, digest, record) : undefined
 }
 
 /** Only trees and directories are peeked at; one of more than a mebibyte has some ten thousand files. */

@@ -9,7 +9,7 @@ import { type ActionRow, type BlobPlace, decodeActionRow, decodeBlobPlace } from
 import { scanSegment } from '../salvage.ts'
 import type { RecordPlace, SegmentRecord } from '../segment.ts'
 import type { Census } from './collector-census.ts'
-import type { LiveAction } from './collector-marks.ts'
+import type { LiveAction, Marks } from './collector-marks.ts'
 
 /** An action result as the collector found it. */
 export interface FoundAction {
@@ -63,23 +63,50 @@ function foundAction(key: Uint8Array, row: ActionRow, touchedMs: number, hits: n
   }
 }
 
+/** An action result that is to go, as the census saw it. */
+export interface Victim {
+  /** The row's key. */
+  readonly key: Uint8Array
+  readonly touchedMs: number
+}
+
+export interface RemovedAction {
+  readonly victim: Victim
+  readonly action: ActionDigest
+  readonly result: Uint8Array
+  readonly recordBytes: number
+}
+
 /**
- * Removes those of `victims` that are still what they were and were not used since; says which, each with its result.
- * Journalled once they are gone: if the process dies in between, a rebuild brings them back, whole or as a miss.
+ * Removes those of `victims` that were not used or put anew since the census; says which, each with its result. `age`: the
+ * eviction policy's, once they have left. Journalled once they are gone: if the process dies in between, a rebuild brings
+ * them back, whole or as a miss.
  */
 export async function removeActions(
   index: IndexDb,
   journal: Journal,
-  victims: readonly FoundAction[],
-  options: { readonly nowMs: number; readonly isDry: boolean },
-): Promise<{ found: FoundAction; result: Uint8Array }[]> {
-  const take = () => victims.flatMap((found) => takeAction(index, found, options.isDry) ?? [])
+  victims: readonly Victim[],
+  options: { readonly nowMs: number; readonly isDry: boolean; readonly age: number },
+): Promise<RemovedAction[]> {
+  const removals: SegmentRecord[] = []
+  const take = () => {
+    removals.length = 0
+    return victims.flatMap((victim) => {
+      const row = takeAction(index, victim, options.isDry)
+      if (row === undefined) return []
+      const { action, instance, record, result } = row
+      removals.push({ kind: 'action-removed', stampMs: options.nowMs, instance, action })
+      return [
+        { victim, action: asActionDigest(action), result: Uint8Array.from(result), recordBytes: record.recordBytes },
+      ]
+    })
+  }
   if (options.isDry) return index.read(take)
-  const gone = await index.write(take)
-  const records = gone.map(({ found: { instance, action } }) => {
-    return { kind: 'action-removed', stampMs: options.nowMs, instance, action } as const
+  const gone = await index.write(() => {
+    index.sql('UPDATE accounts SET clock=max(clock, ?)').run(options.age)
+    return take()
   })
-  if (records.length > 0) await journalled(journal, records)
+  if (removals.length > 0) await journalled(journal, removals)
   return gone
 }
 
@@ -92,17 +119,12 @@ async function journalled(journal: Journal, records: readonly SegmentRecord[]): 
   }
 }
 
-function takeAction(
-  index: IndexDb,
-  found: FoundAction,
-  isDry: boolean,
-): { found: FoundAction; result: Uint8Array } | undefined {
-  const key = Buffer.from(found.name, 'hex')
+function takeAction(index: IndexDb, { key, touchedMs }: Victim, isDry: boolean): ActionRow | undefined {
   const [value, touched] = index.sql('SELECT value, touched FROM actions WHERE key=?').get(key) ?? []
-  const row = value && decodeActionRow(key, value as Uint8Array)
-  if (!row || Number(touched) !== found.touchedMs || !samePlace(row.record, found.place)) return undefined
+  if (value === undefined || Number(touched) !== touchedMs) return undefined
   if (!isDry) index.sql('DELETE FROM actions WHERE key=?').run(key)
-  return { found, result: Uint8Array.from(row.result) }
+  // A row that does not check out is of no use to anybody, and goes without a word to the journal.
+  return decodeActionRow(key, value as Uint8Array)
 }
 
 /** Action results that were put since it was made, told from how far each segment is in the index. */
@@ -147,8 +169,8 @@ export interface BlobRemoval {
   /** Asked again in the transaction. */
   readonly isStill: (number: number) => boolean
   readonly news: NewActions
-  /** Marks what a put that came meanwhile names. */
-  readonly markNews: (live: LiveAction) => Promise<void>
+  /** Also of what a put that came meanwhile names. */
+  readonly marks: Marks
   readonly nowMs: number
 }
 
@@ -158,15 +180,20 @@ export async function removeBlobs(
   journal: Journal,
   removal: BlobRemoval,
 ): Promise<{ count: number; files: { hash: string; place: BlobPlace & { kind: 'file' } }[] }> {
+  const { marks, news } = removal
+  const mark = async (lives: readonly LiveAction[]) => {
+    for (const live of lives) marks.add(live)
+    await marks.settle()
+  }
   for (;;) {
-    for (const live of removal.news.take()) await removal.markNews(live)
+    await mark(news.take())
     let late: LiveAction[] = []
     const gone = await index.write(() => {
       // A put that comes now waits for this transaction, and then sees that its blobs are gone.
-      late = removal.news.take()
+      late = news.take()
       return late.length > 0 ? undefined : takeBlobs(index, removal)
     })
-    for (const live of late) await removal.markNews(live)
+    await mark(late)
     if (gone === undefined) continue
     if (gone.length > 0) {
       const hashes = gone.map(({ hash }) => hash)

@@ -1,8 +1,9 @@
-import { lstatSync, rmSync } from 'node:fs'
+import { lstatSync, lutimesSync, rmSync } from 'node:fs'
 import type { Leases } from '../../contracts.ts'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentOfStaging } from '../layout.ts'
 import { recoverSegment } from '../recover.ts'
+import { isFuture } from './clock-set-back.ts'
 import { entriesOf, fileBytes, folderBytes } from './quota-usage.ts'
 
 /** Kept in the trash for at least so long, unless it takes more than its bound. */
@@ -14,7 +15,7 @@ const STALE_MS = 24 * 3_600_000
 export function sweepTrash(folder: string, maxBytes: number, nowMs: number): number {
   const kept = entriesOf(folder).map(({ path, isFolder }) => ({
     path,
-    changedMs: changedMs(path),
+    changedMs: changedMs(path, nowMs),
     bytes: isFolder ? folderBytes(path) : fileBytes(path),
   }))
   kept.sort((a, b) => a.changedMs - b.changedMs)
@@ -36,7 +37,7 @@ export async function sweepStaging(index: IndexDb, layout: Layout, leases: Lease
   for (const { path, name } of entriesOf(layout.tmp)) {
     const segment = segmentOfStaging(name)
     if (segment === undefined) {
-      if (changedMs(path) < nowMs - STALE_MS) rmSync(path, { recursive: true, force: true })
+      if (changedMs(path, nowMs) < nowMs - STALE_MS) rmSync(path, { recursive: true, force: true })
       continue
     }
     await using owner = await leases.tryHold(segmentLease(segment))
@@ -44,16 +45,25 @@ export async function sweepStaging(index: IndexDb, layout: Layout, leases: Lease
   }
 }
 
-/** Lock files that no process holds. To have held one is to have removed it. */
+/** Lock files that no process holds, and what dead holders said of themselves. To have held a lock is to have removed its file. */
 export async function sweepLocks(layout: Layout, leases: Leases): Promise<void> {
-  for (const { name } of entriesOf(layout.locks)) {
-    if (/\.note$|-journal$|-wal$|-shm$/.test(name)) continue
-    await using _held = await leases.tryHold(decodeURIComponent(name))
+  for (const { path, name } of entriesOf(layout.locks)) {
+    if (/-journal$|-wal$|-shm$/.test(name)) continue
+    const isNote = name.endsWith('.note')
+    await using held = await leases.tryHold(decodeURIComponent(isNote ? name.slice(0, -'.note'.length) : name))
+    if (isNote && held !== undefined) rmSync(path, { force: true })
   }
 }
 
-/** When it was moved here or last written, whichever is later. */
-function changedMs(path: string): number {
+/**
+ * When it was moved here or last written, whichever is later. What was written before the clock was set back is dated to
+ * now, or it would stay until the clock is there again.
+ */
+function changedMs(path: string, nowMs: number): number {
   const stats = lstatSync(path, { throwIfNoEntry: false })
-  return stats === undefined ? Number.POSITIVE_INFINITY : Math.max(stats.ctimeMs, stats.mtimeMs)
+  if (stats === undefined) return Number.POSITIVE_INFINITY
+  const changed = Math.max(stats.ctimeMs, stats.mtimeMs)
+  if (!isFuture(changed, nowMs)) return changed
+  lutimesSync(path, nowMs / 1000, nowMs / 1000)
+  return nowMs
 }

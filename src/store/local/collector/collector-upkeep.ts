@@ -1,6 +1,4 @@
 import type { CatalogParts } from '../lazy-catalog.ts'
-import { highWaterBytes, quotaOf } from './quota.ts'
-import { folderBytes } from './quota-usage.ts'
 
 /** Keeps a folder within its quota while it is written to. Dispose of it before the parts. */
 export interface Upkeep extends AsyncDisposable {
@@ -54,22 +52,14 @@ class SavingUpkeep implements Upkeep {
     if (!this.#isDue) return
     this.#isDue = false
     try {
-      const excess = this.#excess()
+      // A run that hits saves nothing and loads none of this.
+      const [{ excessOf }, { keepReserve }] = await Promise.all([import('./excess.ts'), import('./reserve.ts')])
+      keepReserve(this.#parts.layout)
+      const excess = excessOf(this.#parts)
       if (excess !== 'none') await this.#collect(AbortSignal.timeout(excess === 'limit' ? SETTLE_OVER_MS : SETTLE_MS))
     } catch {
       // Out of time, a busy index, a full disk: the next save comes back to it.
     }
-  }
-
-  #excess(): 'none' | 'mark' | 'limit' {
-    const { layout, limits } = this.#parts
-    const quota = quotaOf(layout.dir, limits)
-    const bytes = folderBytes(layout.dir)
-    const hasBlobLimit = Number.isFinite(quota.maxCasBytes)
-    const blobBytes = hasBlobLimit ? folderBytes(layout.journal) + folderBytes(layout.blobs) : 0
-    if (bytes > quota.maxCacheBytes || blobBytes > quota.maxCasBytes) return 'limit'
-    const isPastMark = bytes > highWaterBytes(quota.maxCacheBytes) || blobBytes > highWaterBytes(quota.maxCasBytes)
-    return isPastMark ? 'mark' : 'none'
   }
 
   async #collect(signal: AbortSignal): Promise<void> {

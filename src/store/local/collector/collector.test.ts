@@ -35,7 +35,7 @@ async function kept(store: Awaited<ReturnType<typeof open>>, names: readonly str
 
 describe('eviction', () => {
   test('what is least recently used goes until the target is reached, and the disk is free then', async () => {
-    await using store = await open()
+    await using store = await open({ evictionPolicy: 'lru' })
     const names = Array.from({ length: 20 }, (_, i) => `e${i}`)
     for (const name of names) {
       await saveEntry(store, name, BIG)

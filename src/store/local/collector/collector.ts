@@ -1,20 +1,25 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import { lru } from '../../../evict/lru.ts'
-import type { EvictionPolicy } from '../../../evict/policy.ts'
 import type { CollectOptions, CollectReport, Leases } from '../../contracts.ts'
 import type { Compression } from '../compression.ts'
-import { type IndexDb, sqliteCode } from '../index-db.ts'
+import type { IndexDb } from '../index-db.ts'
 import type { Journal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { MARK_STEP_MS } from '../marks.ts'
+import { pinsAt, sweepPins } from '../pins.ts'
+import { accountsOf, diskBytesOf, restBytes } from './accounts.ts'
+import { type ActionCensus, takeActionCensus } from './action-census.ts'
 import { type Census, takeCensus } from './collector-census.ts'
 import { removeOrphanFiles, unlinkBlobFiles } from './collector-files.ts'
 import { Marks, type PeekBlob } from './collector-marks.ts'
-import { type FoundAction, listActions, NewActions, removeActions, removeBlobs } from './collector-rows.ts'
+import { listActions, NewActions, removeActions, removeBlobs } from './collector-rows.ts'
 import { sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
 import { compactSegments } from './compaction.ts'
-import { highWaterBytes, lowWaterBytes, type Quota } from './quota.ts'
+import { type EvictionPlan, planEviction, type Targets, targetsOf, victimOf } from './eviction.ts'
+import type { PolicyName } from './eviction-order.ts'
+import type { Quota } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
+import { keepReserve } from './reserve.ts'
+import { Room } from './room.ts'
 
 /** What a collection works on. */
 export interface Collected {
@@ -23,6 +28,8 @@ export interface Collected {
   readonly journal: Journal
   readonly leases: Leases
   readonly quota: Quota
+  readonly policy: PolicyName
+  readonly readOnly: boolean
   readonly peek: PeekBlob
   readonly compression: Compression
   readonly now: () => number
@@ -34,11 +41,12 @@ export interface Collected {
 export const GRACE_MS = 3 * MARK_STEP_MS
 /** The same, while the folder is larger than its quota. */
 const PRESSED_GRACE_MS = 300_000
-const BATCH = 200
+/** Trees and the like that are remembered until they are read. */
+const UNSETTLED = 20_000
 
 /**
- * One collection, for the holder of the collector's lease: what outlived its time goes, then the least recently used
- * action results until the rest fits, then the blobs nobody names, then the room they leave in the journal. In small
+ * One collection, for the holder of the collector's lease: what outlived its time goes, then the action results that the
+ * policy gives up until the rest fits, then the blobs nobody names, then the room they leave in the journal. In small
  * steps, each of them a transaction that looks again before it removes anything: readers and writers go on meanwhile, and
  * whatever moment it is killed at, what is left is whole. Throws the signal's reason when aborted, with what was done
  * until then done.
@@ -52,16 +60,18 @@ class Collection {
   readonly #parts: Collected
   readonly #options: CollectOptions
   readonly #startedMs: number
+  readonly #isDry: boolean
   readonly #removable: (number: number) => boolean
+  readonly #room: Room
+  #targets!: Targets
   #census!: Census
   #marks!: Marks
   #news!: NewActions
-  #actions = new Map<string, FoundAction>()
-  #policy: EvictionPolicy<string> = lru()
+  #actions!: ActionCensus
+  #plan!: EvictionPlan
   #actionBytes = 0
   #graceMs = GRACE_MS
-  /** By blob number: when the last action result was used that named it and was evicted by this collection. */
-  #releasedMs!: Float64Array
+  #pinned = 0
   #evicted = 0
   #removedBlobs = 0
   #plannedBytes = 0
@@ -70,107 +80,126 @@ class Collection {
     this.#parts = parts
     this.#options = options
     this.#startedMs = parts.now()
+    this.#room = new Room(parts)
+    this.#isDry = options.dryRun === true
     this.#removable = (number) => this.#isRemovable(number)
   }
 
   async run(): Promise<CollectReport> {
-    const { layout, quota, index } = this.#parts
+    const { index, layout, quota } = this.#parts
     await this.#parts.flushMarks()
-    truncateLog(index)
-    const before = folderBytes(layout.dir)
-    if (this.#options.dryRun !== true) await this.#sweep()
+    this.#room.truncateLog()
+    const before = diskBytesOf(index, layout)
+    if (!this.#isDry) await this.#sweep()
+    this.#targets = targetsOf(index, layout, quota, this.#options.targetBytes)
+    await this.#choose()
     await this.#mark()
     await this.#expire()
-    await this.#evict(this.#options.targetBytes ?? lowWaterBytes(quota.maxCacheBytes))
-    if (this.#options.dryRun === true) return this.#planned(before)
+    await this.#evict()
+    if (this.#isDry) return this.#planned(before)
     await this.#removeBlobs()
     await this.#compact()
-    truncateLog(index)
-    const diskBytes = folderBytes(layout.dir)
+    this.#room.truncateLog()
+    keepReserve(layout)
+    const diskBytes = diskBytesOf(index, layout)
     return this.#report(Math.max(0, before - diskBytes), diskBytes)
   }
 
   async #sweep(): Promise<void> {
-    const { index, layout, leases, quota, now } = this.#parts
-    sweepTrash(layout.trash, quota.maxTrashBytes, now())
-    sweepTrash(layout.damaged, quota.maxTrashBytes, now())
-    await sweepStaging(index, layout, leases, now())
+    const { index, layout, leases, quota } = this.#parts
+    sweepTrash(layout.trash, quota.maxTrashBytes, this.#startedMs)
+    sweepTrash(layout.damaged, quota.maxTrashBytes, this.#startedMs)
+    sweepPins(layout, this.#startedMs)
+    await this.#room.made(() => sweepStaging(index, layout, leases, this.#startedMs))
     await sweepLocks(layout, leases)
   }
 
-  async #mark(): Promise<void> {
-    const { index, layout, peek } = this.#parts
+  /** Before the marks, whose memory is taken when that of the policy is free again. */
+  async #choose(): Promise<void> {
+    const { index, layout, policy, quota } = this.#parts
     const { signal } = this.#options
-    // First, so that no put can slip in between it and the list.
+    // First of all, so that no put can slip in between it and the lists.
     this.#news = new NewActions(index, layout)
-    this.#census = await takeCensus(index, signal)
+    const { actions, age } = accountsOf(index)
+    const lookedAt = { nowMs: this.#startedMs, isDry: this.#isDry, signal }
+    this.#actions = await takeActionCensus(index, { ...lookedAt, expected: actions })
+    const pins = pinsAt(layout, this.#startedMs)
+    const { diskBytes, casBytes, entries } = this.#targets
+    const isOver = diskBytesOf(index, layout) > diskBytes || casBytes !== Infinity || entries !== Infinity
+    this.#plan = await planEviction(this.#actions, pins, { ...lookedAt, ttlMs: quota.ttlMs, policy, age, isOver })
+    this.#pinned = pins.size
+  }
+
+  async #mark(): Promise<void> {
+    const { index, peek } = this.#parts
+    const { signal } = this.#options
+    this.#census = await takeCensus(index, { nowMs: this.#startedMs, isDry: this.#isDry, signal })
     this.#marks = new Marks(this.#census, peek)
-    this.#releasedMs = new Float64Array(this.#census.count).fill(Number.NEGATIVE_INFINITY)
-    for await (const found of listActions(index, signal)) {
-      const { result, ...action } = found
-      await this.#marks.add({ action: found.action, result })
-      this.#actions.set(found.name, action)
-      this.#actionBytes += found.place.recordBytes
+    for await (const { action, result, place } of listActions(index, signal)) {
+      this.#marks.add({ action, result })
+      this.#actionBytes += place.recordBytes
+      if (this.#marks.unsettled > UNSETTLED) await this.#marks.settle(signal)
     }
-    const byUse = [...this.#actions.values()].sort((a, b) => a.touchedMs - b.touchedMs || a.createdMs - b.createdMs)
-    for (const { name, contentBytes, place, durationMs } of byUse)
-      this.#policy.insert({ key: name, sizeBytes: contentBytes + place.recordBytes, costMs: durationMs })
+    await this.#marks.settle(signal)
   }
 
   async #expire(): Promise<void> {
-    const limitMs = this.#startedMs - this.#parts.quota.ttlMs
-    const expired = [...this.#actions.values()].filter(({ createdMs }) => createdMs < limitMs)
-    for (let at = 0; at < expired.length; at += BATCH) await this.#evictAll(expired.slice(at, at + BATCH))
+    const { expired } = this.#plan
+    await this.#evictAll(expired, 0)
   }
 
-  async #evict(targetBytes: number): Promise<void> {
-    const { layout, quota } = this.#parts
-    const otherBytes = folderBytes(layout.dir) - folderBytes(layout.journal) - folderBytes(layout.blobs)
-    const casTarget = isOver(this.#marks.liveBytes, quota.maxCasBytes) ? lowWaterBytes(quota.maxCasBytes) : Infinity
+  async #evict(): Promise<void> {
+    const { layout, index } = this.#parts
+    const { numbers, ages } = this.#plan.order
+    const otherBytes = restBytes(layout)
+    const all = accountsOf(index).actions + (this.#isDry ? 0 : this.#evicted)
     let waitingBytes = this.#waitingBytes()
     const excessBytes = () => {
       const blobBytes = this.#marks.liveBytes + waitingBytes
-      return Math.max(blobBytes - casTarget, otherBytes + this.#actionBytes + blobBytes - targetBytes)
+      const { casBytes, diskBytes } = this.#targets
+      return Math.max(blobBytes - casBytes, otherBytes + this.#actionBytes + blobBytes - diskBytes)
     }
     if (excessBytes() > 0) {
       this.#graceMs = PRESSED_GRACE_MS
       waitingBytes = this.#waitingBytes()
     }
-    for (let excess = excessBytes(); excess > 0; excess = excessBytes()) {
-      const victims = this.#victims(excess)
+    for (let at = 0; at < numbers.length; ) {
+      const victims = this.#victims(numbers.subarray(at), excessBytes(), all - this.#evicted - this.#targets.entries)
       if (victims.length === 0) return
-      await this.#evictAll(victims)
+      at += victims.length
+      await this.#evictAll(victims, ages[at - 1] as number)
     }
   }
 
   /** A few at a time, and never more than have to go: what one frees is at most the content that it names. */
-  #victims(excessBytes: number): FoundAction[] {
-    const victims: FoundAction[] = []
-    for (let rest = excessBytes; rest > 0 && victims.length < BATCH; ) {
-      const victim = this.#policy.victim()
-      if (victim === undefined) break
-      this.#policy.remove(victim.key)
-      victims.push(this.#actions.get(victim.key) as FoundAction)
-      rest -= victim.sizeBytes
+  #victims(order: Uint32Array, excessBytes: number, excessCount: number): number[] {
+    const victims: number[] = []
+    let rest = excessBytes
+    for (const number of order) {
+      if (victims.length === this.#room.batch || (rest <= 0 && victims.length >= excessCount)) break
+      victims.push(number)
+      rest -= this.#actions.sizeBytesOf(number)
     }
     return victims
   }
 
-  async #evictAll(victims: readonly FoundAction[]): Promise<void> {
+  async #evictAll(numbers: readonly number[], age: number): Promise<void> {
     const { index, journal, now } = this.#parts
-    this.#options.signal?.throwIfAborted()
-    const isDry = this.#options.dryRun === true
-    const gone = await removeActions(index, journal, victims, { nowMs: now(), isDry })
-    for (const { found, result } of gone) {
-      this.#policy.remove(found.name)
-      this.#actions.delete(found.name)
-      this.#actionBytes -= found.place.recordBytes
-      this.#plannedBytes += found.place.recordBytes
-      await this.#marks.drop({ action: found.action, result }, (number) => {
-        this.#releasedMs[number] = Math.max(this.#releasedMs[number] as number, found.touchedMs)
-      })
+    const victims = numbers.map((number) => victimOf(this.#actions, number))
+    for (let at = 0, step = 0; at < victims.length; at += step) {
+      step = this.#room.batch
+      this.#options.signal?.throwIfAborted()
+      const gone = await this.#room.made(() =>
+        removeActions(index, journal, victims.slice(at, at + step), { nowMs: now(), isDry: this.#isDry, age }),
+      )
+      for (const { victim, action, result, recordBytes } of gone) {
+        this.#actionBytes -= recordBytes
+        this.#plannedBytes += recordBytes
+        this.#marks.drop({ action, result }, victim.touchedMs)
+      }
+      await this.#marks.settle()
+      this.#evicted += gone.length
     }
-    this.#evicted += gone.length
   }
 
   /** What blobs take that nobody names and that have to stay for now. */
@@ -185,43 +214,39 @@ class Collection {
   #isRemovable(number: number): boolean {
     if (this.#marks.isLive(number)) return false
     const touchedMs = this.#census.touchedMsOf(number)
-    const releasedMs = this.#releasedMs[number] as number
-    return touchedMs <= this.#startedMs - this.#graceMs || touchedMs <= releasedMs + MARK_STEP_MS
+    return touchedMs <= this.#startedMs - this.#graceMs || touchedMs <= this.#marks.releasedMsOf(number) + MARK_STEP_MS
   }
 
   async #removeBlobs(): Promise<void> {
     const { index, layout, journal, now } = this.#parts
     const { signal } = this.#options
-    let batch: number[] = []
-    const remove = async () => {
+    const marks = this.#marks
+    const removal = { census: this.#census, news: this.#news, marks, isStill: this.#removable }
+    const remove = async (numbers: readonly number[]) => {
       signal?.throwIfAborted()
-      const gone = await removeBlobs(index, journal, {
-        census: this.#census,
-        numbers: batch,
-        isStill: this.#removable,
-        news: this.#news,
-        markNews: (live) => this.#marks.add(live),
-        nowMs: now(),
-      })
-      batch = []
+      const gone = await this.#room.made(() => removeBlobs(index, journal, { ...removal, numbers, nowMs: now() }))
       this.#removedBlobs += gone.count
       await unlinkBlobFiles(index, layout, gone.files, this.#startedMs)
       await breathe()
     }
+    const batch: number[] = []
     for (let number = 0; number < this.#census.count; number++) {
-      if (!this.#isRemovable(number)) continue
-      batch.push(number)
-      if (batch.length === BATCH) await remove()
+      if (this.#isRemovable(number)) batch.push(number)
+      if (batch.length >= this.#room.batch) await remove(batch.splice(0))
     }
-    if (batch.length > 0 || this.#census.damaged.length > 0) await remove()
+    if (batch.length > 0 || this.#census.damaged.length > 0) await remove(batch)
     await removeOrphanFiles(index, layout, this.#startedMs, signal)
   }
 
   #compact(): Promise<void> {
-    const { quota, layout } = this.#parts
-    const target = this.#options.targetBytes ?? lowWaterBytes(quota.maxCacheBytes)
+    const { layout, index } = this.#parts
+    const otherBytes = restBytes(layout)
+    const { diskBytes, casBytes } = this.#targets
     return compactSegments(this.#parts, {
-      isPressed: () => folderBytes(layout.dir) > target,
+      isPressed: () => {
+        const stored = folderBytes(layout.journal) + accountsOf(index).fileBytes
+        return otherBytes + stored > diskBytes || stored > casBytes
+      },
       signal: this.#options.signal,
     })
   }
@@ -239,26 +264,14 @@ class Collection {
   }
 
   #report(freedBytes: number, diskBytes: number): CollectReport {
+    const { actions } = accountsOf(this.#parts.index)
     return {
       removedActions: this.#evicted,
       removedBlobs: this.#removedBlobs,
       freedBytes,
-      keptActions: this.#actions.size,
+      keptActions: this.#isDry ? actions - this.#evicted : actions,
+      pinnedActions: this.#pinned,
       diskBytes,
     }
   }
-}
-
-/** SQLite's write-ahead log is as long as the busiest moment made it; a reader who is in it keeps it so for now. */
-function truncateLog(index: IndexDb): void {
-  try {
-    index.lookUp(() => index.sql('PRAGMA wal_checkpoint(TRUNCATE)').all(), [])
-  } catch (error) {
-    // On a full disk it may not find the room; it is SQLite's own to do it later.
-    if (sqliteCode(error) === undefined) throw error
-  }
-}
-
-function isOver(bytes: number, limitBytes: number): boolean {
-  return bytes > highWaterBytes(limitBytes)
 }

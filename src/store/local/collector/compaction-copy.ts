@@ -25,8 +25,9 @@ interface Move {
   readonly record: SegmentRecord
 }
 
-/** One append and one transaction for so much. */
+/** One append and one transaction for so much, or for so many rows: nobody who writes shall wait for long. */
 const BATCH_BYTES = 4 << 20
+const BATCH_ROWS = 400
 /** A pack of which so much lives is copied as it is: compressing it again would save less than it costs. */
 const MOSTLY_ALIVE = 0.75
 
@@ -44,6 +45,7 @@ export class SegmentCopy {
   readonly #oldestElsewhereMs: number
   #moves: Move[] = []
   #bytes = 0
+  #rows = 0
 
   constructor(parts: Collected, segment: number) {
     this.#parts = parts
@@ -57,13 +59,15 @@ export class SegmentCopy {
     if (record === undefined) return
     this.#moves.push({ from: found.place, record })
     this.#bytes += found.place.recordBytes
-    if (this.#bytes >= BATCH_BYTES) await this.flush()
+    this.#rows += record.kind === 'pack' ? record.digests.length : 1
+    if (this.#bytes >= BATCH_BYTES || this.#rows >= BATCH_ROWS) await this.flush()
   }
 
   async flush(): Promise<void> {
     const moves = this.#moves
     this.#moves = []
     this.#bytes = 0
+    this.#rows = 0
     if (moves.length === 0) return
     const records = moves.map(({ record }) => record)
     await this.#parts.journal.commit(records, (places) => {
@@ -78,6 +82,7 @@ export class SegmentCopy {
       case 'pack':
         return this.#livingPack(record, place)
       case 'file':
+      case 'chunked':
         return this.#placeOf(record.digest, place) && record
       case 'action':
         return this.#actionRow(record, place) && record
@@ -134,7 +139,7 @@ export class SegmentCopy {
   }
 
   #point({ from, record }: Move, to: RecordPlace): void {
-    const digests = record.kind === 'pack' ? record.digests : record.kind === 'file' ? [record.digest] : []
+    const digests = record.kind === 'pack' ? record.digests : 'digest' in record ? [record.digest] : []
     for (const [ordinal, digest] of digests.entries()) this.#pointBlob(digest, from, to, ordinal)
     if (record.kind === 'action') this.#pointAction(record, from, to)
     this.targets.add(to.segment)
@@ -144,7 +149,7 @@ export class SegmentCopy {
     const now = this.#placeOf(digest, from)
     if (now === undefined) return
     const key = blobKey(digest.hash)
-    const place = now.kind === 'file' ? { ...now, record: to } : { ...now, record: to, ordinal }
+    const place = 'ordinal' in now ? { ...now, record: to, ordinal } : { ...now, record: to }
     this.#parts.index.sql('UPDATE blobs SET place=? WHERE hash=?').run(encodeBlobPlace(key, place), key)
     this.movedRows++
   }
@@ -165,7 +170,7 @@ export class SegmentCopy {
     const value = this.#parts.index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
     const place = value && decodeBlobPlace(key, value)
     if (place === undefined || !samePlace(place.record, here)) return undefined
-    return ordinal === undefined || (place.kind !== 'file' && place.ordinal === ordinal) ? place : undefined
+    return ordinal === undefined || ('ordinal' in place && place.ordinal === ordinal) ? place : undefined
   }
 
   #actionRow({ instance, action }: SegmentRecord & { kind: 'action' }, here: RecordPlace) {

@@ -6,9 +6,10 @@ import { segmentsOf } from '../rebuild.ts'
 import { recoverSegment } from '../recover.ts'
 import { blobKey, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
+import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collector.ts'
-import { listActions } from './collector-rows.ts'
 import { SegmentCopy } from './compaction-copy.ts'
+import { isDiskFull } from './reserve.ts'
 
 export interface CompactOptions {
   /** Whether room is wanted: then segments are copied that would not be worth it otherwise. */
@@ -32,11 +33,16 @@ export async function compactSegments(parts: Collected, options: CompactOptions)
   let hasRotated = false
   for (const { segment, deadShare, rows } of candidates) {
     if (deadShare < MOSTLY_DEAD && !options.isPressed()) break
-    if (await compactSegment(parts, segment, rows, options.signal)) continue
-    if (hasRotated) continue
-    hasRotated = true
-    await parts.journal.rotate()
-    await compactSegment(parts, segment, rows, options.signal)
+    try {
+      if (await compactSegment(parts, segment, rows, options.signal)) continue
+      if (hasRotated) continue
+      hasRotated = true
+      await parts.journal.rotate()
+      await compactSegment(parts, segment, rows, options.signal)
+    } catch (error) {
+      // No room for what lives in this one; where less does, there may be.
+      if (!isDiskFull(error)) throw error
+    }
   }
 }
 
@@ -58,7 +64,7 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
     if (sizeBytes === 0) continue
     // A record counts whole there, if only one of its blobs lives; so the share of the dead is at least this.
     const least = 1 - bytes / sizeBytes
-    const deadShare = least >= MOSTLY_DEAD ? least : 1 - liveBytesOf(index, layout, segment) / sizeBytes
+    const deadShare = least >= MOSTLY_DEAD ? least : 1 - (await liveBytesOf(index, layout, segment)) / sizeBytes
     if (deadShare >= WORTH_LOOKING) found.push({ segment, deadShare, rows })
     await breathe(undefined, signal === undefined ? {} : { signal })
   }
@@ -66,6 +72,8 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
 }
 
 const ROWS_A_STEP = 2_000
+/** A scan reads some KiB for each record. */
+const RECORDS_A_STEP = 100
 
 /** By segment: bytes of the records that some row names, and how many rows do. */
 async function namedBytes(
@@ -74,9 +82,13 @@ async function namedBytes(
 ): Promise<Map<number, { bytes: number; rows: number }>> {
   const named = new Map<number, { bytes: number; rows: number }>()
   const counted = new Set<number>()
-  const count = ({ segment, offset, recordBytes }: { segment: number; offset: number; recordBytes: number }) => {
+  const sumOf = (segment: number) => {
     const sum = named.get(segment) ?? { bytes: 0, rows: 0 }
     named.set(segment, sum)
+    return sum
+  }
+  const count = ({ segment, offset, recordBytes }: { segment: number; offset: number; recordBytes: number }) => {
+    const sum = sumOf(segment)
     sum.rows++
     // Segments are far smaller than 4 GiB, and their numbers than 2 million.
     const record = segment * 2 ** 32 + offset
@@ -94,17 +106,23 @@ async function namedBytes(
     if (rows.length < ROWS_A_STEP) break
     after = rows.at(-1)?.[0] as Uint8Array
   }
-  for await (const { place } of listActions(index, signal)) count(place)
+  for await (const { segment, recordBytes } of actionPlaces(index, signal)) {
+    const sum = sumOf(segment)
+    sum.rows++
+    sum.bytes += recordBytes
+  }
   return named
 }
 
 /** As `namedBytes`, but of a pack only the share of those blobs that live. */
-function liveBytesOf(index: IndexDb, layout: Layout, segment: number): number {
+async function liveBytesOf(index: IndexDb, layout: Layout, segment: number): Promise<number> {
   const row = index.sql('SELECT place FROM blobs WHERE hash=?')
   let live = 0
+  let scanned = 0
   for (const { record, place } of scanSegment(segmentPath(layout, segment), segment)) {
+    if (++scanned % RECORDS_A_STEP === 0) await breathe()
     if (record.kind === 'action') live += place.recordBytes
-    if (record.kind !== 'pack' && record.kind !== 'file') continue
+    if (record.kind !== 'pack' && record.kind !== 'file' && record.kind !== 'chunked') continue
     const digests = record.kind === 'pack' ? record.digests : [record.digest]
     let all = 0
     let named = 0
@@ -133,8 +151,10 @@ async function compactSegment(
   if (lease === undefined) return false
   await recoverSegment(index, layout, segment)
   const copy = new SegmentCopy(parts, segment)
+  let scanned = 0
   for (const found of scanSegment(segmentPath(layout, segment), segment)) {
     signal?.throwIfAborted()
+    if (++scanned % RECORDS_A_STEP === 0) await breathe()
     await copy.add(found)
   }
   await copy.flush()

@@ -1,0 +1,47 @@
+import { type IndexDb, sqliteCode } from '../index-db.ts'
+import type { Layout } from '../layout.ts'
+import { giveUpReserve, isDiskFull } from './reserve.ts'
+
+/** Rows that one transaction removes: others who write wait for a millisecond or two. */
+const BATCH = 100
+/** On a full disk, where each takes room in the index's log before it frees any. */
+const BATCH_WHEN_FULL = 10
+
+/** The room that a collection needs itself: to say in the index that something is gone takes some, before any is freed. */
+export class Room {
+  readonly #index: IndexDb
+  readonly #layout: Layout
+  /** How many rows to remove in one transaction. */
+  batch = BATCH
+
+  constructor({ index, layout }: { readonly index: IndexDb; readonly layout: Layout }) {
+    this.#index = index
+    this.#layout = layout
+  }
+
+  /**
+   * Does it once more when the disk was full: the index's log is emptied first, the reserve given up, and from then on less
+   * is said at once.
+   */
+  async made<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      this.batch = BATCH_WHEN_FULL
+      giveUpReserve(this.#layout)
+      this.truncateLog()
+      return await work()
+    }
+  }
+
+  /** SQLite's write-ahead log is as long as the busiest moment made it; a reader who is in it keeps it so for now. */
+  truncateLog(): void {
+    try {
+      this.#index.lookUp(() => this.#index.sql('PRAGMA wal_checkpoint(TRUNCATE)').all(), [])
+    } catch (error) {
+      // On a full disk it may not find the room; it is SQLite's own to do it later.
+      if (sqliteCode(error) === undefined) throw error
+    }
+  }
+}
