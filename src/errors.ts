@@ -41,6 +41,8 @@ export type ErrorCode =
   | 'store.corrupt'
   /** Nothing is kept under that key. */
   | 'store.no-entry'
+  /** An archive to be imported is cut off, damaged, or none. */
+  | 'archive.damaged'
   /** A restore could not be carried out; the workspace is as it was, or will be rolled forward. */
   | 'restore.failed'
 

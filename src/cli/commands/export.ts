@@ -1,0 +1,133 @@
+import { createWriteStream, renameSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { ActionDigest, Digest } from '../../digest/digest.ts'
+import { asActionDigest } from '../../digest/digest.ts'
+import { CacheError, systemCode } from '../../errors.ts'
+import type { ExportReport } from '../../store/archive/export-archive.ts'
+import { DEFAULT_SCOPE } from '../../store/contracts.ts'
+import { formatSize } from '../../units/size.ts'
+import { type CommandContext, defineCommand, type Session } from '../command.ts'
+import { entriesOf } from '../kept-result.ts'
+import { findKey, looksLikeKey } from '../key-lookup.ts'
+import { writeAllWaiting } from '../output.ts'
+
+const OPTIONS = {
+  used: { kind: 'duration', value: 'TIME', summary: 'Only what was used within TIME: --used 7d.' },
+} as const
+
+type Context = CommandContext<typeof OPTIONS>
+
+export const command = defineCommand({
+  name: 'export',
+  summary: 'Write results into one file, for another machine',
+  usage: ['export FILE [TASK|KEY]... [--used TIME]'],
+  description:
+    'All results that are kept, or the last one of each task named, or those of the keys. A file of that name is replaced ' +
+    'when the new one is whole; - is the standard output. The file is a tar in zstd: docs/format.md.\n' +
+    'With --json: { file, actions, blobs, contentBytes, bytes, absent: [key] }.',
+  options: OPTIONS,
+  arguments: { min: 1, max: Number.POSITIVE_INFINITY },
+  examples: [
+    { line: 'recue export cache.tar.zst', does: 'All of it, for a CI artifact.' },
+    {
+      line: 'recue export - build test | ssh other recue import -',
+      does: 'The last results of two tasks, to another machine.',
+    },
+  ],
+  exits: [{ code: 1, means: 'Some of what was named is not kept; the rest was written.' }],
+  async run(context) {
+    const [file = '', ...words] = context.args
+    if (file === '-' && context.options.json)
+      throw new CacheError('usage', '--json and the archive would both go to the standard output.')
+    await using session = await context.open()
+    const keys = await keysOf(session, words, context.options.used)
+    const { report, bytes } = await write(context, session, file, keys)
+    say(context, file, report, bytes)
+    return report.absent.length > 0 ? 1 : 0
+  },
+})
+
+async function keysOf(
+  { cache }: Session,
+  words: readonly string[],
+  usedMs: number | undefined,
+): Promise<ActionDigest[]> {
+  const recent = (await entriesOf(cache)).filter(
+    ({ accessedMs }) => usedMs === undefined || Date.now() - accessedMs <= usedMs,
+  )
+  if (words.length === 0) return recent.map(({ action }) => action)
+  const kept = new Set(recent.map(({ action }) => action.hash))
+  const keys: ActionDigest[] = []
+  for (const word of words) {
+    const key = lastOf(cache.ledger.records({ newestFirst: true }), word) ?? (await keyNamed(word, cache))
+    if (usedMs === undefined || kept.has(key.hash)) keys.push(key)
+  }
+  return keys
+}
+
+/** The key of the last run that people call so. */
+function lastOf(
+  records: Iterable<{ readonly label: string; readonly key?: Digest | undefined }>,
+  label: string,
+): ActionDigest | undefined {
+  for (const record of records)
+    if (record.label === label && record.key !== undefined) return asActionDigest(record.key)
+  return undefined
+}
+
+async function keyNamed(word: string, cache: Session['cache']): Promise<ActionDigest> {
+  if (looksLikeKey(word)) return (await findKey(word, cache)).key
+  throw new CacheError('store.no-entry', `Nothing called ${word} was ever run.`, {
+    hint: 'recue ls lists what is kept.',
+  })
+}
+
+async function write(
+  { cwd, signal }: Context,
+  { cache }: Session,
+  file: string,
+  keys: readonly ActionDigest[],
+): Promise<{ report: ExportReport; bytes: number }> {
+  const { exportArchive } = await import('../../store/archive/export-archive.ts')
+  let report: ExportReport | undefined
+  let bytes = 0
+  const archive = exportArchive(cache, keys, { scope: DEFAULT_SCOPE, signal, onEnd: (said) => (report = said) })
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of archive) {
+      bytes += chunk.length
+      yield chunk
+    }
+  }
+  if (file === '-') for await (const chunk of counted()) await writeAllWaiting(1, chunk)
+  else await toFile(resolve(cwd, file), counted(), signal)
+  return { report: report as ExportReport, bytes }
+}
+
+/** Under another name until it is whole. */
+async function toFile(file: string, archive: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  const partial = `${file}.${process.pid}.part`
+  try {
+    await pipeline(archive, createWriteStream(partial, { flags: 'wx', mode: 0o600 }), { signal })
+    renameSync(partial, file)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    if (systemCode(error) === undefined || signal.aborted) throw error
+    throw new CacheError('usage', `${file} cannot be written: ${(error as Error).message}.`, { cause: error })
+  }
+}
+
+function say({ options, output }: Context, file: string, report: ExportReport, bytes: number): void {
+  const { actions, blobs, contentBytes, absent } = report
+  if (options.json) {
+    output.json({ file, actions, blobs, contentBytes, bytes, absent: absent.map(({ hash }) => hash) })
+    return
+  }
+  // The standard output may be the archive.
+  const { line } = output.stderr
+  const results = `${actions} result${actions === 1 ? '' : 's'}`
+  line(
+    `Exported ${results}: ${formatSize(contentBytes)} in ${blobs} blob${blobs === 1 ? '' : 's'}, ${formatSize(bytes)} written.`,
+  )
+  for (const { hash } of absent) line(`Not kept any more, so not exported: ${hash.slice(0, 10)}.`)
+}
