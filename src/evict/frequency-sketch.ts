@@ -1,6 +1,6 @@
 const ROWS = 4
 /** Fewer counters, and keys are taken for each other, which shows in the published traces. */
-const COLUMNS_AN_ENTRY = 4
+const COLUMNS_AN_ENTRY = 8
 const MOST = 15
 /** All counters are halved after so many uses for each entry: what is not asked for any more is overtaken. */
 const USES_AN_ENTRY = 10
@@ -15,7 +15,8 @@ const SEEDS = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const
  */
 export class FrequencySketch<K extends string | number> {
   #bits = Math.log2(COLUMNS_AN_ENTRY * FEWEST)
-  #counters = new Uint8Array(ROWS << this.#bits)
+  /** Two to a byte. */
+  #counters = new Uint8Array((ROWS << this.#bits) >> 1)
   #uses = 0
 
   /** How many uses of a cache of that many entries it takes in before it is halved. */
@@ -26,22 +27,23 @@ export class FrequencySketch<K extends string | number> {
   add(key: K, entries: number): void {
     while (COLUMNS_AN_ENTRY * entries > 1 << this.#bits) this.#grow()
     const hash = hashOf(key)
-    let isCounted = false
     for (let row = 0; row < ROWS; row++) {
       const at = this.#place(row, hash)
-      const count = this.#counters[at] as number
-      if (count === MOST) continue
-      this.#counters[at] = count + 1
-      isCounted = true
+      if (this.#count(at) < MOST) this.#counters[at >> 1] = (this.#counters[at >> 1] as number) + (at & 1 ? 16 : 1)
     }
-    if (isCounted && ++this.#uses >= this.sampleSize(entries)) this.#age()
+    // Also where all counters are full: else those of before stay as high as those of now, and nothing is ever admitted.
+    if (++this.#uses >= this.sampleSize(entries)) this.#age()
   }
 
   frequency(key: K): number {
     const hash = hashOf(key)
     let least = MOST
-    for (let row = 0; row < ROWS; row++) least = Math.min(least, this.#counters[this.#place(row, hash)] as number)
+    for (let row = 0; row < ROWS; row++) least = Math.min(least, this.#count(this.#place(row, hash)))
     return least
+  }
+
+  #count(at: number): number {
+    return ((this.#counters[at >> 1] as number) >> (at & 1 ? 4 : 0)) & MOST
   }
 
   #place(row: number, hash: number): number {
@@ -49,7 +51,7 @@ export class FrequencySketch<K extends string | number> {
   }
 
   #age(): void {
-    for (let at = 0; at < this.#counters.length; at++) this.#counters[at] = (this.#counters[at] as number) >> 1
+    for (let at = 0; at < this.#counters.length; at++) this.#counters[at] = ((this.#counters[at] as number) >> 1) & 0x77
     this.#uses >>= 1
   }
 
@@ -58,7 +60,10 @@ export class FrequencySketch<K extends string | number> {
     const old = this.#counters
     this.#bits++
     this.#counters = new Uint8Array(2 * old.length)
-    for (let at = 0; at < old.length; at++) this.#counters.fill(old[at] as number, 2 * at, 2 * at + 2)
+    for (const [at, pair] of old.entries()) {
+      this.#counters[2 * at] = (pair & MOST) * 17
+      this.#counters[2 * at + 1] = (pair >> 4) * 17
+    }
   }
 }
 
