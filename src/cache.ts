@@ -6,6 +6,7 @@ import type { ActionRequest } from './action/request.ts'
 import { runAction } from './action/run/run-action.ts'
 import type { Engine } from './action/run/run-action-active.ts'
 import type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts'
+import type { WorkspaceState } from './action/run/workspace-state.ts'
 import type { RunNotice, RunOptions, RunOutcome } from './action/run-outcome.ts'
 import type { ActionDigest } from './digest/digest.ts'
 import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
@@ -73,6 +74,8 @@ export interface CacheRunOptions extends Partial<RunOptions> {
 export interface Cache extends AsyncDisposable {
   /** The cache folder, absolute. */
   readonly dir: string
+  /** What is kept is used, and nothing is kept or removed. */
+  readonly readOnly: boolean
   /** The name of an action. Throws a `CacheError` for a user's mistake; what cannot be named safely is a value. */
   key(action: ActionDescription | ActionRequest): Promise<Keyed>
   /** What is kept under a key. Touches nothing in the workspace. */
@@ -109,7 +112,7 @@ export interface Cache extends AsyncDisposable {
 export async function openCache(options: CacheOptions = {}): Promise<Cache> {
   const dir = resolve(options.cacheDir ?? defaultCacheDir(process.env, process.platform))
   const store = await openLocalStore(storeOptions(dir, options))
-  return new LocalCache(store, await memoryTier(store, options.maxMemory))
+  return new LocalCache(store, await memoryTier(store, options.maxMemory), options.readOnly ?? false)
 }
 
 async function memoryTier(store: LocalStore, maxMemory: number | string | undefined): Promise<CachedStore | undefined> {
@@ -143,6 +146,7 @@ function bytesOf(size: number | string): number {
 
 class LocalCache implements Cache {
   readonly dir: string
+  readonly readOnly: boolean
   readonly blobs: BlobStore & Ingest
   readonly actions: ActionStore
   readonly catalog: Catalog
@@ -154,12 +158,14 @@ class LocalCache implements Cache {
   readonly #engine: Engine
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #corrupt: CorruptionReports = new CorruptionReports()
+  #state: Promise<WorkspaceState | undefined> | undefined
   #closed: Promise<void> | undefined
 
-  constructor(store: LocalStore, tier: CachedStore | undefined) {
+  constructor(store: LocalStore, tier: CachedStore | undefined, readOnly: boolean) {
     this.#store = store
     this.#tier = tier
     this.dir = store.dir
+    this.readOnly = readOnly
     this.blobs = (tier ?? store).blobs
     this.actions = (tier ?? store).actions
     this.catalog = store.catalog
@@ -218,8 +224,9 @@ class LocalCache implements Cache {
   }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled(this.#underWay).then(() => {
+    this.#closed ??= Promise.allSettled(this.#underWay).then(async () => {
       this.#tier?.[Symbol.dispose]()
+      await (await this.#state)?.[Symbol.asyncDispose]()
       return this.#store[Symbol.asyncDispose]()
     })
     return this.#closed
@@ -230,23 +237,36 @@ class LocalCache implements Cache {
   }
 
   async #runCommand(request: ActionRequest, options: CacheRunOptions): Promise<RunOutcome> {
-    const whole = withDefaults(options)
+    const { engine, whole } = await this.#prepared(options)
     using _reports = this.#corrupt.to(whole.notice)
-    const outcome = await runAction(request, this.#engine, whole)
+    const outcome = await runAction(request, engine, whole)
     this.#record(request, options.task, outcome)
     return outcome
   }
 
   async #runFunction<T>(work: FunctionWork<T>, options: CacheRunOptions): Promise<FunctionOutcome<T>> {
     const { functionRequest, runFunction } = await import('./action/run/run-function.ts')
-    const whole = withDefaults(options)
+    const { engine, whole } = await this.#prepared(options)
     using _reports = this.#corrupt.to(whole.notice)
-    const end = await runFunction(work, this.#engine, whole)
+    const end = await runFunction(work, engine, whole)
     this.#record(functionRequest(work), options.task ?? work.name, end.outcome)
     return end
   }
 
+  /** Where nothing can be written down, nothing is restored either: the work is done. */
+  async #prepared(options: CacheRunOptions): Promise<{ readonly engine: Engine; readonly whole: RunOptions }> {
+    const whole = withDefaults(options)
+    if (!this.readOnly) return { engine: this.#engine, whole }
+    this.#state ??= import('./action/run/workspace-state.ts').then((state) => state.openWorkspaceState(this.dir))
+    const state = await this.#state
+    if (state === undefined) return { engine: this.#engine, whole: { ...whole, read: false, write: false } }
+    const { records, leases, trashDir, tmpDir } = state
+    const engine = { ...this.#engine, records, leases, trashDir, tmpDir, isReadOnly: true }
+    return { engine, whole: { ...whole, write: false } }
+  }
+
   #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {
+    if (this.readOnly) return
     this.ledger.append({
       thing: thingOf({ root: request.root, workingDirectory: request.workingDirectory, task, argv: request.argv }),
       label: labelOf(task, request.argv),

@@ -1,11 +1,12 @@
 import { resolve as resolvePath } from 'node:path'
 import { findRoot } from '../action/root.ts'
-import { type CacheOptions, openCache } from '../cache.ts'
+import type { CacheOptions } from '../cache.ts'
 import { CacheError } from '../errors.ts'
 import type { OpenOptions, Place, Session } from './command.ts'
 import { loadProject } from './config/load-project.ts'
 import { loadUserConfig, userConfigFile } from './config/load-user.ts'
 import type { Project } from './config/project.ts'
+import { openAsItIs } from './open-as-it-is.ts'
 import { ALL_OPTIONS, configLayer, type Layer, resolve, type Settings, valuesOf } from './settings.ts'
 
 export interface SessionRequest extends OpenOptions {
@@ -31,13 +32,13 @@ export interface Configured {
 export async function openSession(request: SessionRequest): Promise<Session & Configured> {
   const before = await configuredWithoutProject(request)
   const early = cacheOptions(before.settings, dirBase(request, before.place))
-  let cache = await openCache(early)
+  let cache = await openAsItIs(early)
   try {
     const configured = await withProject(before, request, cache.records)
     const late = cacheOptions(configured.settings, dirBase(request, configured.place))
     if (JSON.stringify(late) !== JSON.stringify(early)) {
       await cache.close()
-      cache = await openCache(late)
+      cache = await openAsItIs(late)
     }
     return { ...configured, cache, [Symbol.asyncDispose]: () => cache.close() }
   } catch (error) {

@@ -114,7 +114,9 @@ for (const runtime of runtimes) {
 
     test('runs where no pipe can be made still runs', async () => {
       await using box = project()
-      const ended = box.run(runtime, ['--', 'sh', '-c', 'echo out; echo err >&2'], { env: { TMPDIR: '/nonexistent' } })
+      const ended = box.run(runtime, ['--', 'sh', '-c', 'echo out; echo err >&2'], {
+        env: { TMPDIR: path.join(box.folder, 'project/input.txt') },
+      })
       expect(ended, ended.stderr).toMatchObject({ status: 0, stdout: 'out\n', report: { status: 'miss' } })
     })
   })

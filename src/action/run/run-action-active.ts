@@ -11,6 +11,8 @@ import type { StreamCapture } from './stream-capture.ts'
 /** What a run needs of a cache. */
 export interface Engine extends Omit<Workspace, 'root'> {
   readonly actions: ActionStore
+  /** The cache folder cannot be written, so nothing will be kept. */
+  readonly isReadOnly?: boolean
 }
 
 /** Does the work itself. What it writes goes to `streams`, where there are any: then its result may be kept. */

@@ -20,7 +20,10 @@ import { StreamCapture } from './stream-capture.ts'
 export async function runMiss(run: ActiveRun, action: KeyedAction, reason: string): Promise<RunOutcome> {
   await refuseInputsAmong(action.outputs, action.inputs, run.workspace)
   if (run.fault !== undefined) return runUnkept(run, action, action.key, run.fault)
-  if (!run.options.write) return runUnkept(run, action, action.key, `${reason}, and the cache is not to be written`)
+  if (!run.options.write) {
+    const why = run.engine.isReadOnly === true ? 'the cache folder cannot be written' : 'the cache is not to be written'
+    return runUnkept(run, action, action.key, `${reason}, and ${why}`)
+  }
   const boarding = await board(run, action)
   switch (boarding.kind) {
     case 'alone':

@@ -31,7 +31,11 @@ export const command = defineCommand({
     if (lstatSync(dir, { throwIfNoEntry: false }) !== undefined) refuseStrangers(dir)
     const entries = [...ownEntries(dir, { trash: context.options.trash })]
     if (entries.length > 0 && !(await isAgreed(context, dir, entries))) return 1
-    remove(dir, entries)
+    try {
+      remove(dir, entries)
+    } catch (error) {
+      throw notRemoved(dir, error)
+    }
     report(context, dir, entries)
     return 0
   },
@@ -94,6 +98,16 @@ function remove(dir: string, entries: readonly OwnEntry[]): void {
   for (const folder of ownFolders(dir)) removeIfEmpty(folder)
   for (const { path } of marks) rmSync(path, { force: true })
   removeIfEmpty(dir)
+}
+
+function notRemoved(dir: string, cause: unknown): unknown {
+  const code = systemCode(cause)
+  if (code === undefined) return cause
+  return new CacheError('store.unusable', `Not all of ${dir} could be removed (${code}).`, {
+    hint: 'Check its permissions, and whether its file system is mounted read-only.',
+    cause,
+    context: { dir },
+  })
 }
 
 function holdsMore(dir: string): boolean {
