@@ -54,6 +54,10 @@ export interface CacheOptions {
   readonly ttl?: number | string
   /** A zstd level, or `auto`: by what is measured. */
   readonly compression?: 'auto' | 'off' | number
+  /** `fastcdc`: files of more than 1 MiB are kept in chunks, which their versions share. */
+  readonly chunking?: 'off' | 'fastcdc'
+  /** Files of more than 1 MiB are restored as hard links to those of the store: read-only, one for all who have them. */
+  readonly hardLink?: boolean
   /** `full`: what was kept survives a power cut. `fast`: the last moments may be lost, never consistency. */
   readonly durability?: 'fast' | 'full'
   readonly readOnly?: boolean
@@ -124,7 +128,7 @@ async function memoryTier(store: LocalStore, maxMemory: number | string | undefi
 
 function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
   const { maxCacheSize, maxCasSize, maxEntries, minFreeSpace, evictionPolicy } = options
-  const { casInlineThreshold, ttl, compression, durability, readOnly } = options
+  const { casInlineThreshold, ttl, compression, chunking, hardLink, durability, readOnly } = options
   return {
     dir,
     ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf(maxCacheSize) }),
@@ -135,6 +139,8 @@ function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
     ...(casInlineThreshold !== undefined && { inlineBytes: bytesOf(casInlineThreshold) }),
     ...(ttl !== undefined && { ttlMs: typeof ttl === 'number' ? ttl : parseDuration(ttl) }),
     ...(compression !== undefined && { compression }),
+    ...(chunking !== undefined && { chunking }),
+    ...(hardLink !== undefined && { hardLink }),
     ...(durability !== undefined && { durability }),
     ...(readOnly !== undefined && { readOnly }),
   }
@@ -173,7 +179,7 @@ class LocalCache implements Cache {
     this.leases = store.leases
     this.ledger = openLedger(store.dir)
     this.#engine = {
-      ...{ blobs: this.blobs, actions: this.actions, records: store.records, leases: store.leases },
+      ...{ blobs: this.blobs, files: store.files, actions: this.actions, records: store.records, leases: store.leases },
       scope: DEFAULT_SCOPE,
       cacheDir: store.dir,
       trashDir: join(store.dir, 'trash'),

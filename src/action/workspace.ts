@@ -1,4 +1,4 @@
-import type { BlobStore, Ingest, Leases, Scope, WorkspaceRecords } from '../store/contracts.ts'
+import type { BlobFiles, BlobStore, Ingest, Leases, Scope, WorkspaceRecords } from '../store/contracts.ts'
 
 /** A checkout, and what is needed to change it safely. */
 export interface Workspace {
@@ -10,6 +10,8 @@ export interface Workspace {
    */
   readonly workingDirectory?: string
   readonly blobs: BlobStore & Ingest
+  /** Where blobs and workspace can share bytes on disk. */
+  readonly files?: BlobFiles
   readonly scope: Scope
   readonly records: WorkspaceRecords
   readonly leases: Leases

@@ -77,6 +77,21 @@ export const STORE_OPTIONS = {
     setting: 'compression',
     group: 'Store',
   },
+  chunking: {
+    kind: 'choice',
+    value: 'HOW',
+    choices: ['off', 'fastcdc'],
+    default: 'off',
+    summary: 'fastcdc: keep files of more than 1 MiB in chunks, which their versions share.',
+    setting: 'chunking',
+    group: 'Store',
+  },
+  hardLink: {
+    kind: 'flag',
+    summary: "Restore files of more than 1 MiB as read-only links to the store's own.",
+    setting: 'hardLink',
+    group: 'Store',
+  },
   durability: {
     kind: 'choice',
     value: 'HOW',

@@ -87,7 +87,7 @@ function dirBase({ given, cwd }: SessionRequest, { root }: Place): string {
 
 function cacheOptions(settings: Settings, base: string): CacheOptions {
   const { cacheDir, maxCacheSize, maxCasSize, maxEntries, minFreeSpace, evictionPolicy } = settings
-  const { casInlineThreshold, ttl, compression, durability } = settings
+  const { casInlineThreshold, ttl, compression, chunking, hardLink, durability } = settings
   return {
     ...(cacheDir === undefined ? {} : { cacheDir: resolvePath(base, cacheDir) }),
     ...(maxCacheSize === undefined ? {} : { maxCacheSize }),
@@ -98,6 +98,8 @@ function cacheOptions(settings: Settings, base: string): CacheOptions {
     ...(casInlineThreshold === undefined ? {} : { casInlineThreshold }),
     ...(ttl === undefined ? {} : { ttl }),
     compression: compressionOf(compression),
+    chunking: chunking === 'fastcdc' ? 'fastcdc' : 'off',
+    hardLink,
     durability: durability === 'full' ? 'full' : 'fast',
     // A command lives too short to ask twice.
     maxMemory: 0,

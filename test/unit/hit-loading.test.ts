@@ -26,7 +26,7 @@ const needless = [
   /^(zod|jsonc-parser|picomatch|ignore)/,
   /run-action-(miss|unkept|command|keep)\.ts$/,
   /\/(capture|restore|clean|strays|roll-forward)\.ts$/,
-  /\/(journal|large-blob-reader|large-blob-writer|verify-segment|rebuild|catalog)\.ts$/,
+  /\/(journal|large-blob-reader|large-blob-writer|large-blob-files|chunked-reader|chunked-writer|fast-cdc|verify-segment|rebuild|catalog)\.ts$/,
   /input-(scan|listing|refresh)\.ts$/,
   /\/(why|stats|help|run-tasks)\.ts$/,
 ]

@@ -15,7 +15,7 @@ export interface CapturedFile {
   readonly identity: StatIdentity
 }
 
-type Store = Pick<Workspace, 'root' | 'blobs' | 'scope'>
+type Store = Pick<Workspace, 'root' | 'blobs' | 'files' | 'scope'>
 
 const STREAM_CHUNK_BYTES = 256 << 10
 /** A name that became a link or a pipe since it was listed is neither followed nor waited for. */
@@ -84,10 +84,15 @@ export class FileCapture implements AsyncDisposable {
   }
 
   #read(file: number, path: string, size: number): Digest | Promise<Digest> {
-    const { blobs, scope } = this.#store
-    if (size > BATCH_BLOB_BYTES) return blobs.ingest(scope, chunksOf(file, path), this.#signal)
+    if (size > BATCH_BLOB_BYTES) return this.#readLarge(file, path)
     const add = () => this.#batches.add((buffer, offset) => readWhole(file, path, size, buffer, offset))
     return this.#batches.lacksRoomFor(size) ? this.#batches.flush().then(add) : add()
+  }
+
+  async #readLarge(file: number, path: string): Promise<Digest> {
+    const { root, blobs, files, scope } = this.#store
+    const shared = await files?.ingestFile(scope, { file, path: `${root}/${path}` }, this.#signal)
+    return shared ?? blobs.ingest(scope, chunksOf(file, path), this.#signal)
   }
 
   #keep(path: string, identity: StatIdentity, digest: Digest): void {

@@ -94,10 +94,10 @@ class Comparer {
     const identity = stats && statIdentity(stats)
     if (stats === undefined || identity === undefined) {
       this.parts.push({ path, entries: [entry], before: undefined })
-    } else if (this.#isSame(entry, stats, identity)) {
+    } else if (this.#isSame(entry, stats, identity) && !(isWrongMode(entry, stats) && stats.nlink > 1)) {
       this.kept.push({ entry, identity })
-      if (entry.kind === 'file' && entry.isExecutable !== ((stats.mode & 0o100) !== 0)) {
-        this.chmods.push({ path, identity, mode: withExecutableBit(stats.mode, entry.isExecutable) })
+      if (isWrongMode(entry, stats)) {
+        this.chmods.push({ path, identity, mode: withExecutableBit(stats.mode, !isExecutable(stats)) })
       }
     } else if (stats.isFile() || stats.isSymbolicLink()) {
       this.overwritten.push({ path, identity })
@@ -134,6 +134,15 @@ class Comparer {
     }
     return false
   }
+}
+
+/** The mode of a hard link is that of all others, too: where it is wrong, a file of its own is put there. */
+function isWrongMode(entry: ResultEntry, stats: Pick<StatIdentity, 'mode'>): boolean {
+  return entry.kind === 'file' && entry.isExecutable !== isExecutable(stats)
+}
+
+function isExecutable({ mode }: Pick<StatIdentity, 'mode'>): boolean {
+  return (mode & 0o100) !== 0
 }
 
 function fold(name: string): string {

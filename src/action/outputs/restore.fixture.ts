@@ -18,7 +18,7 @@ import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { DEFAULT_SCOPE } from '../../store/contracts.ts'
-import { type LocalStore, openLocalStore } from '../../store/local/local-store.ts'
+import { type LocalStore, type LocalStoreOptions, openLocalStore } from '../../store/local/local-store.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { Workspace } from '../workspace.ts'
 import { capture } from './capture.ts'
@@ -51,17 +51,20 @@ export interface KeptResult {
   readonly digest: Digest
 }
 
-export async function openCheckout(options: { sandbox?: string; workingDirectory?: string } = {}): Promise<Checkout> {
+export async function openCheckout(
+  options: { sandbox?: string; workingDirectory?: string; project?: string; store?: Partial<LocalStoreOptions> } = {},
+): Promise<Checkout> {
   const sandbox = options.sandbox ?? realpathSync(mkdtempSync(join(tmpdir(), 'recue-outputs-')))
-  const root = join(sandbox, 'home/project')
+  const root = join(sandbox, 'home', options.project ?? 'project')
   const dir = join(sandbox, 'cache')
   mkdirSync(root, { recursive: true })
-  const store = await openLocalStore({ dir })
+  const store = await openLocalStore({ ...options.store, dir })
   const { workingDirectory = '' } = options
   const workspace: Workspace = {
     root,
     workingDirectory,
     blobs: store.blobs,
+    files: store.files,
     scope: DEFAULT_SCOPE,
     records: store.records,
     leases: store.leases,

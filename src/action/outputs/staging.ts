@@ -76,11 +76,12 @@ export function stagedPath(folder: string, part: number): string {
 
 /** Makes the staging folder and writes all parts into it, whole; the content was verified by the store, sizes are checked here. */
 export async function stage(
-  { blobs, scope }: Pick<Workspace, 'blobs' | 'scope'>,
+  store: Pick<Workspace, 'blobs' | 'files' | 'scope'>,
   folder: string,
   parts: readonly Part[],
   signal?: AbortSignal,
 ): Promise<Staged> {
+  const { blobs, scope } = store
   mkdirSync(folder, { mode: 0o700 })
   const contents = new Contents()
   for (const [i, part] of parts.entries()) {
@@ -107,10 +108,11 @@ export async function stage(
     if (++written % FILES_A_TURN === 0) await turn(signal)
   }
   for (const content of large) {
-    if (!(await writeLarge({ blobs, scope }, content, identities, signal))) {
-      return { kind: 'missing', digest: content.digest }
-    }
+    const written = await writeLarge(store, content, signal)
+    if (!written) return { kind: 'missing', digest: content.digest }
   }
+  // Looked at last, since each hard link to the same file changes it.
+  for (const { path, to } of large.flatMap(({ targets }) => targets)) identities.set(path, statIdentity(lstatSync(to)))
   return { kind: 'staged', identities }
 }
 
@@ -118,6 +120,7 @@ interface Target {
   readonly path: string
   readonly to: string
   readonly mode: number
+  readonly isExecutable: boolean
 }
 
 interface Content {
@@ -130,7 +133,7 @@ class Contents {
   readonly #byHash = new Map<string, Content>()
 
   add({ path, digest, isExecutable }: ResultEntry & { kind: 'file' }, to: string): void {
-    const target = { path, to, mode: isExecutable ? 0o777 : 0o666 }
+    const target = { path, to, isExecutable, mode: isExecutable ? 0o777 : 0o666 }
     const known = this.#byHash.get(digest.hash)
     if (known === undefined) this.#byHash.set(digest.hash, { digest, targets: [target] })
     else known.targets.push(target)
@@ -165,29 +168,42 @@ function writeWhole(file: number, bytes: Uint8Array): void {
   }
 }
 
-/** Streamed to its first place, copied (or cloned, where the file system can) to the others. False: not in the store. */
+/** Shared with the store where it can be, else streamed to its first place and copied to the others. False: not in the store. */
 async function writeLarge(
-  { blobs, scope }: Pick<Workspace, 'blobs' | 'scope'>,
+  { blobs, files, scope }: Pick<Workspace, 'blobs' | 'files' | 'scope'>,
   { digest, targets }: Content,
-  identities: Map<string, StatIdentity>,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const [first, ...others] = targets as [Target, ...Target[]]
-  const file = openSync(first.to, 'wx', first.mode)
+  let copy: string | undefined
+  for (const target of targets) {
+    const options = { isExecutable: target.isExecutable, signal }
+    const placed = await files?.place(scope, digest, target.to, options)
+    if (placed !== undefined) {
+      if (lstatSync(target.to).size !== digest.sizeBytes) return false
+    } else if (copy !== undefined) {
+      copyLarge(copy, target)
+    } else if (await streamLarge({ blobs, scope }, digest, target, signal)) {
+      copy = target.to
+    } else return false
+  }
+  return true
+}
+
+async function streamLarge(
+  { blobs, scope }: Pick<Workspace, 'blobs' | 'scope'>,
+  digest: Digest,
+  { to, mode }: Target,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const file = openSync(to, 'wx', mode)
   try {
-    if ((await copyBlob({ blobs, scope }, digest, file, signal)) !== digest.sizeBytes) return false
-    identities.set(first.path, statIdentity(fstatSync(file)))
+    return (await copyBlob({ blobs, scope }, digest, file, signal)) === digest.sizeBytes
   } catch (error) {
     if (isCacheError(error) && error.code === 'store.corrupt') return false
     throw error
   } finally {
     closeSync(file)
   }
-  for (const other of others) {
-    copyLarge(first.to, other)
-    identities.set(other.path, statIdentity(lstatSync(other.to)))
-  }
-  return true
 }
 
 /** Made first, so that the umask says its mode: a copy takes that of what it copies. */

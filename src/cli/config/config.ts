@@ -49,6 +49,8 @@ export interface Config extends RunSettings {
   casInlineThreshold?: Size
   ttl?: Duration
   compression?: 'auto' | 'off' | number
+  chunking?: 'off' | 'fastcdc'
+  hardLink?: boolean
   durability?: 'fast' | 'full'
   quiet?: boolean
   verbose?: boolean

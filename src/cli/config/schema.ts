@@ -51,6 +51,10 @@ const GLOBAL_SETTINGS = {
   casInlineThreshold: size('Blobs up to this size are kept in the index.'),
   ttl: duration('Forget results this long after they were kept.'),
   compression: z.union([z.enum(['auto', 'off']), z.int().min(1).max(19)]).describe('auto, off, or a level of zstd.'),
+  chunking: z
+    .enum(['off', 'fastcdc'])
+    .describe('fastcdc: keep files of more than 1 MiB in chunks, which their versions share. Default: off.'),
+  hardLink: flag("Restore files of more than 1 MiB as read-only links to the store's own. Default: false."),
   durability: z.enum(['fast', 'full']).describe('full: results survive a power cut; fast: a crash.'),
   quiet: flag('Say nothing but errors.'),
   verbose: flag('Say more.'),

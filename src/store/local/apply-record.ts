@@ -6,7 +6,7 @@ import { durationOf, namedSizeBytes } from '../named-blobs.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout } from './layout.ts'
 import { actionKey, blobKey, decodeActionRow, encodeActionRow, encodeBlobPlace } from './rows.ts'
-import type { RecordPlace, SegmentRecord } from './segment.ts'
+import { encodeDigests, type RecordPlace, type SegmentRecord } from './segment.ts'
 
 const PUT_BLOB = `
 INSERT INTO blobs (hash, place, touched, stored) VALUES (?, ?, ?, ?)
@@ -28,14 +28,19 @@ export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecor
     case 'file':
       indexFile(index, layout, record, place)
       return
+    case 'chunked':
+      indexChunked(index, record, place)
+      return
     case 'action':
       indexAction(index, record, place)
       return
     case 'action-removed':
-      index.sql('DELETE FROM actions WHERE key=?').run(actionKey(record.instance, record.action.hash))
+      removeAction(index, record)
       return
     case 'blobs-removed':
-      for (const hash of record.hashes) index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(hash))
+      // Not what others wrote again since, when this is what a dead writer left undone.
+      for (const hash of record.hashes)
+        index.sql('DELETE FROM blobs WHERE hash=? AND touched<=?').run(blobKey(hash), Math.floor(record.stampMs))
       index.raiseGeneration()
       return
   }
@@ -62,19 +67,44 @@ export function indexPack(
   }
 }
 
-/** The row of a large blob, if its file is in place and as long as the record says. */
+/**
+ * The row of a large blob, if its file is in place and as long as the record says. `isVerified`: the caller knows its content,
+ * so that it may be shared as long as it looks as it does now.
+ */
 export function indexFile(
   index: IndexDb,
   layout: Layout,
   file: SegmentRecord & { kind: 'file' },
   record: RecordPlace,
+  isVerified = false,
 ): void {
   const storedBytes = file.chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0)
   const stats = statSync(blobPath(layout, file.digest.hash, file.codec), { throwIfNoEntry: false })
   if (stats?.size !== storedBytes) return
   const key = blobKey(file.digest.hash)
-  const place = { kind: 'file', sizeBytes: file.digest.sizeBytes, record, codec: file.codec, storedBytes } as const
+  const { codec, digest } = file
+  const verified = isVerified ? { mtimeMs: stats.mtimeMs, ino: stats.ino } : undefined
+  const place = { kind: 'file', sizeBytes: digest.sizeBytes, record, codec, storedBytes, verified } as const
   index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(file.stampMs), storedBytes)
+}
+
+/** The row of a blob that is kept as chunks, which may come later, or be gone: whoever looks for it looks for them too. */
+export function indexChunked(
+  index: IndexDb,
+  { digest, chunks, stampMs }: SegmentRecord & { kind: 'chunked' },
+  record: RecordPlace,
+): void {
+  const key = blobKey(digest.hash)
+  const place = { kind: 'chunked', sizeBytes: digest.sizeBytes, record, chunkList: encodeDigests(chunks) } as const
+  index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(stampMs), 0)
+}
+
+/** As with {@link indexAction}: what others put since stays. */
+function removeAction(index: IndexDb, { instance, action, stampMs }: SegmentRecord & { kind: 'action-removed' }): void {
+  const key = actionKey(instance, action.hash)
+  const value = index.sql('SELECT value FROM actions WHERE key=?').get(key)?.[0] as Uint8Array | undefined
+  const kept = value && decodeActionRow(key, value)
+  if (kept === undefined || kept.createdMs <= stampMs) index.sql('DELETE FROM actions WHERE key=?').run(key)
 }
 
 function indexAction(index: IndexDb, action: SegmentRecord & { kind: 'action' }, record: RecordPlace): void {

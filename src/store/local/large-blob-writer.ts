@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32c } from '../../digest/crc32c.ts'
@@ -44,27 +44,62 @@ export async function stageLargeBlob(
   bytes: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<StagedBlob> {
+  const staged = await stage(options, async (path) => {
+    await using file = await open(path, 'wx', 0o600)
+    const content = await writeChunks(file, bytes, options.compression, signal)
+    if (options.durability === 'full') await file.datasync()
+    return content
+  })
+  return staged as StagedBlob
+}
+
+/**
+ * The same of an open file by a clone of it, which is then read to name it. Undefined, with nothing left behind, when the
+ * content is to be compressed, or `clone` says that it cannot be done.
+ */
+export async function stageClonedBlob(
+  options: LargeBlobOptions,
+  source: number,
+  clone: (path: string) => Promise<boolean>,
+  signal?: AbortSignal,
+): Promise<StagedBlob | undefined> {
+  const sample = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  const { codec } = await options.compression.encode(sample.subarray(0, readSync(source, sample, 0, CHUNK_BYTES, 0)))
+  if (codec !== 'raw') return undefined
+  return stage(options, async (path) => {
+    if (!(await clone(path))) return undefined
+    chmodSync(path, 0o600)
+    await using file = await open(path, 'r')
+    const content = await readChunks(file, signal)
+    if (options.durability === 'full') await file.datasync()
+    return content
+  })
+}
+
+type StagedRecord = SegmentRecord & { kind: 'file' }
+type StagedContent = Pick<StagedRecord, 'digest' | 'codec' | 'chunkBytes' | 'chunks'>
+
+/** `fill` makes the file at the path it is given, and says what is in it. */
+async function stage(
+  options: LargeBlobOptions,
+  fill: (path: string) => Promise<StagedContent | undefined>,
+): Promise<StagedBlob | undefined> {
   const pin = await options.journal.pin()
   const staging = nextStaging()
   const path = stagingPath(options.layout, pin.segment, staging)
   try {
     await mkdir(options.layout.tmp, { recursive: true, mode: 0o700 })
-    const file = await open(path, 'wx', 0o600)
-    try {
-      const staged = await writeChunks(file, bytes, options.compression, signal)
-      if (options.durability === 'full') await file.datasync()
-      return new Staged(options, pin, path, { kind: 'file', stampMs: options.now(), staging, ...staged })
-    } finally {
-      await file.close()
-    }
+    const content = await fill(path)
+    if (content !== undefined)
+      return new Staged(options, pin, path, { kind: 'file', stampMs: options.now(), staging, ...content })
+    pin[Symbol.dispose]()
+    return undefined
   } catch (error) {
     await rm(path, { force: true })
     pin[Symbol.dispose]()
     throw explained(error, options.layout.dir)
   }
 }
-
-type StagedRecord = SegmentRecord & { kind: 'file' }
 
 class Staged implements StagedBlob {
   readonly digest: Digest
@@ -89,7 +124,7 @@ class Staged implements StagedBlob {
       this.#moveIntoPlace()
       const { index, layout, presence } = this.#options
       presence.refresh()
-      indexFile(index, layout, this.#record, places[0] as RecordPlace)
+      indexFile(index, layout, this.#record, places[0] as RecordPlace, true)
       presence.add(this.digest.hash)
     })
     this.#isPublished = true
@@ -129,7 +164,7 @@ async function writeChunks(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
   signal: AbortSignal | undefined,
-): Promise<Pick<StagedRecord, 'digest' | 'codec' | 'chunkBytes' | 'chunks'>> {
+): Promise<StagedContent> {
   const whole = streamDigest()
   const chunks: { storedBytes: number; crc: number }[] = []
   const underWay: Promise<{ codec: Codec; stored: Uint8Array }>[] = []
@@ -151,6 +186,28 @@ async function writeChunks(
   }
   while (underWay.length > 0) await writeOldest()
   return { digest: whole.digest(), codec: codec ?? 'raw', chunkBytes: CHUNK_BYTES, chunks }
+}
+
+/** Of a file that is there already, kept as it is. */
+async function readChunks(file: FileHandle, signal: AbortSignal | undefined): Promise<StagedContent> {
+  const whole = streamDigest()
+  const chunks: { storedBytes: number; crc: number }[] = []
+  for await (const chunk of chunked(contentOf(file), CHUNK_BYTES)) {
+    signal?.throwIfAborted()
+    whole.update(chunk)
+    chunks.push({ storedBytes: chunk.length, crc: crc32c(chunk) })
+  }
+  return { digest: whole.digest(), codec: 'raw', chunkBytes: CHUNK_BYTES, chunks }
+}
+
+async function* contentOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    at += bytesRead
+  }
 }
 
 async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -19,17 +19,19 @@ import type { BlobWriter } from './blob-writer.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
 import type { FileRecord } from './large-blob-reader.ts'
-import type { LargeBlobOptions } from './large-blob-writer.ts'
+import type { LargeBlobOptions, StagedBlob } from './large-blob-writer.ts'
 import { blobPath, segmentPath } from './layout.ts'
 import type { Marks } from './marks.ts'
 import { readRecord } from './record-file.ts'
 import { type BlobPlace, blobKey, decodeBlobPlace } from './rows.ts'
+import { decodeDigests } from './segment.ts'
 
 export interface LocalBlobsOptions extends LargeBlobOptions {
   readonly writer: BlobWriter
   readonly marks: Marks
   readonly damage: Damage
   readonly readOnly: boolean
+  readonly chunking: 'off' | 'fastcdc'
 }
 
 type BlobRow = [place: Uint8Array, touchedMs: number]
@@ -80,6 +82,7 @@ class LocalBlobs implements BlobStore, Ingest {
     if (place === undefined) return undefined
     if (place.kind === 'inline') return openBytes(sliced(place.bytes, options))
     if (place.kind === 'file') return this.#readFile(scope, digest, place, options)
+    if (place.kind === 'chunked') return this.#readChunked(scope, digest, place, options)
     for await (const { bytes } of this.readBatch(scope, [digest], options.signal))
       return bytes && openBytes(sliced(bytes, options))
     return undefined
@@ -152,8 +155,7 @@ class LocalBlobs implements BlobStore, Ingest {
       if (!this.#isThere(digest)) await this.#options.writer.write(digest, whole)
       return digest
     }
-    const { stageLargeBlob } = await import('./large-blob-writer.ts')
-    await using staged = await stageLargeBlob(this.#options, rest, signal)
+    await using staged = await this.#stage(rest, signal)
     if (!this.#isThere(staged.digest)) await staged.publish()
     return staged.digest
   }
@@ -166,10 +168,19 @@ class LocalBlobs implements BlobStore, Ingest {
   }
 
   async #writeLarge(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    const { stageLargeBlob } = await import('./large-blob-writer.ts')
-    await using staged = await stageLargeBlob(this.#options, bytes, signal)
+    await using staged = await this.#stage(bytes, signal)
     refuseOther(digest, staged.digest)
     if (!this.#isThere(digest)) await staged.publish()
+  }
+
+  async #stage(bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<StagedBlob> {
+    if (this.#options.chunking === 'fastcdc') {
+      const { stageChunked } = await import('./chunked-writer.ts')
+      const isThere = (digest: Digest) => this.#isThere(digest)
+      return stageChunked({ ...this.#options, isThere }, bytes, signal)
+    }
+    const { stageLargeBlob } = await import('./large-blob-writer.ts')
+    return stageLargeBlob(this.#options, bytes, signal)
   }
 
   #places(digests: readonly Digest[]): (BlobPlace | undefined)[] {
@@ -201,8 +212,9 @@ class LocalBlobs implements BlobStore, Ingest {
     return place
   }
 
-  /** Files can be lost one by one, and a look at one is cheap beside its size. */
+  /** Files and chunks can be lost one by one, and a look at them is cheap beside their size. */
   #isInPlace(digest: Digest, place: BlobPlace): boolean {
+    if (place.kind === 'chunked') return decodeDigests(place.chunkList).every((chunk) => this.#isFound(chunk))
     return (
       place.kind !== 'file' || fileBytes(blobPath(this.#options.layout, digest.hash, place.codec)) === place.storedBytes
     )
@@ -239,6 +251,18 @@ class LocalBlobs implements BlobStore, Ingest {
     if (this.#isElsewhere(digest, place)) return this.read(scope, digest, options)
     onDamage()
     return undefined
+  }
+
+  async #readChunked(
+    scope: Scope,
+    digest: Digest,
+    place: BlobPlace & { kind: 'chunked' },
+    options: ReadOptions,
+  ): Promise<OpenBytes | undefined> {
+    const { readChunked } = await import('./chunked-reader.ts')
+    const chunks = decodeDigests(place.chunkList)
+    if (this.#places(chunks).some((found) => found === undefined)) return undefined
+    return readChunked(digest, chunks, options, (chunk) => this.#readWhole(scope, chunk, options.signal))
   }
 
   #refuseReadOnly(): void {

@@ -11,6 +11,7 @@ import { type LocalStore, type LocalStoreOptions, openLocalStore } from './local
 for (const [name, options] of Object.entries({
   local: {},
   'local, full durability, not compressed': { durability: 'full', compression: 'off', inlineBytes: 0 },
+  'local, in chunks': { chunking: 'fastcdc' },
 } satisfies Record<string, Omit<LocalStoreOptions, 'dir'>>)) {
   const open = () => openTemporary(options)
   blobStoreContract(name, open)

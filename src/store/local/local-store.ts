@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { systemCode } from '../../errors.ts'
 import type {
   ActionStore,
+  BlobFiles,
   BlobStore,
   Catalog,
   Changes,
@@ -13,11 +14,12 @@ import type {
 import { adopt } from './adopt.ts'
 import { BlobWriter } from './blob-writer.ts'
 import { upkeep } from './collector/collector-upkeep.ts'
-import { compressionOf } from './compression.ts'
 import { type QuotaOptions, refuseAbsurd } from './collector/quota.ts'
+import { compressionOf } from './compression.ts'
 import { Damage } from './damage.ts'
 import { explained } from './explained.ts'
 import { isBusy, sqliteCode } from './index-db.ts'
+import { lazyBlobFiles } from './lazy-blob-files.ts'
 import { lazyCatalog } from './lazy-catalog.ts'
 import { lazyFrames } from './lazy-frames.ts'
 import { lazyJournal } from './lazy-journal.ts'
@@ -36,6 +38,10 @@ export interface LocalStoreOptions extends QuotaOptions {
   readonly inlineBytes?: number
   /** A zstd level; `auto` chooses. */
   readonly compression?: 'auto' | 'off' | number
+  /** `fastcdc`: blobs of more than a mebibyte are kept as chunks, which are shared between versions of slowly changing content. */
+  readonly chunking?: 'off' | 'fastcdc'
+  /** Large blobs are stored raw, and given out as hard links: read-only, and shared by all who have them. */
+  readonly hardLink?: boolean
   /**
    * `fast`: a killed process loses nothing; a power cut may lose what was written in the last moments, never
    * consistency. `full`: what was answered is on the disk.
@@ -51,6 +57,7 @@ export interface LocalStore extends AsyncDisposable {
   /** Absolute. */
   readonly dir: string
   readonly blobs: BlobStore & Ingest
+  readonly files: BlobFiles
   readonly frames: Frames
   readonly actions: ActionStore
   readonly changes: Changes
@@ -73,6 +80,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const { readOnly = false, durability = 'fast', ttlMs, now = Date.now } = options
   const dir = resolve(options.dir)
   const layout = adopt(dir, readOnly)
+  refuseAbsurd(dir, options)
   const leases = fileLeases(layout.locks)
   const index = await openIndex(layout, leases, { readOnly, durability }).catch((error: unknown) => {
     throw openFailure(error, dir)
@@ -80,19 +88,21 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const compression = compressionOf(options.compression ?? 'auto')
   const onAppend = compression.wrote.bind(compression)
   const journal = lazyJournal({ layout, index, leases, durability, onAppend })
-  refuseAbsurd(dir, options)
   const presence = new Presence(index)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)
   const shared = { layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
-  const blobs = localBlobs({ ...shared, writer })
+  const { chunking = 'off', hardLink = false } = options
+  const large = { ...shared, chunking, ...(hardLink ? { compression: compressionOf('off') } : {}) }
+  const blobs = localBlobs({ ...large, writer })
   const collected = { ...shared, leases, flushMarks: () => marks.flush(), limits: options }
   const keeper = upkeep(collected)
   return {
     dir,
     blobs,
-    frames: lazyFrames({ ...shared, blobs }),
+    files: lazyBlobFiles({ ...large, blobs, hardLink }),
+    frames: lazyFrames({ ...large, blobs }),
     actions: localActions({ ...shared, blobs, ttlMs, onPut: () => keeper.saved() }),
     changes: index,
     leases,

@@ -1,6 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobKey, decodeBlobPlace } from './rows.ts'
+import { decodeDigests } from './segment.ts'
 
 /**
  * What this process knows of which blobs are there, so that a put of 10,000 outputs needs no 10,000 look-ups. Valid for
@@ -50,8 +51,10 @@ export class Presence {
     for (const digest of digests) {
       if (this.has(digest)) continue
       const key = blobKey(digest.hash)
-      const place = row.get(key)?.[0] as Uint8Array | undefined
-      if (place === undefined || decodeBlobPlace(key, place)?.sizeBytes !== digest.sizeBytes) return digest
+      const value = row.get(key)?.[0] as Uint8Array | undefined
+      const place = value && decodeBlobPlace(key, value)
+      if (place?.sizeBytes !== digest.sizeBytes) return digest
+      if (place.kind === 'chunked' && this.firstMissing(decodeDigests(place.chunkList)) !== undefined) return digest
       this.#known.add(digest.hash)
     }
     return undefined

@@ -25,7 +25,7 @@ function loseIndex() {
   for (const suffix of ['', '-wal', '-shm']) rmSync(join(dir, `index.db${suffix}`), { force: true })
 }
 
-/** All that the index says of actions and blobs, whether or not a copy of a small one is inline. */
+/** All that the index says of actions and blobs, whether or not a copy of a small one is inline, or a file was looked at. */
 function contentOfIndex() {
   const db = new DatabaseSync(join(dir, 'index.db'))
   const blobs = db
@@ -33,6 +33,7 @@ function contentOfIndex() {
     .all()
     .map(({ hash, place }) => {
       const found = decodeBlobPlace(hash as Uint8Array, place as Uint8Array)
+      if (found?.kind === 'file') return { ...found, verified: undefined }
       if (found?.kind !== 'inline') return found
       const { bytes: _, ...rest } = found
       return { ...rest, kind: 'pack' }

@@ -20,7 +20,23 @@ export type BlobPlace =
       readonly record: RecordPlace
       readonly codec: Codec
       readonly storedBytes: number
+      /** How the file looked when all of its content was last known to be right; undefined: nobody looked. */
+      readonly verified?: VerifiedFile | undefined
     }
+  /** The content of other blobs, one after the other. */
+  | {
+      readonly kind: 'chunked'
+      readonly sizeBytes: number
+      readonly record: RecordPlace
+      /** As `encodeDigests` writes it. */
+      readonly chunkList: Uint8Array
+    }
+
+/** What of a file's looks survives a hard link more or less, which changes its ctime; its size is known anyway. */
+export interface VerifiedFile {
+  readonly mtimeMs: number
+  readonly ino: number
+}
 
 /** What the index keeps of an action result. Times in Unix milliseconds. */
 export interface ActionRow {
@@ -37,8 +53,9 @@ export interface ActionRow {
   readonly result: Uint8Array
 }
 
-const BLOB_KINDS = ['inline', 'pack', 'file'] as const
+const BLOB_KINDS = ['inline', 'pack', 'file', 'chunked'] as const
 const PLACE_BYTES = 44
+const VERIFIED_BYTES = 16
 const ACTION_BYTES = 88
 
 /** The key of a blob's row: 32 bytes. */
@@ -46,26 +63,29 @@ export function blobKey(hash: string): Buffer {
   return Buffer.from(hash, 'hex')
 }
 
-/** crc u32 | kind u8 | codec u8 | ordinal u16 | size f64 | segment u32 | record bytes u32 | offset f64 | stored f64 | 0 u32 | inline bytes. */
+/**
+ * crc u32 | kind u8 | codec u8 | ordinal u16 | size f64 | segment u32 | record bytes u32 | offset f64 | stored f64 | 0 u32 |
+ * then of an inline blob its bytes, of a chunked one its list, of a verified file mtime f64, inode f64.
+ */
 export function encodeBlobPlace(key: Uint8Array, place: BlobPlace): Buffer {
-  const inline = place.kind === 'inline' ? place.bytes : undefined
-  const row = Buffer.allocUnsafe(PLACE_BYTES + (inline?.length ?? 0))
+  const rest = restOf(place)
+  const row = Buffer.allocUnsafe(PLACE_BYTES + (rest?.length ?? 0))
   row[4] = BLOB_KINDS.indexOf(place.kind)
   row[5] = place.kind === 'file' && place.codec === 'zstd' ? 1 : 0
-  row.writeUInt16LE(place.kind === 'file' ? 0 : place.ordinal, 6)
+  row.writeUInt16LE('ordinal' in place ? place.ordinal : 0, 6)
   row.writeDoubleLE(place.sizeBytes, 8)
   row.writeUInt32LE(place.record.segment, 16)
   row.writeUInt32LE(place.record.recordBytes, 20)
   row.writeDoubleLE(place.record.offset, 24)
   row.writeDoubleLE(place.kind === 'file' ? place.storedBytes : 0, 32)
   row.writeUInt32LE(0, 40)
-  if (inline !== undefined) row.set(inline, PLACE_BYTES)
-  return sealed(key, row)
+  if (rest !== undefined) row.set(rest, PLACE_BYTES)
+  return sealed('blobs', key, row)
 }
 
 /** Undefined: the row is damaged, or stands under another key. */
 export function decodeBlobPlace(key: Uint8Array, value: Uint8Array): BlobPlace | undefined {
-  const row = checked(key, value, PLACE_BYTES)
+  const row = checked('blobs', key, value, PLACE_BYTES)
   if (row === undefined) return undefined
   const sizeBytes = row.readDoubleLE(8)
   const record = { segment: row.readUInt32LE(16), recordBytes: row.readUInt32LE(20), offset: row.readDoubleLE(24) }
@@ -81,10 +101,27 @@ export function decodeBlobPlace(key: Uint8Array, value: Uint8Array): BlobPlace |
         record,
         codec: row[5] === 1 ? 'zstd' : 'raw',
         storedBytes: row.readDoubleLE(32),
+        verified: verifiedIn(row.subarray(PLACE_BYTES)),
       }
+    case 'chunked':
+      return { kind: 'chunked', sizeBytes, record, chunkList: row.subarray(PLACE_BYTES) }
     default:
       return undefined
   }
+}
+
+function restOf(place: BlobPlace): Uint8Array | undefined {
+  if (place.kind === 'inline') return place.bytes
+  if (place.kind === 'chunked') return place.chunkList
+  if (place.kind === 'pack' || place.verified === undefined) return undefined
+  const verified = Buffer.allocUnsafe(VERIFIED_BYTES)
+  verified.writeDoubleLE(place.verified.mtimeMs, 0)
+  verified.writeDoubleLE(place.verified.ino, 8)
+  return verified
+}
+
+function verifiedIn(rest: Buffer): VerifiedFile | undefined {
+  return rest.length < VERIFIED_BYTES ? undefined : { mtimeMs: rest.readDoubleLE(0), ino: rest.readDoubleLE(8) }
 }
 
 /** The key of an action's row: its hash and the instance. */
@@ -105,12 +142,12 @@ export function encodeActionRow(key: Uint8Array, action: ActionRow): Buffer {
   row.writeDoubleLE(action.contentBytes, 48)
   row.write(action.resultHash, 56, 'hex')
   row.set(action.result, ACTION_BYTES)
-  return sealed(key, row)
+  return sealed('actions', key, row)
 }
 
 /** Undefined: the row is damaged, or stands under another key. */
 export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow | undefined {
-  const row = checked(key, value, ACTION_BYTES)
+  const row = checked('actions', key, value, ACTION_BYTES)
   if (row === undefined) return undefined
   const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
   return {
@@ -130,7 +167,7 @@ export function decodeActionLookUp(
   key: Uint8Array,
   value: Uint8Array,
 ): { actionBytes: number; createdMs: number; resultHash: string; result: Uint8Array } | undefined {
-  const row = checked(key, value, ACTION_BYTES)
+  const row = checked('actions', key, value, ACTION_BYTES)
   if (row === undefined) return undefined
   return {
     actionBytes: row.readDoubleLE(24),
@@ -144,21 +181,33 @@ export function decodeActionLookUp(
 export function encodeRecordRow(key: string, record: Uint8Array): Buffer {
   const row = Buffer.allocUnsafe(4 + record.length)
   row.set(record, 4)
-  return sealed(Buffer.from(key), row)
+  return sealed('records', Buffer.from(key), row)
 }
 
 /** Undefined: the row is damaged, or stands under another key. */
 export function decodeRecordRow(key: string, value: Uint8Array): Uint8Array | undefined {
-  return checked(Buffer.from(key), value, 4)?.subarray(4)
+  return checked('records', Buffer.from(key), value, 4)?.subarray(4)
 }
 
-function sealed(key: Uint8Array, row: Buffer): Buffer {
-  row.writeUInt32LE(crc32c(row.subarray(4), crc32c(key)), 0)
+/**
+ * Where the checksum of each table's rows starts: a page of one table that stands in another's place may hold the same key,
+ * since an action is a blob, too.
+ */
+const TABLE_SEEDS = { blobs: 0, actions: 1, records: 2 } as const
+type Table = keyof typeof TABLE_SEEDS
+
+function sealed(table: Table, key: Uint8Array, row: Buffer): Buffer {
+  row.writeUInt32LE(rowCrc(table, key, row), 0)
   return row
 }
 
-function checked(key: Uint8Array, value: Uint8Array, leastBytes: number): Buffer | undefined {
-  if (value.length < leastBytes) return undefined
+function checked(table: Table, key: Uint8Array, value: Uint8Array, leastBytes: number): Buffer | undefined {
+  // In a damaged index a column may be of any type.
+  if (!(value instanceof Uint8Array) || value.length < leastBytes) return undefined
   const row = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return row.readUInt32LE(0) === crc32c(row.subarray(4), crc32c(key)) ? row : undefined
+  return row.readUInt32LE(0) === rowCrc(table, key, row) ? row : undefined
+}
+
+function rowCrc(table: Table, key: Uint8Array, row: Buffer): number {
+  return crc32c(row.subarray(4), crc32c(key, TABLE_SEEDS[table]))
 }

@@ -32,6 +32,13 @@ export type SegmentRecord =
       /** For each chunk how many bytes of the file it takes, and their CRC32C. */
       readonly chunks: readonly { readonly storedBytes: number; readonly crc: number }[]
     }
+  /** A large blob whose content is that of `chunks`, which are blobs themselves, one after the other. */
+  | {
+      readonly kind: 'chunked'
+      readonly stampMs: number
+      readonly digest: Digest
+      readonly chunks: readonly Digest[]
+    }
   /** `result` is the encoded ActionResult. */
   | {
       readonly kind: 'action'
@@ -64,7 +71,8 @@ export const RECORD_HEADER_BYTES = 32
 const MAGIC = 0x31_55_43_52 // "RCU1"
 const PACK_ENTRY_BYTES = 36
 const FILE_HEAD_BYTES = 48
-const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed'] as const
+const CHUNKED_HEAD_BYTES = 40
+const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed', 'chunked'] as const
 const NONE = new Uint8Array(0)
 
 /** The header, head and body of a record, in the pieces that one `writev` puts after each other. */
@@ -154,7 +162,7 @@ function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefi
   const codec: Codec = buffer[5] === 1 ? 'zstd' : 'raw'
   switch (KINDS[(buffer[4] as number) - 1]) {
     case 'pack':
-      return { kind: 'pack', stampMs, codec, digests: packDigests(head), body }
+      return { kind: 'pack', stampMs, codec, digests: decodeDigests(head), body }
     case 'file':
       return { kind: 'file', stampMs, codec, ...fileHead(head) }
     case 'action':
@@ -163,6 +171,8 @@ function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefi
       return { kind: 'action-removed', stampMs, ...actionHead(head) }
     case 'blobs-removed':
       return { kind: 'blobs-removed', stampMs, hashes: hashList(head) }
+    case 'chunked':
+      return { kind: 'chunked', stampMs, ...chunkedHead(head) }
     default:
       return undefined
   }
@@ -171,7 +181,7 @@ function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefi
 function encodeHead(record: SegmentRecord): Uint8Array {
   switch (record.kind) {
     case 'pack':
-      return encodePackHead(record.digests)
+      return encodeDigests(record.digests)
     case 'file':
       return encodeFileHead(record)
     case 'action':
@@ -179,6 +189,8 @@ function encodeHead(record: SegmentRecord): Uint8Array {
       return encodeActionHead(record.instance, record.action)
     case 'blobs-removed':
       return Buffer.from(record.hashes.join(''), 'hex')
+    case 'chunked':
+      return encodeChunkedHead(record)
   }
 }
 
@@ -187,7 +199,8 @@ function bodyOf(record: SegmentRecord): Uint8Array {
   return record.kind === 'action' ? record.result : NONE
 }
 
-function encodePackHead(digests: readonly Digest[]): Buffer {
+/** For each hash | size u32. */
+export function encodeDigests(digests: readonly Digest[]): Buffer {
   const head = Buffer.allocUnsafe(digests.length * PACK_ENTRY_BYTES)
   digests.forEach(({ hash, sizeBytes }, i) => {
     head.write(hash, i * PACK_ENTRY_BYTES, 'hex')
@@ -196,7 +209,8 @@ function encodePackHead(digests: readonly Digest[]): Buffer {
   return head
 }
 
-function packDigests(head: Buffer): Digest[] {
+export function decodeDigests(list: Uint8Array): Digest[] {
+  const head = asBuffer(list)
   const digests: Digest[] = []
   for (let at = 0; at + PACK_ENTRY_BYTES <= head.length; at += PACK_ENTRY_BYTES)
     digests.push({ hash: head.toString('hex', at, at + 32), sizeBytes: head.readUInt32LE(at + 32) })
@@ -223,6 +237,19 @@ function fileHead(head: Buffer): Omit<SegmentRecord & { kind: 'file' }, 'kind' |
     chunks.push({ storedBytes: head.readUInt32LE(at), crc: head.readUInt32LE(at + 4) })
   const digest = { hash: head.toString('hex', 0, 32), sizeBytes: head.readDoubleLE(32) }
   return { digest, chunkBytes: head.readUInt32LE(40), staging: head.readUInt32LE(44), chunks }
+}
+
+/** hash | size f64 | the chunks as in {@link encodeDigests}. */
+function encodeChunkedHead({ digest, chunks }: SegmentRecord & { kind: 'chunked' }): Buffer {
+  const head = Buffer.allocUnsafe(CHUNKED_HEAD_BYTES)
+  head.write(digest.hash, 0, 'hex')
+  head.writeDoubleLE(digest.sizeBytes, 32)
+  return Buffer.concat([head, encodeDigests(chunks)])
+}
+
+function chunkedHead(head: Buffer): { digest: Digest; chunks: Digest[] } {
+  const digest = { hash: head.toString('hex', 0, 32), sizeBytes: head.readDoubleLE(32) }
+  return { digest, chunks: decodeDigests(head.subarray(CHUNKED_HEAD_BYTES)) }
 }
 
 function encodeActionHead(instance: string, action: Digest): Buffer {
