@@ -132,6 +132,8 @@ describe('two tasks', () => {
     ['dist', 'dist2', false],
     ['dist/js', 'dist/css', false],
     ['dist/*.js', 'dist/main.css', false],
+    ['dist/*.js', 'dist/*', true],
+    ['dist/*.js', 'dist/*.css', false],
   ])('%s and %s: %s', async (a, b, clashes) => {
     expect((await clashingOutputs(of(a), of(b))) !== undefined).toBe(clashes)
   })

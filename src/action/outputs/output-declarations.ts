@@ -1,6 +1,7 @@
 import { relative, resolve, sep } from 'node:path'
 import { CacheError } from '../../errors.ts'
 import type { InputTree, OutputDeclaration } from '../key/keyed-action.ts'
+import { globsMeet } from './glob-overlap.ts'
 import { expandGlobs, filesIn, globBase, globMatcher, isGlob } from './output-globs.ts'
 import { namesGit, type OutputPlace, objectionTo, realOf, resolvedParent } from './output-places.ts'
 
@@ -47,9 +48,8 @@ export async function clashingOutputs(
 }
 
 async function clash(a: OutputDeclaration, b: OutputDeclaration): Promise<boolean> {
-  if (a.kind === b.kind && a.path === b.path) return true
-  if (a.kind === 'glob') return b.kind === 'path' && (await globMatcher([a.path]))(b.path)
-  return covers(a, b)
+  if (a.kind === 'glob') return b.kind === 'glob' ? globsMeet(a.path, b.path) : (await globMatcher([a.path]))(b.path)
+  return (b.kind === 'path' && a.path === b.path) || covers(a, b)
 }
 
 function declare(pattern: string, place: OutputPlace): OutputDeclaration {

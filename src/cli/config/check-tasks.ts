@@ -68,13 +68,18 @@ async function checkOutputs(tasks: Tasks, file: string): Promise<void> {
       const clash = await clashingOutputs(a.outputs, b.outputs)
       if (clash === undefined) continue
       const [one, other] = clash
-      const relation = one.path === other.path ? 'the same output' : 'outputs one inside the other'
       throw invalid(
-        `${file}: tasks ${a.task} and ${b.task} have ${relation}: ${one.path} and ${other.path}.`,
+        `${file}: tasks ${a.task} and ${b.task} have ${relationOf(one, other)}: ${one.path} and ${other.path}.`,
         'Give each task a place of its own.',
       )
     }
   }
+}
+
+function relationOf(one: OutputDeclaration, other: OutputDeclaration): string {
+  if (one.path === other.path) return 'the same output'
+  const areGlobs = one.kind === 'glob' && other.kind === 'glob'
+  return areGlobs ? 'outputs that may be the same file' : 'outputs one inside the other'
 }
 
 /** Relative to the root. Whether it may be an output at all is said when the task is run. */
