@@ -16,7 +16,7 @@ await Promise.all([
 ])
 await gate()
 {
-  await using store = await openLocalStore({ dir, maxCacheBytes: 1e9 })
+  await using store = await openLocalStore({ dir })
   if (job === 'put')
     for (const name of ['new-0', 'new-1']) {
       await saveEntry(store, name, MIXED)

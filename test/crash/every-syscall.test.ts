@@ -8,17 +8,9 @@ import { openLocalStore } from '../../src/store/local/local-store.ts'
 import { saveEntry } from './entries.ts'
 import { MIXED } from './every-call-entries.ts'
 import { contentsOf, expectAccounted, type IndexContents, rebuiltContents } from './index-contents.ts'
+import { COMPILED } from './processes.ts'
 import { entriesOfStore, expectTidy, filesBelow } from './store-checks.ts'
-import {
-  COMPILED,
-  countCalls,
-  hasStrace,
-  killAt,
-  runOnce,
-  type SystemCall,
-  type Traced,
-  type TracedEnd,
-} from './system-calls.ts'
+import { countCalls, hasStrace, killAt, runOnce, type SystemCall, type Traced, type TracedEnd } from './system-calls.ts'
 
 /**
  * kill -9 at the system calls that change anything, one process for each: all of them with RECUE_CRASH_ALL=1, else so many

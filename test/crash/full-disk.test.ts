@@ -35,7 +35,7 @@ describe('a disk that is full', () => {
       writeFileSync(join(dir, 'ballast'), Buffer.alloc(3_000_000))
       const saved: string[] = []
       {
-        await using store = await openLocalStore({ dir: cache, maxCacheBytes: 1e12 })
+        await using store = await openLocalStore({ dir: cache, maxCacheBytes: 16 << 20 })
         let code: string | undefined
         for (let i = 0; code === undefined && i < 100; i++)
           await saveEntry(store, `e${i}`, shape).then(
@@ -49,7 +49,7 @@ describe('a disk that is full', () => {
         for (const name of saved) expect(await checkEntry(store, name, shape)).toBe('whole')
         expect(await checkEntry(store, `e${saved.length}`, shape)).toBe('absent')
       }
-      await using store = await openLocalStore({ dir: cache, maxCacheBytes: 1e12 })
+      await using store = await openLocalStore({ dir: cache, maxCacheBytes: 16 << 20 })
       for (const name of saved) expect(await checkEntry(store, name, shape)).toBe('whole')
       await expect(saveEntry(store, 'more', WITH_LARGE)).rejects.toMatchObject({ code: 'store.full' })
       // A collection needs a little room itself, to write down what it does.

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { COMPILED } from './processes.ts'
 
 /**
  * Runs a process up to its gate (`gate.ts`), attaches strace to it there, and lets it go: so that only the calls of what
@@ -42,9 +41,6 @@ const CHANGING = [
   .join(' ')
   .split(' ')
 const TRACE = `trace=${CHANGING.map((name) => `?${name}`).join(',')}`
-
-/** A start costs a third with it. */
-export const COMPILED: string = join(tmpdir(), 'recue-compiled')
 
 export function hasStrace(): boolean {
   return spawnSync('strace', ['-V']).status === 0

@@ -1,5 +1,5 @@
 import { type LocalStore, openLocalStore } from '../../src/store/local/local-store.ts'
-import { checkEntry, SMALL, saveEntry } from './entries.ts'
+import { SMALL, saveEntry } from './entries.ts'
 
 /**
  * A process that does one thing over and over until it is killed or has done its rounds. It writes one line for each
@@ -17,7 +17,7 @@ for (let round = 0; round < Number(rounds); round++) await jobs()[job]?.(store, 
 say('done')
 
 function jobs(): Record<string, (store: LocalStore, round: number) => Promise<void>> {
-  return { save, collect, mixed }
+  return { save, collect }
 }
 
 async function save(into: LocalStore, round: number): Promise<void> {
@@ -30,20 +30,6 @@ async function collect(from: LocalStore, round: number): Promise<void> {
   // Ever less, so that each round removes some and copies the rest.
   await from.catalog.collect({ targetBytes: Math.max(0, 3 - round * 0.5) * 2 ** 20 })
   say(`collected ${round}`)
-}
-
-/** One of a crowd: names are shared with the others, so puts, hits and removals meet. */
-async function mixed(shared: LocalStore, round: number): Promise<void> {
-  const name = `shared-${(Number(seed) * 7 + round * 3) % 40}`
-  const found = await checkEntry(shared, name, SHAPE)
-  // `lost`: between the look-up and the read the collector of another process took it; a restore would say so.
-  say(`${found} ${name}`)
-  if (found !== 'whole')
-    await saveEntry(shared, name, SHAPE).catch((error: { code?: string }) => {
-      if (error.code !== 'store.incomplete') throw error
-      say(`refused ${name}`)
-    })
-  if (round % 12 === 11) await shared.catalog.collect({ targetBytes: 2 * 2 ** 20 })
 }
 
 function say(line: string): void {
