@@ -385,7 +385,13 @@ test('recue config names the origin of each value', () => {
     outputLogs: { value: 'new-only', origin: 'project' },
     timeout: { value: 3000, origin: 'environment' },
     clean: { value: true, origin: 'default' },
+    // What is in force, where the machine decides.
+    maxCacheSize: { value: expect.any(Number), origin: 'default' },
   })
+  const text = recue(['config'], { env: { RECUE_TIMEOUT: '3s' } }).stdout
+  expect(text).toMatch(/^maxCacheSize +\d[\d.]* [kMGT]?B +default$/m)
+  expect(text).toMatch(/^concurrency +\d+ +default$/m)
+  expect(text).toMatch(/^timeout +3\.0 s +RECUE_TIMEOUT$/m)
 })
 
 test('the environment list has names and never values', () => {

@@ -1,8 +1,13 @@
+import { availableParallelism } from 'node:os'
 import { childEnvironment } from '../../action/key/environment.ts'
 import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../action/key/environment-names.ts'
 import type { EnvironmentSelection } from '../../action/request.ts'
 import { isCacheError } from '../../errors.ts'
+import { quotaOf } from '../../store/local/collector/quota.ts'
+import { formatDuration } from '../../units/duration.ts'
+import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
+import type { OptionSpec } from '../options.ts'
 import { type Configured, configureWithoutCache, openSession } from '../session.ts'
 import { ALL_OPTIONS, type Resolved, resolve, SETTINGS } from '../settings.ts'
 import { oneLine, table } from '../table.ts'
@@ -48,9 +53,10 @@ async function configure(context: Context): Promise<{ configured: Configured; ca
 function printSettings({ output, options }: Context, configured: Configured, cacheDir: string | undefined): void {
   const { place, project, layers } = configured
   const resolved = resolve(ALL_OPTIONS, layers)
-  const settings = [...SETTINGS].map(([name, { key }]) => {
+  const chosen = cacheDir === undefined ? {} : chosenFor(cacheDir)
+  const settings = [...SETTINGS].map(([name, { key, spec }]) => {
     const { value, origin, places } = resolved.get(key) as Resolved
-    return { name, value: name === 'cacheDir' ? (cacheDir ?? value) : value, origin, places }
+    return { name, spec, value: name === 'cacheDir' ? (cacheDir ?? value) : (value ?? chosen[name]), origin, places }
   })
   const tasks = [...(project?.tasks.keys() ?? [])]
   if (options.json) {
@@ -66,8 +72,17 @@ function printSettings({ output, options }: Context, configured: Configured, cac
   stdout.line(`tasks   ${tasks.length === 0 ? 'none' : tasks.join(', ')}`)
   stdout.line()
   const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'from' }]
-  const rows = settings.map(({ name, value, origin, places }) => [name, shown(value), originText(origin, places)])
+  const rows = settings.map(({ name, spec, value, origin, places }) => [
+    name,
+    shown(value, spec),
+    originText(origin, places),
+  ])
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
+}
+
+/** What is in force where nobody said anything, for settings whose default depends on the machine. */
+function chosenFor(cacheDir: string): Readonly<Record<string, unknown>> {
+  return { maxCacheSize: quotaOf(cacheDir).maxCacheBytes, concurrency: String(availableParallelism()) }
 }
 
 function originText(origin: string, places: readonly string[]): string {
@@ -75,8 +90,10 @@ function originText(origin: string, places: readonly string[]): string {
   return origin === 'flag' || origin === 'environment' ? places.join(', ') : `${origin} (${places.join(', ')})`
 }
 
-function shown(value: unknown): string {
+function shown(value: unknown, { kind }: OptionSpec): string {
   if (value === undefined) return '-'
+  if (kind === 'size') return formatSize(Number(value))
+  if (kind === 'duration') return formatDuration(Number(value))
   if (Array.isArray(value)) return value.length === 0 ? '-' : value.join(', ')
   if (typeof value !== 'object' || value === null) return String(value)
   const entries = Object.entries(value)
