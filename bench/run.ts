@@ -9,6 +9,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Benchmark, type Row, skippedRow, table } from './benchmark.ts'
+import { compression } from './compression.ts'
+import { disk } from './disk.ts'
 import { hit200 } from './hit-200.ts'
 import { hit10000Inputs } from './hit-10000-inputs.ts'
 import { hitCompile } from './hit-compile.ts'
@@ -16,9 +18,20 @@ import { largeOutput } from './large-output.ts'
 import { missOverhead } from './miss-overhead.ts'
 import { peersFolder } from './peers.ts'
 import { node } from './place.ts'
+import { store100k } from './store-100k.ts'
 import { tree10000 } from './tree-10000.ts'
 
-const benchmarks: readonly Benchmark[] = [hit200, hitCompile, hit10000Inputs, missOverhead, tree10000, largeOutput]
+const benchmarks: readonly Benchmark[] = [
+  hit200,
+  hitCompile,
+  hit10000Inputs,
+  missOverhead,
+  tree10000,
+  largeOutput,
+  store100k,
+  compression,
+  disk,
+]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -29,20 +29,21 @@ describe('the level of auto', () => {
 
   it.each([
     [1000, 1],
-    [100, 1],
-    [80, 3],
-    [35, 3],
+    [65, 1],
+    [63, 3],
+    [22, 3],
     [20, 6],
-    [10, 9],
+    [13, 6],
+    [11, 9],
     [1, 9],
   ])('for a medium that takes %i MiB/s and 600 MiB/s compressed at level 1 is %i', (medium, level) => {
     expect(written(compressing(600), medium).level('text')).toBe(level)
   })
 
   it('goes by the class: machine code takes longer at the same level, and leaves more to write', () => {
-    const fast = written(compressing(600), 100)
+    const fast = written(compressing(600), 75)
     expect([fast.level('text'), fast.level('binary')]).toEqual([1, 3])
-    const slow = written(compressing(600), 29)
+    const slow = written(compressing(600), 22)
     expect([slow.level('text'), slow.level('binary')]).toEqual([3, 9])
   })
 
@@ -51,6 +52,24 @@ describe('the level of auto', () => {
     const once = written(written(compressing(600), 1000), 10)
     expect(once.level('text')).toBe(1)
     expect(written(once, 10, 40).level('text')).toBe(9)
+  })
+
+  it('takes a lower one soon when compressing takes longer, for others want the processors too', () => {
+    let now = 0
+    const choice = written(new LevelChoice(() => now), 11)
+    const compress = (mibPerSecond: number) => {
+      using timing = choice.time()
+      now += (2 / mibPerSecond) * 1000
+      timing.done('text', 1, 2 * MIB, MIB / 2)
+    }
+    for (let i = 0; i < 3; i++) compress(600)
+    expect(choice.level('text')).toBe(9)
+    for (let i = 0; i < 3; i++) compress(120)
+    expect(choice.level('text')).toBe(3)
+    compress(600)
+    expect(choice.level('text')).toBe(3)
+    for (let i = 0; i < 20; i++) compress(600)
+    expect(choice.level('text')).toBe(9)
   })
 
   it('does not count small writes, which are all overhead', () => {

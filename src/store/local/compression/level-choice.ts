@@ -20,12 +20,16 @@ const LEVELS: Readonly<Record<Compressible, readonly (readonly [level: number, s
   ],
 }
 const FASTEST = 1
-/** Compressing must be ahead of the medium by so much before a higher level is taken: what is measured is rough. */
-const AHEAD = 1.5
+/** Compressing must be ahead of the medium by so much before a higher level is taken: what is measured is rough, and others want the processors too. */
+const AHEAD = 2
 /** A write of less is all overhead. */
 const LEAST_WRITE_BYTES = 128 << 10
-/** Of what a slower sample says, so much is believed: one that had to wait for something else says nothing of the medium. */
+/**
+ * How much of what a sample says is believed. A write that had to wait for something else says little of the medium, so
+ * faster ones count; frames that took longer tell that the processors are wanted, so slower ones count.
+ */
 const TRUST = 0.15
+const TRUST_AGAINST = 0.6
 
 /** Compressed bytes that make a sample of how fast that goes. */
 const SAMPLE_BYTES = 1 << 20
@@ -59,7 +63,9 @@ export class LevelChoice {
   /** So many bytes went to the medium, and took so long. */
   wrote(bytes: number, ms: number): void {
     if (bytes < LEAST_WRITE_BYTES || ms <= 0) return
-    this.#writeSpeed = Number.isFinite(this.#writeSpeed) ? believed(this.#writeSpeed, bytes / ms) : bytes / ms
+    const speed = bytes / ms
+    const trust = speed > this.#writeSpeed ? 1 : TRUST
+    this.#writeSpeed = Number.isFinite(this.#writeSpeed) ? believed(this.#writeSpeed, speed, trust) : speed
   }
 
   /** Says that a frame is being made, until it is disposed of. */
@@ -67,7 +73,7 @@ export class LevelChoice {
     if (this.#running++ === 0) this.#beginSample()
     return {
       done: (kind, level, content, stored) => {
-        this.#ratios[kind] += (stored / content - this.#ratios[kind]) * TRUST
+        this.#ratios[kind] = believed(this.#ratios[kind], stored / content, TRUST)
         this.#sampledBytes += content / speedOf(kind, level)
         if (this.#sampledBytes >= SAMPLE_BYTES) this.#endSample()
       },
@@ -82,8 +88,9 @@ export class LevelChoice {
 
   #endSample(): void {
     const ms = this.#now() - this.#sampledMs
-    if (ms > 0)
-      this.#speed = this.#speed === 0 ? this.#sampledBytes / ms : believed(this.#speed, this.#sampledBytes / ms)
+    const speed = this.#sampledBytes / ms
+    const trust = speed < this.#speed ? TRUST_AGAINST : TRUST
+    if (ms > 0) this.#speed = this.#speed === 0 ? speed : believed(this.#speed, speed, trust)
     this.#beginSample()
   }
 }
@@ -92,6 +99,6 @@ function speedOf(kind: Compressible, level: number): number {
   return LEVELS[kind].find(([known]) => known === level)?.[1] ?? 1
 }
 
-function believed(before: number, sample: number): number {
-  return sample > before ? sample : before + (sample - before) * TRUST
+function believed(before: number, sample: number, trust: number): number {
+  return before + (sample - before) * trust
 }
