@@ -35,6 +35,7 @@ const OWN_FOLDERS: readonly OwnFolder[] = [
   })),
   { folder: 'ledger', part: 'ledger', files: /^(runs-\d{8}\.log|totals-\d{8}|tmp-\d+-\d+)$/ },
   { folder: 'locks', part: 'other', files: /^[\w%.~!*'()-]+$/ },
+  { folder: 'pins', part: 'other', files: /^[0-9a-f]{64}(-[0-9a-f]{32})?$/ },
   { folder: 'damaged', part: 'other', files: /^\d{13,}-/ },
   {
     folder: 'tmp',
@@ -42,7 +43,7 @@ const OWN_FOLDERS: readonly OwnFolder[] = [
     files: /^(blob-\d+-\d+|stream-[\w-]+)$/,
     folders: /^restore-[0-9a-z]+-[0-9a-z]+$/,
   },
-  { folder: '', part: 'other', files: /^(CACHEDIR\.TAG|FORMAT)$/ },
+  { folder: '', part: 'other', files: /^(CACHEDIR\.TAG|FORMAT|reserve)$/ },
 ]
 
 /** One entry a clean-up: what was moved out of the way of an output. */

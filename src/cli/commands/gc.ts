@@ -16,8 +16,10 @@ export const command = defineCommand({
   summary: 'Collect what the quota has no room for',
   usage: ['gc [--dry-run] [--target SIZE]'],
   description:
-    'What was least recently used goes first, with everything that only it needs. It happens by itself as well, when the ' +
-    'quota is reached. With --json: { removedActions, removedBlobs, freedBytes, keptActions, diskBytes, dryRun }.',
+    'First goes what outlived its time (--ttl), then what saves the least time for its size and uses, with everything that ' +
+    'only it needs; what was used in the last hour goes last, and what is pinned never. It happens by itself as well, when a ' +
+    'quota is reached. It can be interrupted at any time; the next one goes on.\n' +
+    'With --json: { removedActions, removedBlobs, freedBytes, keptActions, pinnedActions, diskBytes, dryRun }.',
   options: OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue gc --target 2GB --dry-run', does: 'What would have to go to get there.' }],
@@ -41,16 +43,17 @@ function print(
   report: CollectReport,
   { maxCacheBytes }: StoreUsage,
 ): void {
-  const { removedActions, removedBlobs, freedBytes, keptActions, diskBytes } = report
+  const { removedActions, removedBlobs, freedBytes, keptActions, pinnedActions, diskBytes } = report
   const { stdout } = output
   const room = `${formatSize(diskBytes)} of ${formatSize(maxCacheBytes)}`
+  const pinned = pinnedActions === 0 ? '' : ` (${pinnedActions} pinned)`
   if (removedActions === 0 && removedBlobs === 0 && freedBytes === 0) {
-    stdout.line(`Nothing to collect: ${many(keptActions, 'result')}, ${room}.`)
+    stdout.line(`Nothing to collect: ${many(keptActions, 'result')}${pinned}, ${room}.`)
     return
   }
   const what = `${many(removedActions, 'result')} and ${many(removedBlobs, 'blob')}, ${formatSize(freedBytes)}`
   stdout.line(options.dryRun ? `Would remove ${what}.` : `Removed ${what}.`)
-  stdout.line(options.dryRun ? `Now: ${room}.` : `Kept ${many(keptActions, 'result')}, ${room}.`)
+  stdout.line(options.dryRun ? `Now: ${room}.` : `Kept ${many(keptActions, 'result')}${pinned}, ${room}.`)
 }
 
 function many(n: number, what: string): string {

@@ -31,8 +31,8 @@ export interface CensusOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Of a thousand rows reading takes some milliseconds; then others have their turn. */
-const ROWS_A_STEP = 1_000
+/** Reading these takes a few milliseconds; then others have their turn. */
+const ROWS_A_STEP = 500
 const HASH_BYTES = 32
 /** What `rows.ts` puts before an encoded result; the result itself is not wanted here, nor is its checksum looked at. */
 const HEAD = 'substr(value, 1, 56)'

@@ -27,7 +27,8 @@ export interface Census {
   readonly damaged: readonly Uint8Array[]
 }
 
-const ROWS_A_STEP = 2_000
+/** Reading, checking and noting these takes some milliseconds at most. */
+const ROWS_A_STEP = 400
 const HASH_BYTES = 32
 
 /** Reads the index in small steps; other work of the process goes on between them. */

@@ -11,10 +11,11 @@ const MEASURE_AFTER_MS = 1_000
 /** What a command that is done may be held up by, past the high mark; the next one goes on with the rest. */
 const SETTLE_MS = 250
 /**
- * The same when the folder is larger than its quota: a limit is a limit. Long enough to go through a million blobs; it frees
- * a fifth of the quota, so it comes once in as much writing, which took far longer.
+ * The same when the folder is larger than its quota: a limit is a limit. Long enough to go through all entries, or it would
+ * begin anew each time and free nothing; a fifth is freed then, so it comes once in as much writing, which took far longer.
  */
 const SETTLE_OVER_MS = 10_000
+const SETTLE_ENTRY_MS = 0.1
 
 /**
  * Starts a collection when a writer passes the high mark: in the writing process, after its save, in small steps beside
@@ -53,10 +54,16 @@ class SavingUpkeep implements Upkeep {
     this.#isDue = false
     try {
       // A run that hits saves nothing and loads none of this.
-      const [{ excessOf }, { keepReserve }] = await Promise.all([import('./excess.ts'), import('./reserve.ts')])
+      const [{ excessOf }, { accountsOf }, { keepReserve }] = await Promise.all([
+        import('./excess.ts'),
+        import('./accounts.ts'),
+        import('./reserve.ts'),
+      ])
       keepReserve(this.#parts.layout)
       const excess = excessOf(this.#parts)
-      if (excess !== 'none') await this.#collect(AbortSignal.timeout(excess === 'limit' ? SETTLE_OVER_MS : SETTLE_MS))
+      if (excess === 'none') return
+      const overMs = SETTLE_OVER_MS + accountsOf(this.#parts.index).actions * SETTLE_ENTRY_MS
+      await this.#collect(AbortSignal.timeout(excess === 'limit' ? Math.round(overMs) : SETTLE_MS))
     } catch {
       // Out of time, a busy index, a full disk: the next save comes back to it.
     }

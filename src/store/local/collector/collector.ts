@@ -42,7 +42,9 @@ export const GRACE_MS = 3 * MARK_STEP_MS
 /** The same, while the folder is larger than its quota. */
 const PRESSED_GRACE_MS = 300_000
 /** Trees and the like that are remembered until they are read. */
-const UNSETTLED = 20_000
+const UNSETTLED = 5_000
+/** Blobs whose marks are looked at between two turns of others. */
+const LOOKS_A_STEP = 50_000
 
 /**
  * One collection, for the holder of the collector's lease: what outlived its time goes, then the action results that the
@@ -153,7 +155,7 @@ class Collection {
     const { numbers, ages } = this.#plan.order
     const otherBytes = restBytes(layout)
     const all = accountsOf(index).actions + (this.#isDry ? 0 : this.#evicted)
-    let waitingBytes = this.#waitingBytes()
+    let waitingBytes = await this.#waitingBytes()
     const excessBytes = () => {
       const blobBytes = this.#marks.liveBytes + waitingBytes
       const { casBytes, diskBytes } = this.#targets
@@ -161,7 +163,7 @@ class Collection {
     }
     if (excessBytes() > 0) {
       this.#graceMs = PRESSED_GRACE_MS
-      waitingBytes = this.#waitingBytes()
+      waitingBytes = await this.#waitingBytes()
     }
     for (let at = 0; at < numbers.length; ) {
       const victims = this.#victims(numbers.subarray(at), excessBytes(), all - this.#evicted - this.#targets.entries)
@@ -203,10 +205,12 @@ class Collection {
   }
 
   /** What blobs take that nobody names and that have to stay for now. */
-  #waitingBytes(): number {
+  async #waitingBytes(): Promise<number> {
     let sum = 0
-    for (let number = 0; number < this.#census.count; number++)
+    for (let number = 0; number < this.#census.count; number++) {
       if (!this.#marks.isLive(number) && !this.#isRemovable(number)) sum += this.#census.storedBytesOf(number)
+      if (number % LOOKS_A_STEP === 0) await breathe()
+    }
     return sum
   }
 
@@ -233,6 +237,7 @@ class Collection {
     for (let number = 0; number < this.#census.count; number++) {
       if (this.#isRemovable(number)) batch.push(number)
       if (batch.length >= this.#room.batch) await remove(batch.splice(0))
+      else if (number % LOOKS_A_STEP === 0) await breathe()
     }
     if (batch.length > 0 || this.#census.damaged.length > 0) await remove(batch)
     await removeOrphanFiles(index, layout, this.#startedMs, signal)

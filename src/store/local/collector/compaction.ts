@@ -71,7 +71,7 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
   return found.sort((a, b) => b.deadShare - a.deadShare)
 }
 
-const ROWS_A_STEP = 2_000
+const ROWS_A_STEP = 400
 /** A scan reads some KiB for each record. */
 const RECORDS_A_STEP = 100
 

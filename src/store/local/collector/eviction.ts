@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { IndexDb } from '../index-db.ts'
 import type { Layout } from '../layout.ts'
 import { MARK_STEP_MS } from '../marks.ts'
@@ -22,6 +23,9 @@ import { folderBytes } from './quota-usage.ts'
  * step, hence that and a few minutes.
  */
 export const IN_USE_MS = MARK_STEP_MS + 300_000
+
+/** Results looked at between two turns of others. */
+const LOOKS_A_STEP = 20_000
 
 /** How much may be left of what; infinite where there is no such limit. */
 export interface Targets {
@@ -71,6 +75,7 @@ export async function planEviction(
   const groups = [new Uint32Array(isOver ? census.count : 0), new Uint32Array(isOver ? census.count : 0)] as const
   const counts: [idle: number, used: number] = [0, 0]
   for (let number = 0; number < census.count; number++) {
+    if (number % LOOKS_A_STEP === 0) await breathe()
     if (pins.size > 0 && pins.has(pinOfKey(census.keyOf(number)))) continue
     if (census.createdMsOf(number) < nowMs - ttlMs) expired.push(number)
     else if (isOver) {
