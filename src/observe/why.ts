@@ -24,8 +24,8 @@ export type Why =
 const MOST_ATTEMPTS = 5
 
 /**
- * Compares the key `after` with the newest run of `thing` before `beforeMs` whose messages are still there. Runs whose results
- * were not kept left no messages, so it may be an older one. Reads the ledger from its end.
+ * Compares the key `after` with the newest run of `thing` before `beforeMs` whose messages are still there: it may be an older
+ * one, since runs that could not be kept left none, and those of others are collected in time. Reads the ledger from its end.
  */
 export async function why(
   question: { readonly thing: string; readonly after: Digest; readonly beforeMs?: number },

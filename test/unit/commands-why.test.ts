@@ -26,6 +26,21 @@ test('why says what changed, of the last run and of one that is named', async ()
   expect((await bench.recue(['why', named.run.key.slice(0, 8)])).stdout).toBe(last.stdout)
 })
 
+test('why compares with runs that failed, too', async () => {
+  using bench = new Bench()
+  const failing = () => bench.recue(['run', '-i', 'src', '--', 'sh', '-c', 'exit 3'])
+  expect((await failing()).code).toBe(3)
+  bench.write('src/b.txt', 'first change')
+  await failing()
+  bench.write('src/a.txt', 'second change')
+  await failing()
+  const { stdout } = await bench.recue(['why', 'last'])
+  expect(stdout).toContain('compared with the uncached of')
+  expect(stdout).toContain('~ src/a.txt changed\n')
+  expect(stdout).not.toContain('src/b.txt')
+  expect(await bench.json(['ls'])).toEqual([])
+})
+
 test('why of a hit says that the key is the same', async () => {
   using bench = new Bench()
   await bench.build()

@@ -61,7 +61,7 @@ async function publish(
   const [stdout, stderr] = await Promise.all([
     resultStream(run, streams.stdout),
     resultStream(run, streams.stderr),
-    writeMessages(run, [action.action, action.command, ...action.inputs.directories()]),
+    keepMessages(run, action),
   ])
   const result = actionResult({
     outputs: captured.outputs,
@@ -92,9 +92,10 @@ async function resultStream({ engine, options }: ActiveRun, stream: CapturedStre
   return { digest }
 }
 
-/** The action, its command and its input tree, so that a later miss can be compared with this one. */
-async function writeMessages({ engine, options }: ActiveRun, messages: readonly Message[]): Promise<void> {
+/** The action, its command and its input tree, so that a later miss can be compared with this one, kept or not. */
+export async function keepMessages({ engine, options }: ActiveRun, action: KeyedAction): Promise<void> {
   const { blobs, scope } = engine
+  const messages: readonly Message[] = [action.action, action.command, ...action.inputs.directories()]
   const byHash = new Map(messages.map((message) => [message.digest.hash, message]))
   const missing: readonly Digest[] = await blobs.missing(
     scope,

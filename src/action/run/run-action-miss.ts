@@ -6,7 +6,7 @@ import type { RunOutcome } from '../run-outcome.ts'
 import { fileClockMs } from './file-clock.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { replayHit } from './run-action-hit.ts'
-import { type Keeping, keep } from './run-action-keep.ts'
+import { type Keeping, keep, keepMessages } from './run-action-keep.ts'
 import { type Hit, look } from './run-action-look.ts'
 import { holdOutputs } from './run-action-outputs.ts'
 import { runUnkept, sayWithheld } from './run-action-unkept.ts'
@@ -83,6 +83,7 @@ async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): 
   const end = await run.execute(action, streams)
   sayWithheld(action.environment, end.exitCode, options.notice)
   const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs, foreign }))
+  if (kept.kind === 'not-kept' && run.fault === undefined) await run.quietly(() => keepMessages(run, action))
   await run.quietly(() => action.inputs.remember())
   const common = { key: action.key, exitCode: end.exitCode }
   return kept.kind === 'kept'
