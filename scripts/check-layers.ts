@@ -16,6 +16,7 @@ const floors = [
   ['store'],
   ['action'],
   ['observe'],
+  ['operate'],
   ['cache.ts', 'memoize.ts'],
   ['cli'],
   ['library.ts'],

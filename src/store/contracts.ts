@@ -225,5 +225,5 @@ export interface WorkspaceRecords {
   names(kind: RecordKind, prefix: string): string[]
 }
 
-/** `flight`: that a run which others waited for kept nothing. */
-export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable' | 'flight'
+/** `flight`: that a run which others waited for kept nothing. `scrub`: how far the last one came. */
+export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable' | 'flight' | 'scrub'

@@ -1,135 +1,146 @@
-import { closeSync, cpSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openLocalStore } from '../../src/store/local/local-store.ts'
-import { checkEntry, type EntryShape, SMALL, saveEntry } from './entries.ts'
-import { filesBelow } from './store-checks.ts'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isWell } from '../../src/operate/fault.ts'
+import { inspectStore } from '../../src/operate/inspect.ts'
+import { repairStore } from '../../src/operate/repair.ts'
+import { Bench } from '../fixtures/commands.ts'
+import { makeStores, NAMES, readEverything, type Stores, saveEverything } from './damaged-store.ts'
+import { type Damage, damages, inflict } from './damages.ts'
 
-const SHAPE: EntryShape = { ...SMALL, fileBytes: 2000, largeBytes: 1_200_000 }
-const NAMES = Array.from({ length: 6 }, (_, i) => `e${i}`)
-let dir: string
-let original: string
+/** RECUE_DAMAGES=5000 for a long run; the seed of a failure is in its message. */
+const RUNS = Number(process.env.RECUE_DAMAGES ?? 120)
 
-beforeEach(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'recue-damage-'))
-  original = join(dir, 'original')
-  await using store = await openLocalStore({ dir: original })
-  for (const name of NAMES) await saveEntry(store, name, SHAPE)
-  await store.records.save('inputs', 'of this workspace', Buffer.from('record of this workspace'))
+let stores: Stores
+beforeAll(async () => {
+  stores = await makeStores()
 })
-afterEach(() => rmSync(dir, { recursive: true, force: true }))
+afterAll(() => stores[Symbol.dispose]())
 
-/** Numbers that follow from a seed, so that a failure can be had again. */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed + 1
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
+/** Shrunk to the simplest damage that does it. */
+function forAll(what: 'contents' | 'any', share: number, check: (damage: Damage, from: string) => Promise<void>) {
+  const property = fc.asyncProperty(damages(what), fc.boolean(), (damage, wasKilled) =>
+    check(damage, wasKilled ? stores.killed : stores.closed),
+  )
+  return fc.assert(property, { numRuns: Math.ceil(RUNS * share), endOnFailure: RUNS > 500 })
+}
+
+async function withCopy(from: string, damage: Damage, use: (dir: string, what: string) => Promise<void>) {
+  const dir = stores.copy(from)
+  const what = inflict(dir, damage, { olderDir: stores.older })
+  try {
+    await use(dir, what)
+  } catch (error) {
+    throw new Error(what, { cause: error })
+  } finally {
+    rmSync(dir, { recursive: true })
   }
 }
 
-const KINDS = ['flip', 'zero', 'noise', 'truncate', 'grow', 'delete'] as const
+describe('any damage of a closed store', () => {
+  test('no wrong bytes and no exception; then it is written to again, and all is there', async () => {
+    await forAll('any', 1, (damage, from) =>
+      withCopy(from, damage, async (dir) => {
+        if ((await readEverything(dir)) === undefined) return
+        await readEverything(dir)
+        await saveEverything(dir)
+        expect(await saveEverything(dir)).toEqual([])
+        expect(await readEverything(dir)).toEqual(NAMES)
+      }),
+    )
+  })
 
-function damageFile(path: string, kind: (typeof KINDS)[number], random: (below: number) => number): void {
-  const size = readFileSync(path).length
-  if (kind === 'delete') rmSync(path)
-  else if (kind === 'truncate') truncateSync(path, random(size))
-  else overwrite(path, kind, random, size)
-}
+  test('the doctor sees it, a repair mends it, and loses nothing that could be read', async () => {
+    await forAll('any', 0.5, (damage, from) =>
+      withCopy(from, damage, async (dir) => {
+        const twin = stores.copy(dir)
+        await readEverything(twin)
+        const readable = await readEverything(twin)
+        const { found, left } = await repairStore(dir)
+        const isSeen = !isWell(found) || found.unfinished.length > 0
+        if (!isSeen) expect(readable).toEqual(NAMES)
+        if (left !== undefined) expect([left.faults, left.lost.results, left.unfinished]).toEqual([[], [], []])
+        const after = await readEverything(dir)
+        const isRefused = found.faults.some((fault) => fault.kind === 'folder' && !fault.isMendable)
+        if (!isRefused) expect(after).toEqual(expect.arrayContaining(readable ?? []))
+        // A second one has nothing to do.
+        expect((await repairStore(dir)).left).toBeUndefined()
+        rmSync(twin, { recursive: true })
+      }),
+    )
+  })
+})
 
-function overwrite(path: string, kind: (typeof KINDS)[number], random: (below: number) => number, size: number): void {
-  const at = kind === 'grow' ? size : random(size)
-  const length = kind === 'flip' ? 1 : Math.min(1 + random(5000), kind === 'grow' ? 5000 : size - at)
-  const before = readFileSync(path).subarray(at, at + length)
-  const bytes = Buffer.alloc(length)
-  for (let i = 0; i < length; i++)
-    bytes[i] = kind === 'flip' ? (before[i] as number) ^ (1 << random(8)) : kind === 'zero' ? 0 : random(256)
-  const file = openSync(path, 'r+')
-  writeSync(file, bytes, 0, length, at)
-  closeSync(file)
-}
+test('contents damaged under a process that has the store open: no wrong bytes, no exception', async () => {
+  const holder = fork(join(import.meta.dirname, 'damage-holder.ts'))
+  const said = async () => (await once(holder, 'message'))[0] as unknown
+  await forAll('contents', 0.5, async (damage, from) => {
+    const dir = stores.copy(from)
+    holder.send(dir)
+    expect(await said()).toBe('open')
+    const what = inflict(dir, damage, { olderDir: stores.older, keepsSizes: true })
+    holder.send('read')
+    expect(await said(), what).toBe('fine')
+    rmSync(dir, { recursive: true })
+  })
+  holder.kill()
+})
 
-/** Every entry is right, or a miss, or a look-up that said hit once and then finds the damage and says miss. */
-async function readAll(copy: string): Promise<number> {
-  await using store = await openLocalStore({ dir: copy })
-  let whole = 0
-  for (const name of NAMES) if ((await checkEntry(store, name, SHAPE)) === 'whole') whole++
-  const record = store.records.load('inputs', 'of this workspace')
-  if (record !== undefined) expect(Buffer.from(record).toString()).toBe('record of this workspace')
-  return whole
-}
-
-/**
- * Rows that are gone without a trace make a hit that cannot be read, and a damaged index may refuse a write; once the
- * damage was met, the next to open the folder finds it repaired.
- */
-async function expectUsable(copy: string): Promise<void> {
-  {
-    await using store = await openLocalStore({ dir: copy })
-    for (const name of NAMES)
-      await saveEntry(store, name, SHAPE).catch((error: { code?: string }) => expect(error.code).toBe('store.corrupt'))
+test('what a restored backup puts together is taken in, whichever file is the older one', async () => {
+  for (const name of ['index.db', 'journal/00000001.seg']) {
+    const dir = stores.copy(stores.closed)
+    copyFileSync(join(stores.older, name), join(dir, name))
+    const { left } = await repairStore(dir)
+    expect(left && isWell(left)).toBe(true)
+    expect(await readEverything(dir)).toEqual(name === 'index.db' ? NAMES : expect.arrayContaining(['a', 'b', 'c']))
   }
-  await using store = await openLocalStore({ dir: copy })
-  for (const name of [...NAMES, 'after']) {
-    await saveEntry(store, name, SHAPE)
-    expect(await checkEntry(store, name, SHAPE)).toBe('whole')
+})
+
+test('an undamaged store is well: new, half-written, left by a killed process', async () => {
+  for (const from of [stores.older, stores.closed, stores.killed]) {
+    const report = await inspectStore(stores.copy(from))
+    expect([report.faults, report.lost.results, report.lost.blobs]).toEqual([[], [], []])
   }
-  await store.catalog.collect({ targetBytes: 4 * 2 ** 20 })
-  for (const name of NAMES) expect(await checkEntry(store, name, SHAPE)).not.toBe('lost')
-}
+})
 
-const isOf = (folder: string) => (path: string) => relative(original, path).startsWith(folder)
-const TARGETS: [string, (path: string) => boolean, number][] = [
-  ['the index', isOf('index.db'), 18],
-  ['the journal', isOf('journal'), 18],
-  ['a large blob', isOf('blobs'), 6],
-  ['any file but FORMAT', (path) => !isOf('FORMAT')(path), 12],
-]
-
-describe('damage of a closed store', () => {
-  test.each(TARGETS)('%s: never wrong bytes, never an exception, and usable again', async (_name, isTarget, times) => {
-    for (let seed = 0; seed < times; seed++) {
-      const random = randomOf(seed)
-      const copy = join(dir, `copy-${seed}`)
-      cpSync(original, copy, { recursive: true })
-      const targets = [...filesBelow(copy).keys()].filter((path) => isTarget(join(original, relative(copy, path))))
-      const target = targets[random(targets.length)] as string
-      const kind = KINDS[seed % KINDS.length] as (typeof KINDS)[number]
-      damageFile(target, kind, random)
-      try {
-        await readAll(copy)
-        await expectUsable(copy)
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${kind} in ${relative(copy, target)}`, { cause: error })
-      }
-      rmSync(copy, { recursive: true })
-    }
+test('a task in a damaged cache: its output, its exit code, and one warning at most', async () => {
+  using bench = new Bench()
+  const command = [
+    'run',
+    '-i',
+    'src',
+    '-o',
+    'dist',
+    '--',
+    'sh',
+    '-c',
+    'mkdir -p dist; cat src/* > dist/all; echo made; exit 0',
+  ]
+  await bench.recue(command)
+  await bench.recue(command)
+  const cache = `${bench.cacheDir}-whole`
+  cpSync(bench.cacheDir, cache, { recursive: true })
+  const property = fc.asyncProperty(damages('any'), async (damage) => {
+    for (const dir of [bench.cacheDir, join(bench.root, 'dist')]) rmSync(dir, { recursive: true, force: true })
+    cpSync(cache, bench.cacheDir, { recursive: true })
+    const what = inflict(bench.cacheDir, damage, { olderDir: cache })
+    const { code, stdout, stderr } = await bench.recue(command)
+    expect([code, stdout], what).toEqual([0, 'made\n'])
+    expect(readFileSync(join(bench.root, 'dist/all'), 'utf8'), what).toBe('ab')
+    const warnings = stderr.split('\n').filter((line) => /warn|damaged|cannot|could not|bug/i.test(line))
+    expect(warnings.length, `${what}: ${stderr}`).toBeLessThanOrEqual(1)
   })
+  await fc.assert(property, { numRuns: Math.ceil(RUNS / 8) })
+})
 
-  test('an index that is gone, or nothing but zeros, is built again whole', async () => {
-    for (const ruin of ['delete', 'zero'] as const) {
-      const copy = join(dir, ruin)
-      cpSync(original, copy, { recursive: true })
-      const index = join(copy, 'index.db')
-      if (ruin === 'delete') rmSync(index)
-      else {
-        const size = readFileSync(index).length
-        truncateSync(index, 0)
-        truncateSync(index, size)
-      }
-      expect(await readAll(copy)).toBe(NAMES.length)
-    }
-  })
-
-  test('index and half of the journal gone: the other half is there', async () => {
-    const copy = join(dir, 'half')
-    cpSync(original, copy, { recursive: true })
-    rmSync(join(copy, 'index.db'))
-    const [segment] = [...filesBelow(join(copy, 'journal'))]
-    truncateSync(segment?.[0] as string, (segment?.[1] as number) / 2)
-    const whole = await readAll(copy)
-    expect(whole).toBeGreaterThan(NAMES.length * 0.2)
-    expect(whole).toBeLessThan(NAMES.length * 0.8)
-  })
+test('an index that is gone, or nothing but zeros, is built again whole', async () => {
+  for (const ruin of [rmSync, (path: string) => writeFileSync(path, Buffer.alloc(50_000))]) {
+    const dir = stores.copy(stores.closed)
+    ruin(join(dir, 'index.db'))
+    expect(await readEverything(dir)).toEqual(NAMES)
+    expect(existsSync(join(dir, 'index.db'))).toBe(true)
+  }
 })

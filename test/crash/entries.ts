@@ -84,7 +84,11 @@ function directoryOf(files: Directory['files']): Directory {
 }
 
 /** Writes all blobs of the entry, then puts its result. */
-export async function saveEntry(store: LocalStore, name: string, shape: EntryShape = SMALL): Promise<void> {
+export async function saveEntry(
+  store: Pick<LocalStore, 'actions' | 'blobs'>,
+  name: string,
+  shape: EntryShape = SMALL,
+): Promise<void> {
   const { key, result, blobs } = entryOf(name, shape)
   await Promise.all(blobs.map(({ digest, bytes }) => store.blobs.write(DEFAULT_SCOPE, digest, bytes)))
   await store.actions.put(DEFAULT_SCOPE, key, result)

@@ -70,10 +70,55 @@ test('damaged content is found', async () => {
   }
   const report = await doctor(bench, ['--verify'])
   expect(report).toMatchObject({ code: 1, status: 'fail' })
-  expect(check(report, 'results')).toMatchObject({
+  expect(check(report, 'damaged')).toMatchObject({
     status: 'fail',
-    what: expect.stringMatching(/1 of 1 results are damaged/),
+    what: expect.stringMatching(/^journal\/00000001\.seg: \d+ places? damaged/),
   })
+  expect(check(report, 'lost')).toMatchObject({ status: 'fail', what: expect.stringMatching(/^result sh -c /) })
+  // Nothing was changed by looking, and nothing is by saying what would be done.
+  expect(await doctor(bench, ['--repair', '--dry-run'])).toMatchObject({ code: 1 })
+  const repaired = await doctor(bench, ['--repair'])
+  expect(repaired).toMatchObject({ code: 0, status: 'warn' })
+  expect(check(repaired, 'repaired')).toMatchObject({ status: 'ok' })
+  const healed = await doctor(bench, ['--verify'])
+  expect(healed).toMatchObject({ code: 0, status: 'ok' })
+  expect(check(healed, 'results')).toMatchObject({ what: expect.stringMatching(/none yet/) })
+  const built = await bench.build()
+  expect([built.code, built.stdout]).toEqual([0, 'built\n'])
+})
+
+test('a damaged index is read, told and mended without losing a result', async () => {
+  using bench = new Bench()
+  await bench.build()
+  const index = join(bench.cacheDir, 'index.db')
+  const bytes = readFileSync(index)
+  bytes.fill(0x5a, 20_000, 30_000)
+  writeFileSync(index, bytes)
+  const report = await doctor(bench, ['--verify'])
+  expect(report.code).toBe(1)
+  expect(check(report, 'damaged')).toMatchObject({ what: expect.stringMatching(/^index\.db: /) })
+  expect(check(report, 'lost')).toBeUndefined()
+  expect(readFileSync(index).equals(bytes)).toBe(true)
+  expect((await doctor(bench, ['--repair'])).code).toBe(0)
+  expect((await bench.build()).stderr).toContain('hit')
+})
+
+test('--dry-run alone is a mistake', async () => {
+  using bench = new Bench()
+  expect((await bench.recue(['doctor', '--dry-run'])).code).toBe(125)
+})
+
+test('scrub reads all, finds what is damaged once, and refuses rates that are none', async () => {
+  using bench = new Bench()
+  await bench.build()
+  expect(await bench.json(['scrub'])).toMatchObject({ damagedBlobs: 0, isDone: true })
+  expect((await bench.recue(['scrub', '--limit', '0'])).code).toBe(125)
+  expect((await bench.recue(['scrub', '--limit', 'fast'])).code).toBe(125)
+  const segment = join(bench.cacheDir, 'journal', '00000001.seg')
+  writeFileSync(segment, readFileSync(segment).fill(7, 40, 60))
+  const damaged = await bench.recue(['scrub', '--limit', '50MiB/s'])
+  expect([damaged.code, damaged.stdout]).toEqual([1, expect.stringMatching(/[1-9]\d* damaged and set aside/)])
+  expect((await bench.recue(['scrub', '--all'])).code).toBe(0)
 })
 
 test('a variable that is no option is named', async () => {

@@ -7,6 +7,8 @@ export interface Finding {
   readonly hint?: string
 }
 
+export type NamedFinding = Finding & { readonly name: string }
+
 export interface Check {
   /** One or two words. */
   readonly name: string
@@ -19,8 +21,6 @@ export interface Subject {
   readonly dir: string
   /** Undefined where there is no cache yet, or it cannot be opened. */
   readonly session: Session | undefined
-  /** Read everything, not samples. */
-  readonly everything: boolean
   readonly environment: CommandContext['environment']
   readonly nowMs: number
   readonly signal: AbortSignal

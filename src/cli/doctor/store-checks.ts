@@ -12,23 +12,27 @@ import { formatSize } from '../../units/size.ts'
 import { entriesOf } from '../kept-result.ts'
 import { type Check, type Finding, fail, ok, type Subject, warn } from './check.ts'
 
-/** What is in the folder: only where the store could be opened. */
-export const STORE_CHECKS: readonly Check[] = [
+/** A quick look at what is kept, where not all of it is read: only where the store could be opened. */
+export const CONTENT_CHECKS: readonly Check[] = [
   { name: 'index', find: index },
   { name: 'journal', find: journal },
   { name: 'results', find: results },
+]
+
+/** What else is in the folder: only where the store could be opened. */
+export const STORE_CHECKS: readonly Check[] = [
   { name: 'ledger', find: ledger },
   { name: 'restores', find: restores },
 ]
 
-function index({ dir, everything }: Subject): Finding {
+function index({ dir }: Subject): Finding {
   const db = new DatabaseSync(layoutOf(dir).index, { readOnly: true })
   try {
     // The quick one leaves out whether indexes agree with their tables.
-    const rows = db.prepare(everything ? 'PRAGMA integrity_check(1)' : 'PRAGMA quick_check(1)').all()
+    const rows = db.prepare('PRAGMA quick_check(1)').all()
     const answer = String(Object.values(rows[0] ?? {})[0])
     if (answer === 'ok') return ok('whole')
-    return fail(`damaged: ${answer}`, `Delete ${layoutOf(dir).index}; the next run builds it anew from the journal.`)
+    return fail(`damaged: ${answer}`, MEND)
   } finally {
     db.close()
   }
@@ -49,22 +53,24 @@ async function journal({ dir, signal }: Subject): Promise<Finding> {
   }
   const what = `${records} records in ${segments} ${segments === 1 ? 'segment' : 'segments'}`
   if (gaps === 0) return ok(what)
-  return warn(`${what}, ${gaps} of them behind damaged bytes`, 'Nothing to do: what is damaged is not used.')
+  return warn(`${what}, ${gaps} of them behind damaged bytes`, MEND)
 }
+
+const MEND = 'Mend it: recue doctor --repair'
 
 /** Enough to meet a disk that is going bad, few enough to take a second. */
 const SAMPLED_RESULTS = 50
 const SAMPLED_BYTES = 256e6
 
-async function results({ session, everything, signal }: Subject): Promise<Finding> {
+async function results({ session, signal }: Subject): Promise<Finding> {
   if (session === undefined) return ok('none')
   const { cache } = session
   const all = await entriesOf(cache)
-  const sample = everything ? all : shuffled(all).slice(0, SAMPLED_RESULTS)
+  const sample = shuffled(all).slice(0, SAMPLED_RESULTS)
   const seen = new Map<string, boolean>()
   let [bytes, broken, checked] = [0, 0, 0]
   for (const { action } of sample) {
-    if (!everything && bytes > SAMPLED_BYTES) break
+    if (bytes > SAMPLED_BYTES) break
     const found = await cache.actions.get(DEFAULT_SCOPE, action, signal)
     const named =
       found.kind === 'hit' ? await namedBlobs(found.result, (digest) => wholeBlob(cache.blobs, digest)) : undefined
@@ -87,7 +93,7 @@ function verdict(of: { total: number; checked: number; broken: number; blobs: nu
   if (of.broken > 0) {
     return fail(
       `${of.broken} of ${of.checked} results are damaged; ${read}`,
-      'They are not used again: what made them will run anew. Is the disk failing?',
+      'What made them will run anew. What is lost: recue doctor --verify',
     )
   }
   if (of.total === 0) return ok('none yet')

@@ -30,7 +30,7 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x19830326, 'BeeGFS'],
 ])
 
-const TAG = `Signature: 8a477f597d28d172789f06886806bc55
+export const CACHEDIR_TAG = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of recue. It may be deleted; backups may leave it out (https://bford.info/cachedir/).
 `
 
@@ -93,7 +93,7 @@ function create(layout: Layout): void {
         `it holds other things (${others[0]}, …)`,
         'Name an empty folder, or one that is not there yet.',
       )
-    writeOver(layout.tag, TAG)
+    writeOver(layout.tag, CACHEDIR_TAG)
     writeOver(layout.format, `${FORMAT_PREFIX}${FORMAT_VERSION}\n`)
     makeFolders(layout)
   } catch (error) {

@@ -126,10 +126,12 @@ export function sqliteCode(error: unknown): number | undefined {
     : undefined
 }
 
+const SQLITE_ERROR = 1
 const SQLITE_BUSY = 5
 const SQLITE_LOCKED = 6
 const SQLITE_FULL = 13
 const SQLITE_CORRUPT = 11
+const SQLITE_CONSTRAINT = 19
 const SQLITE_NOTADB = 26
 
 export function isBusy(error: unknown): boolean {
@@ -142,10 +144,11 @@ export async function pauseWhileBusy(attempt: number, signal?: AbortSignal): Pro
   await pause(Math.min(2 ** attempt, 16) * (0.5 + Math.random()), undefined, signal === undefined ? {} : { signal })
 }
 
-/** The file itself is damaged. */
+/** The file itself is damaged: what SQLite says so of, and what cannot be with the tables as they were made. */
 export function isDamaged(error: unknown): boolean {
   const code = sqliteCode(error)
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB
+  if (code === SQLITE_ERROR) return /^no such (table|column)/.test((error as Error).message)
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB || code === SQLITE_CONSTRAINT
 }
 
 class Index implements IndexDb {

@@ -16,6 +16,12 @@ export interface RebuildReport {
   readonly damagedBytes: number
 }
 
+export interface RebuildOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Records of a segment from this byte on are left out; undefined: none are. */
+  readonly endOf?: (segment: number) => number | undefined
+}
+
 interface Dated {
   readonly stampMs: number
   readonly place: RecordPlace
@@ -32,13 +38,17 @@ const MAX_OPEN = 64
  * flipped bytes cost the records they are in and no others. For the one process that holds the right to build the index;
  * killed half-way, it is to be done again from empty tables.
  */
-export async function rebuildIndex(index: IndexDb, layout: Layout, signal?: AbortSignal): Promise<RebuildReport> {
+export async function rebuildIndex(
+  index: IndexDb,
+  layout: Layout,
+  { signal, endOf }: RebuildOptions = {},
+): Promise<RebuildReport> {
   const segments = segmentsOf(layout)
   const records: Dated[] = []
   const ends = new Map<number, number>()
   let damagedBytes = 0
   for (const segment of segments) {
-    const survey = await surveySegment(layout, segment, signal)
+    const survey = await surveySegment(layout, segment, { signal, to: endOf?.(segment) })
     for (const dated of survey.records) records.push(dated)
     ends.set(segment, survey.endBytes)
     damagedBytes += survey.damagedBytes
@@ -61,13 +71,13 @@ export function segmentsOf(layout: Layout): number[] {
 async function surveySegment(
   layout: Layout,
   segment: number,
-  signal: AbortSignal | undefined,
+  { signal, to }: { signal: AbortSignal | undefined; to: number | undefined },
 ): Promise<{ records: Dated[]; endBytes: number; damagedBytes: number }> {
   const path = segmentPath(layout, segment)
   const records: Dated[] = []
   let endBytes = 0
   let damagedBytes = 0
-  for (const { record, place, afterGap } of scanSegment(path, segment)) {
+  for (const { record, place, afterGap } of scanSegment(path, segment, to === undefined ? {} : { to })) {
     if (place.offset > endBytes) {
       damagedBytes += place.offset - endBytes
       reportCorruption('a part of the journal', `${path} at ${endBytes}`)

@@ -85,3 +85,22 @@ function changed(row: Buffer, [place, flip]: [number, number]): Buffer {
   copy[place % copy.length] = (copy[place % copy.length] as number) ^ flip
   return copy
 }
+
+const HASH = digestOf(Buffer.from('a')).hash
+
+it('a row of one table is none of another, though the key is the same', () => {
+  const key = actionKey('', HASH)
+  const record = { segment: 1, offset: 0, recordBytes: 200 }
+  const bytes = Buffer.alloc(300, 7)
+  const blob = encodeBlobPlace(key, { kind: 'inline', sizeBytes: bytes.length, record, ordinal: 0, bytes })
+  expect(decodeBlobPlace(key, blob)).toBeDefined()
+  expect(decodeActionRow(key, blob)).toBeUndefined()
+  expect(decodeRecordRow('a', encodeRecordRow('a', bytes))).toEqual(bytes)
+  expect(decodeBlobPlace(Buffer.from('a'), encodeRecordRow('a', bytes))).toBeUndefined()
+})
+
+it('a column of another type is a damaged row', () => {
+  const text = 'x'.repeat(200) as unknown as Uint8Array
+  expect(decodeBlobPlace(actionKey('', HASH), text)).toBeUndefined()
+  expect(decodeActionRow(actionKey('', HASH), null as unknown as Uint8Array)).toBeUndefined()
+})
