@@ -21,5 +21,6 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   clear: () => import('./commands/clear.ts'),
   config: () => import('./commands/config.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  scrub: () => import('./commands/scrub.ts'),
   demo: () => import('./commands/demo.ts'),
 }
