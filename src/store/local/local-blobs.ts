@@ -260,9 +260,15 @@ class LocalBlobs implements BlobStore, Ingest {
     options: ReadOptions,
   ): Promise<OpenBytes | undefined> {
     const { readChunked } = await import('./chunked-reader.ts')
-    const chunks = decodeDigests(place.chunkList)
-    if (this.#places(chunks).some((found) => found === undefined)) return undefined
-    return readChunked(digest, chunks, options, (chunk) => this.#readWhole(scope, chunk, options.signal))
+    const digests = decodeDigests(place.chunkList)
+    const places = this.#places(digests)
+    const chunks = digests.flatMap((chunk, i) => (places[i] === undefined ? [] : [{ digest: chunk, place: places[i] }]))
+    if (chunks.length < digests.length) return undefined
+    return readChunked(digest, chunks, {
+      ...options,
+      pathOf: (segment) => segmentPath(this.#options.layout, segment),
+      readElsewhere: (chunk) => this.#readWhole(scope, chunk, options.signal),
+    })
   }
 
   #refuseReadOnly(): void {
