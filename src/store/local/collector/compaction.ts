@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, openSync, statSync, unlinkSync } from 'node:fs'
+import { statSync, unlinkSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentPath } from '../layout.ts'
@@ -9,7 +9,9 @@ import { scanSegment } from '../salvage.ts'
 import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collector.ts'
 import { SegmentCopy } from './compaction-copy.ts'
+import { drainSegment } from './compaction-drain.ts'
 import { isDiskFull } from './reserve.ts'
+import { forgetLostSegments, forgetRows, syncSegment } from './segment-end.ts'
 
 export interface CompactOptions {
   /** Whether room is wanted: then segments are copied that would not be worth it otherwise. */
@@ -40,8 +42,8 @@ export async function compactSegments(parts: Collected, options: CompactOptions)
       await parts.journal.rotate()
       await compactSegment(parts, segment, rows, options.signal)
     } catch (error) {
-      // No room for what lives in this one; where less does, there may be.
       if (!isDiskFull(error)) throw error
+      await drainSegment(parts, segment, options.signal)
     }
   }
 }
@@ -159,54 +161,8 @@ async function compactSegment(
   }
   await copy.flush()
   if (copy.movedRows < rows) await forgetRows(index, segment, signal)
-  // Before what they were copied from goes: a power cut must not take both.
   for (const target of copy.targets) syncSegment(layout, target)
   unlinkSync(segmentPath(layout, segment))
   await forgetLostSegments(index, layout)
   return true
-}
-
-/** Rows that point into the segment still: to records that were damaged, so that the blobs are missing. */
-async function forgetRows(index: IndexDb, segment: number, signal: AbortSignal | undefined): Promise<void> {
-  const next = index.sql(`SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
-  const isHere = ([hash, value]: readonly unknown[]) =>
-    decodeBlobPlace(hash as Uint8Array, value as Uint8Array)?.record.segment === segment
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = next.all(after)
-    const lost = rows.filter(isHere)
-    if (lost.length > 0)
-      await index.write(() => {
-        const now = index.sql('SELECT hash, place FROM blobs WHERE hash=?')
-        for (const [hash] of lost) {
-          const row = now.get(hash as Uint8Array)
-          if (row !== undefined && isHere(row)) index.sql('DELETE FROM blobs WHERE hash=?').run(hash as Uint8Array)
-        }
-        index.raiseGeneration()
-      })
-    if (rows.length < ROWS_A_STEP) return
-    after = rows.at(-1)?.[0] as Uint8Array
-  }
-}
-
-function syncSegment(layout: Layout, segment: number): void {
-  const file = openSync(segmentPath(layout, segment), 'r+')
-  try {
-    fdatasyncSync(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
-/**
- * The rows of segments whose files are gone. The highest number stays, so that it is not given again: a place that was
- * read from the index before would then be in another segment.
- */
-async function forgetLostSegments(index: IndexDb, layout: Layout): Promise<void> {
-  const there = new Set(segmentsOf(layout))
-  const known = index.sql('SELECT id FROM segments ORDER BY id').all()
-  const lost = known.slice(0, -1).flatMap(([id]) => (there.has(Number(id)) ? [] : [Number(id)]))
-  if (lost.length === 0) return
-  await index.write(() => {
-    for (const id of lost) index.sql('DELETE FROM segments WHERE id=?').run(id)
-  })
 }
