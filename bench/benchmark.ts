@@ -15,6 +15,8 @@ export interface Row {
 export interface BenchOptions {
   /** 1 is the real size; 0.1 makes a quick look of a tenth of the files, bytes and rounds. */
   readonly scale: number
+  /** Also the sizes that take long: a curve up to 10 million entries. */
+  readonly curve: boolean
 }
 
 export interface Benchmark {
@@ -25,8 +27,8 @@ export interface Benchmark {
 export function rowOf(what: string, ours: Timing, theirs: Timing, bar?: number): Row {
   return {
     what,
-    ours: `${ours.name} ${ours.medianMs.toFixed(1)} ms`,
-    theirs: `${theirs.name} ${theirs.medianMs.toFixed(1)} ms`,
+    ours: `${ours.name} ${shownTime(ours.medianMs)}`,
+    theirs: `${theirs.name} ${shownTime(theirs.medianMs)}`,
     ratio: medianRatio(ours, theirs),
     ...(bar === undefined ? {} : { bar }),
   }
@@ -64,12 +66,19 @@ export function table(rows: readonly Row[]): string {
 
 function shown(row: Row, value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return ''
-  return row.unit === undefined ? value.toFixed(2) : `${value.toFixed(0)} ${row.unit}`
+  if (row.unit === undefined) return value >= 0.1 ? value.toFixed(2) : value.toPrecision(2)
+  return `${value >= 10 ? value.toFixed(0) : value.toFixed(1)} ${row.unit}`
+}
+
+/** In the unit that suits. */
+export function shownTime(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`
+  return ms >= 1 ? `${ms.toFixed(1)} ms` : `${(ms * 1000).toFixed(2)} us`
 }
 
 /** For a benchmark's file run by itself: `node bench/hit-200.ts --scale 0.2`. */
 export async function runAlone(benchmark: Benchmark): Promise<void> {
   const flag = process.argv.indexOf('--scale')
   const scale = flag === -1 ? 1 : Number(process.argv[flag + 1])
-  process.stdout.write(`${table(await benchmark.run({ scale }))}\n`)
+  process.stdout.write(`${table(await benchmark.run({ scale, curve: process.argv.includes('--curve') }))}\n`)
 }

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type Contender, once } from './paired-runs.ts'
 import { node } from './place.ts'
 
@@ -9,8 +10,19 @@ export const peersFolder = path.dirname(fileURLToPath(import.meta.url))
 
 /** Installs the peers into `bench/node_modules` where they are not yet. */
 export function installPeers(): void {
-  if (existsSync(path.join(peersFolder, 'node_modules/.package-lock.json'))) return
+  const { dependencies } = JSON.parse(readFileSync(path.join(peersFolder, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const isThere = (name: string) => existsSync(path.join(peersFolder, 'node_modules', name))
+  if (Object.keys(dependencies).every(isThere)) return
   once({ name: 'npm', argv: ['npm', 'install', '--no-audit', '--no-fund', '--no-package-lock'], cwd: peersFolder })
+}
+
+/** A peer that is a library; what of it is used is the caller's to say. */
+export async function importPeer<T>(name: string): Promise<T> {
+  installPeers()
+  const resolve = createRequire(path.join(peersFolder, 'package.json')).resolve
+  return (await import(pathToFileURL(resolve(name)).href)) as T
 }
 
 const quiet = { DO_NOT_TRACK: '1', TURBO_TELEMETRY_DISABLED: '1', NX_NO_CLOUD: 'true', NX_TUI: 'false' }

@@ -12,9 +12,17 @@ export const nodeEntry = path.join(root, 'dist/node/recue.cjs')
 /** The Node of devDependencies: the same for us and for the floor we compare with. */
 export const node = realpathSync(path.join(root, 'node_modules/node/bin/node'))
 
-/** A folder of its own for one benchmark, gone afterwards; in `RECUE_BENCH_DIR` or the system's folder for such. */
+/** The Bun that compiles the executable. */
+export const bun = path.join(root, 'node_modules/.bin/bun')
+
+/** A folder of its own for a benchmark of what `npm run build` made. */
 export async function inPlace<T>(name: string, body: (folder: string) => T | Promise<T>): Promise<T> {
   if (!existsSync(executable)) throw new Error('dist/recue is not there: run `npm run build` first')
+  return inFolder(name, body)
+}
+
+/** A folder of its own for one benchmark, gone afterwards; in `RECUE_BENCH_DIR` or the system's folder for such. */
+export async function inFolder<T>(name: string, body: (folder: string) => T | Promise<T>): Promise<T> {
   const folder = realpathSync(
     mkdtempSync(path.join(process.env.RECUE_BENCH_DIR ?? os.tmpdir(), `recue-bench-${name}-`)),
   )

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: all benchmarks, or those named; prints the table, and writes it to `bench/RESULTS.md` when all ran.
  *
- *   node bench/run.ts [NAME…] [--scale 0.1]
+ *   node bench/run.ts [--only NAME]… [--scale 0.1] [--curve]
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -9,67 +9,73 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Benchmark, type Row, skippedRow, table } from './benchmark.ts'
-import { compression } from './compression.ts'
-import { disk } from './disk.ts'
-import { hit200 } from './hit-200.ts'
-import { hit10000Inputs } from './hit-10000-inputs.ts'
-import { hitCompile } from './hit-compile.ts'
-import { largeOutput } from './large-output.ts'
-import { missOverhead } from './miss-overhead.ts'
 import { peersFolder } from './peers.ts'
 import { node } from './place.ts'
-import { store100k } from './store-100k.ts'
-import { tree10000 } from './tree-10000.ts'
 
-const benchmarks: readonly Benchmark[] = [
-  hit200,
-  hitCompile,
-  hit10000Inputs,
-  missOverhead,
-  tree10000,
-  largeOutput,
-  store100k,
-  compression,
-  disk,
+/** A line for each, in the order of the table. */
+const benchmarks: readonly (() => Promise<Benchmark>)[] = [
+  async () => (await import('./hit-200.ts')).hit200,
+  async () => (await import('./hit-compile.ts')).hitCompile,
+  async () => (await import('./hit-10000-inputs.ts')).hit10000Inputs,
+  async () => (await import('./miss-overhead.ts')).missOverhead,
+  async () => (await import('./tree-10000.ts')).tree10000,
+  async () => (await import('./large-output.ts')).largeOutput,
+  async () => (await import('./lookup.ts')).lookup,
+  async () => (await import('./open.ts')).open,
+  async () => (await import('./legacy.ts')).legacy,
+  async () => (await import('./cacache.ts')).cacache,
+  async () => (await import('./readers.ts')).readers,
+  async () => (await import('./store-100k.ts')).store100k,
+  async () => (await import('./compression.ts')).compression,
+  async () => (await import('./disk.ts')).disk,
+  async () => (await import('./collect.ts')).collect,
 ]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { scale: { type: 'string', default: '1' } },
+  options: {
+    scale: { type: 'string', default: '1' },
+    only: { type: 'string', multiple: true, default: [] },
+    curve: { type: 'boolean', default: false },
+  },
 })
 const scale = Number(values.scale)
-const unknown = positionals.filter((name) => !benchmarks.some((benchmark) => benchmark.name === name))
+const wanted = [...values.only, ...positionals]
+const all = await Promise.all(benchmarks.map((load) => load()))
+const unknown = wanted.filter((name) => !all.some((benchmark) => benchmark.name === name))
 if (unknown.length > 0)
-  throw new Error(`no benchmark ${unknown.join(', ')}; there are ${benchmarks.map(({ name }) => name).join(', ')}`)
+  throw new Error(`no benchmark ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
 
 const rows: Row[] = []
-for (const benchmark of benchmarks) {
-  if (positionals.length > 0 && !positionals.includes(benchmark.name)) continue
+for (const benchmark of all) {
+  if (wanted.length > 0 && !wanted.includes(benchmark.name)) continue
+  const start = performance.now()
   const own = await rowsOf(benchmark)
-  process.stdout.write(`${benchmark.name}\n${table(own)}\n\n`)
+  const seconds = (performance.now() - start) / 1000
+  process.stdout.write(`${benchmark.name}, ${seconds.toFixed(0)} s\n${table(own)}\n\n`)
   rows.push(...own)
 }
-if (positionals.length === 0) writeFileSync(path.join(peersFolder, 'RESULTS.md'), report(rows))
+if (wanted.length === 0) writeFileSync(path.join(peersFolder, 'RESULTS.md'), report(rows))
 
 /** One benchmark that cannot run is a line of the table, not the end of the others. */
 async function rowsOf(benchmark: Benchmark): Promise<readonly Row[]> {
   try {
-    return await benchmark.run({ scale })
+    return await benchmark.run({ scale, curve: values.curve })
   } catch (error) {
     process.exitCode = 1
     return [skippedRow(benchmark.name, error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))]
   }
 }
 
-function report(all: readonly Row[]): string {
+function report(rows: readonly Row[]): string {
   return `# Results
 
 Written by \`npm run build && npm run bench\` on ${new Date().toISOString().slice(0, 10)}; do not edit.
 
-Whole processes, run in turn (A B C A B C …); times are medians, ratios are medians of the ratios of neighbouring runs.
+Runs in turn (A B C A B C …); times are medians, ratios are medians of the ratios of neighbouring runs.
 Trust the ratios: times belong to the machine.${scale === 1 ? '' : ` Run at scale ${scale}: fewer files, bytes and rounds than the bars are meant for.`}
 
-${table(all)}
+${table(rows)}
 
 Machine: ${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB, ${os.type()} ${os.release()} ${os.arch()}.
 Versions: ${versions().join(', ')}.

@@ -18,6 +18,7 @@ const floors = [
   ['observe'],
   ['operate'],
   ['cache.ts', 'memoize.ts'],
+  ['migrate'],
   ['cli'],
   ['library.ts'],
 ]
