@@ -28,7 +28,6 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./store-100k.ts')).store100k,
   async () => (await import('./compression.ts')).compression,
   async () => (await import('./disk.ts')).disk,
-  async () => (await import('./collect.ts')).collect,
 ]
 
 const { values, positionals } = parseArgs({
