@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
+import { skipIf } from './skip-if.ts'
 
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
@@ -78,11 +79,8 @@ const troubles: readonly Trouble[] = [
 for (const runtime of runtimes) {
   describe(`on ${runtime.name}, a cache folder that is`, () => {
     for (const trouble of troubles) {
-      if (trouble.skip) {
-        console.log(`skipped: ${trouble.skip} (a cache folder that is ${trouble.name})`)
-        continue
-      }
-      test(trouble.name, async () => {
+      test(trouble.name, async (context) => {
+        skipIf(trouble.skip, context)
         await using box = sandbox('broken-cache')
         prepare(box)
         trouble.make(box)

@@ -5,17 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { installed } from '../../bench/installed.ts'
 import { type RealProject, realProjects } from './real-project.ts'
 import { type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
+import { skipIf } from './skip-if.ts'
 import { treeState, writeTimes } from './tree-state.ts'
 
 for (const runtime of runtimes) {
   describe(`on ${runtime.name}`, () => {
     for (const project of realProjects) {
-      const absent = project.needs.filter((program) => !installed(program))
-      if (absent.length > 0) {
-        console.log(`skipped: ${absent.join(', ')} is not installed (${project.name})`)
-        continue
-      }
-      test(project.name, async () => {
+      test(project.name, async (context) => {
+        const absent = project.needs.filter((program) => !installed(program))
+        skipIf(absent.length > 0 && `${absent.join(', ')} is not installed`, context)
         await using box = sandbox('project')
         lifeOf(project, runtime, box)
       })
