@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { delimiter, join, posix } from 'node:path'
 import type { ActionRequest } from '../action/request.ts'
 import { CacheError } from '../errors.ts'
@@ -93,14 +94,29 @@ export function taskWork(name: string, extra: readonly string[], source: WorkSou
 }
 
 /** Throws `config.no-task`, with what was probably meant. */
-export function taskNamed(name: string, { project }: Pick<WorkSource, 'project'>): TaskDocument {
+export function taskNamed(name: string, { project, place }: Pick<WorkSource, 'project' | 'place'>): TaskDocument {
   const task = project?.tasks.get(name)
   if (task !== undefined) return task
+  if (isScript(name, place)) {
+    throw new CacheError('config.no-task', `There is no task ${name}, but package.json has a script of that name.`, {
+      hint: `Run it as a command, and say what it writes: recue run -o OUTPUT -- npm run ${name}`,
+    })
+  }
   const names = [...(project?.tasks.keys() ?? [])]
   const known = names.length === 0 ? 'There is no config with tasks.' : `There are: ${names.slice(0, 20).join(', ')}.`
   throw new CacheError('config.no-task', `There is no task ${name}.`, {
     hint: `${known} To run a command, put -- before it: recue run -- ${name} …`,
   })
+}
+
+function isScript(name: string, { root, workingDirectory }: Place): boolean {
+  try {
+    const text = readFileSync(join(root, workingDirectory, 'package.json'), 'utf8')
+    const { scripts } = JSON.parse(text) as { scripts?: Readonly<Record<string, unknown>> }
+    return scripts !== undefined && Object.hasOwn(scripts, name)
+  } catch {
+    return false
+  }
 }
 
 type Particular = Pick<ActionRequest, 'argv' | 'workingDirectory' | 'outputs' | 'definition'> & {

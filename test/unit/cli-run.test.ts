@@ -226,6 +226,7 @@ describe('a mistake is exit 125 with a clear line and no stack', () => {
     [['run'], 'There is nothing to run.'],
     [['run', '--'], 'There is no command after --.'],
     [['run', 'ls'], 'There is no task ls.'],
+    [['run', '-o', 'dist', 'npm', 'run', 'it all'], "put -- before it: recue run … -- npm run 'it all'"],
     [['run', '--forse', '--', 'ls'], 'Did you mean --force?'],
     [['run', '--timeout', 'long', '--', 'ls'], '--timeout: "long" is not a duration.'],
     [['run', '-i', 'nothing', '--', 'ls'], 'nothing'],
@@ -241,6 +242,15 @@ describe('a mistake is exit 125 with a clear line and no stack', () => {
     expect(stderr).toMatch(/^recue: /)
     expect(stderr).not.toMatch(/^\s+at |bug in recue/m)
     expect({ status, stdout }).toEqual({ status: 125, stdout: '' })
+  })
+
+  test('a script of package.json that is taken for a task is recognised', () => {
+    writeFileSync(join(root, 'package.json'), '{"scripts": {"build": "tsc"}}')
+    expect(recue(['run', 'build'])).toMatchObject({
+      status: 125,
+      stderr: expect.stringContaining('recue run -o OUTPUT -- npm run build'),
+    })
+    expect(recue(['run', 'toString']).stderr).toContain('There is no task toString.')
   })
 
   test('not found is 127, not executable is 126', () => {

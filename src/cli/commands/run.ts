@@ -8,7 +8,7 @@ import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
 import type { Runner } from '../runner.ts'
 import { type Configured, configureWithoutCache, openSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
-import { type WorkSource, worksAsked } from '../work.ts'
+import { quoted, type WorkSource, worksAsked } from '../work.ts'
 
 const OPTIONS = { ...KEY_OPTIONS, ...RUN_OPTIONS }
 type Context = CommandContext<typeof OPTIONS>
@@ -116,7 +116,9 @@ function checkTogether({ args, commandLine, given }: Context, { settings }: Conf
   }
   const flags = given[0]?.values
   if (args.length > 0 && (flags?.has('input') || flags?.has('output'))) {
-    throw new CacheError('usage', '-i and -o are for a command after --: a task has its own inputs and outputs.')
+    throw new CacheError('usage', '-i and -o are for a command after --: a task has its own inputs and outputs.', {
+      hint: `If ${args[0]} is a command, put -- before it: recue run … -- ${args.map(quoted).join(' ')}`,
+    })
   }
   if (args.length > 1 && settings.interactive) throw new CacheError('usage', '--interactive is for one task alone.')
   if (args.length > 1 && settings.stdin) throw new CacheError('usage', '--stdin is for one task alone.')

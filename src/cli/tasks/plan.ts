@@ -4,7 +4,7 @@ import { taskNamed, type WorkSource } from '../work.ts'
 export type Plan = ReadonlyMap<string, readonly string[]>
 
 /** The tasks named and all that they need. Throws `config.no-task`. The config was checked: there is no circle. */
-export function planOf(names: readonly string[], source: Pick<WorkSource, 'project'>): Plan {
+export function planOf(names: readonly string[], source: Pick<WorkSource, 'project' | 'place'>): Plan {
   const plan = new Map<string, readonly string[]>()
   const add = (name: string) => {
     if (plan.has(name)) return
