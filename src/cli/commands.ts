@@ -16,6 +16,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   gc: () => import('./commands/gc.ts'),
   pin: () => import('./commands/pin.ts'),
   unpin: () => import('./commands/unpin.ts'),
+  simulate: () => import('./commands/simulate.ts'),
   export: () => import('./commands/export.ts'),
   import: () => import('./commands/import.ts'),
   clear: () => import('./commands/clear.ts'),

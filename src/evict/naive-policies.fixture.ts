@@ -192,7 +192,9 @@ export const NAIVE_POLICIES: Readonly<Record<string, (capacity: number) => Naive
   sieve: naiveSieve,
   lfu: () => rankPolicy((uses) => uses),
   'lfu-da': () => rankPolicy((uses, _, age) => age + uses),
-  gdsf: () => rankPolicy((uses, { costMs, sizeBytes }, age) => age + (uses * costMs * 1e6) / sizeBytes),
+  gdsf: () =>
+    rankPolicy((uses, { costMs, sizeBytes }, age) => age + ((1 + Math.log2(uses)) * costMs * 1e6) / sizeBytes),
+  'gdsf-original': () => rankPolicy((uses, { costMs, sizeBytes }, age) => age + (uses * costMs * 1e6) / sizeBytes),
   arc: naiveArc,
   's3-fifo': (capacity) => naiveS3Fifo(capacity, true),
   's3-fifo-original': (capacity) => naiveS3Fifo(capacity, false),

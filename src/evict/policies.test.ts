@@ -5,15 +5,11 @@ import { lfuDa } from './lfu-da.ts'
 import { NAIVE_POLICIES } from './naive-policies.fixture.ts'
 import { POLICIES } from './policies.ts'
 import type { AgeingPolicy, Evictable, EvictionPolicy } from './policy.ts'
-import { s3fifo } from './s3-fifo.ts'
 import { wTinyLfu } from './w-tinylfu.ts'
 
 type Make = (capacityBytes: number) => EvictionPolicy<string>
 
-const MAKERS: Readonly<Record<string, Make>> = {
-  ...(POLICIES as unknown as Record<string, Make>),
-  's3-fifo-original': (capacityBytes) => s3fifo(capacityBytes, false),
-}
+const MAKERS = POLICIES as unknown as Readonly<Record<string, Make>>
 const KEYS = [...'abcdefghijklmnopqrst']
 const key = fc.constantFrom(...KEYS)
 

@@ -1,12 +1,12 @@
 import { arc } from './arc.ts'
 import { clock } from './clock.ts'
 import { fifo } from './fifo.ts'
-import { gdsf } from './gdsf.ts'
+import { gdsf, gdsfOriginal } from './gdsf.ts'
 import { lfu } from './lfu.ts'
 import { lfuDa } from './lfu-da.ts'
 import { lru } from './lru.ts'
 import type { EvictionPolicy } from './policy.ts'
-import { s3fifo } from './s3-fifo.ts'
+import { s3fifo, s3fifoOriginal } from './s3-fifo.ts'
 import { sieve } from './sieve.ts'
 import { wTinyLfu } from './w-tinylfu.ts'
 
@@ -23,8 +23,10 @@ export const POLICIES = {
   arc: (capacityBytes) => arc<number>(capacityBytes),
   sieve: () => sieve<number>(),
   's3-fifo': (capacityBytes) => s3fifo<number>(capacityBytes),
+  's3-fifo-original': (capacityBytes) => s3fifoOriginal<number>(capacityBytes),
   'w-tinylfu': (capacityBytes) => wTinyLfu<number>(capacityBytes),
   gdsf: () => gdsf<number>(),
+  'gdsf-original': () => gdsfOriginal<number>(),
 } as const satisfies Readonly<Record<string, MakePolicy>>
 
 export type PolicyName = keyof typeof POLICIES

@@ -9,11 +9,16 @@ import { move, Queue, Queued } from './queue.ts'
  * back in line as often as they were used (at most 3 times). Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023.
  * About 160 bytes an entry, and as much for each that it remembers.
  *
- * @param fillsMain Until the first eviction newcomers may fill the main queue once the small one is full. Off is as the
- *   paper has it, where what is inserted first has to pass through the small queue.
+ * Until the first eviction newcomers fill the main queue once the small one is full, as the authors' own code has it by
+ * now.
  */
-export function s3fifo<K>(capacityBytes: number, fillsMain = true): EvictionPolicy<K> {
-  return new S3Fifo(capacityBytes, fillsMain)
+export function s3fifo<K>(capacityBytes: number): EvictionPolicy<K> {
+  return new S3Fifo(capacityBytes, true)
+}
+
+/** {@link s3fifo} as the paper has it: what is inserted first has to pass through the small queue too. */
+export function s3fifoOriginal<K>(capacityBytes: number): EvictionPolicy<K> {
+  return new S3Fifo(capacityBytes, false)
 }
 
 const SMALL_SHARE = 0.1

@@ -45,14 +45,16 @@ function textFormat(start: Uint8Array): FormatName | undefined {
   return ({ 1: 'lirs', 3: 'webcachesim', 4: 'arc' } as const)[fields.length]
 }
 
+const MOST_REQUESTS = 1n << 48n
+
 /** Times do not fall, and the next access comes later or never. */
 function looksOracleGeneral(start: Uint8Array): boolean {
   const view = new DataView(start.buffer, start.byteOffset, start.length - (start.length % ORACLE_GENERAL_BYTES))
-  if (view.byteLength === 0) return false
+  if (view.byteLength < 2 * ORACLE_GENERAL_BYTES) return false
   let time = 0
   for (let at = 0, record = 1; at < view.byteLength; at += ORACLE_GENERAL_BYTES, record++) {
     const next = view.getBigInt64(at + 16, true)
-    if (view.getUint32(at, true) < time || (next !== -1n && next <= record)) return false
+    if (view.getUint32(at, true) < time || (next !== -1n && (next <= record || next > MOST_REQUESTS))) return false
     time = view.getUint32(at, true)
   }
   return true
