@@ -11,7 +11,10 @@ import type { Digest } from '../../digest/digest.ts'
  * Little-endian. The head's checksum covers everything before it and the head, so a scan may skip bodies.
  */
 export type SegmentRecord =
-  /** Small and middle blobs, together in one zstd frame (or raw), one after the other in the order of `digests`. */
+  /**
+   * Small and middle blobs, one after the other in the order of `digests`, raw or as zstd: in one frame, or in several that
+   * follow each other where a single blob came so.
+   */
   | {
       readonly kind: 'pack'
       readonly stampMs: number
