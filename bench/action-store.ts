@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync, statfsSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { type ActionDigest, asActionDigest } from '../src/digest/digest.ts'
@@ -38,9 +38,10 @@ export function scattered(count: number, below: number): number[] {
   })
 }
 
-/** Without a quota that would begin to collect. */
+/** With a quota that no benchmark reaches: half the disk. */
 export function openBenchStore(dir: string): Promise<LocalStore> {
-  return openLocalStore({ dir, maxCacheBytes: 2 ** 50 })
+  const { bsize, blocks } = statfsSync(path.dirname(dir))
+  return openLocalStore({ dir, maxCacheBytes: Math.floor((bsize * blocks) / 2) })
 }
 
 /** So many at a time share an append and a transaction. */
