@@ -140,6 +140,8 @@ export interface Leases {
     name: string,
     options?: { readonly note?: string; readonly onWait?: (holder: string) => void; readonly signal?: AbortSignal },
   ): Promise<Lease>
+  /** All names that begin so and are held; also some whose holders died. Names of more than 150 characters may be left out. */
+  heldNames(prefix: string): string[]
 }
 
 /** For those stores whose answers may be remembered for a while. */

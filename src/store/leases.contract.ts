@@ -39,6 +39,18 @@ export function leasesContract(name: string, open: () => Leases): void {
       expect(told).toEqual(['building', 'building', 'building'])
     })
 
+    it('names those that are held', async () => {
+      const leases = open()
+      expect(leases.heldNames('')).toEqual([])
+      const [first, , third] = await Promise.all(
+        ['a b/c.d', 'a b%', 'c'].map((name) => leases.hold(name, { note: 'me' })),
+      )
+      expect(leases.heldNames('a b').sort()).toEqual(['a b%', 'a b/c.d'])
+      await first?.[Symbol.asyncDispose]()
+      await third?.[Symbol.asyncDispose]()
+      expect(leases.heldNames('')).toEqual(['a b%'])
+    })
+
     it('does not tell of waiting when there is none', async () => {
       await using _ = await open().hold('a', { onWait: () => expect.unreachable() })
     })

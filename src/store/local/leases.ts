@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sha256Hex } from '../../digest/sha256.ts'
@@ -61,6 +61,13 @@ class FileLeases implements Leases {
     return new FileLease(name, path, lock)
   }
 
+  heldNames(prefix: string): string[] {
+    const start = encodedName(prefix)
+    return namesIn(this.#folder)
+      .filter((name) => name.startsWith(start) && !name.includes('.'))
+      .map(decodeURIComponent)
+  }
+
   async #poll(path: string, signal: AbortSignal | undefined): Promise<DatabaseSync> {
     for (let waitMs = FIRST_PAUSE_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_PAUSE_MS)) {
       try {
@@ -121,9 +128,22 @@ class FileLeases implements Leases {
   }
 
   #pathOf(name: string): string {
-    // Without dots, so that no name is `..` or looks like a note.
-    const encoded = encodeURIComponent(name).replaceAll('.', '%2E')
+    const encoded = encodedName(name)
     return `${this.#folder}/${encoded.length > LONGEST_NAME ? `~${sha256Hex(name)}` : encoded}`
+  }
+}
+
+/** Without dots, so that no name is `..` or looks like a note. */
+function encodedName(name: string): string {
+  return encodeURIComponent(name).replaceAll('.', '%2E')
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // Made when first needed.
+    return []
   }
 }
 

@@ -32,6 +32,10 @@ class MemoryLeases implements Leases {
     return this.#leaseOf(name, held)
   }
 
+  heldNames(prefix: string): string[] {
+    return [...this.#held.keys()].filter((name) => name.startsWith(prefix))
+  }
+
   #take(name: string, note: string): Lease {
     const held = { note, waiting: [] }
     this.#held.set(name, held)
