@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { crc32c } from './crc32c.ts'
+import { crc32c, crc32cOfFew } from './crc32c.ts'
 
 describe('crc32c', () => {
   // RFC 3720, appendix B.4, and the check value of the CRC catalogue.
@@ -29,6 +29,15 @@ describe('crc32c', () => {
       const part = bytes.subarray(3, 3 + length)
       expect(crc32c(part), `${length} bytes`).toBe(byDefinition(part))
     }
+  })
+
+  test('of few bytes is the same without the module, in pieces too', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.uint8Array(), (a, b) => {
+        expect(crc32cOfFew(b, crc32cOfFew(a))).toBe(byDefinition(Buffer.concat([a, b])))
+        expect(crc32cOfFew(a)).toBe(byDefinition(a))
+      }),
+    )
   })
 
   test('sees every flipped bit', () => {
