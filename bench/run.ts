@@ -28,6 +28,8 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./store-100k.ts')).store100k,
   async () => (await import('./compression.ts')).compression,
   async () => (await import('./disk.ts')).disk,
+  async () => (await import('./chunking.ts')).chunking,
+  async () => (await import('./reflink.ts')).reflink,
 ]
 
 const { values, positionals } = parseArgs({

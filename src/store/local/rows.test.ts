@@ -26,7 +26,9 @@ const place: fc.Arbitrary<BlobPlace> = fc.oneof(
     record,
     codec: fc.constantFrom('raw' as const, 'zstd' as const),
     storedBytes: size,
+    verified: fc.option(fc.record({ mtimeMs: fc.double({ noNaN: true }), ino: size }), { nil: undefined }),
   }),
+  fc.record({ kind: fc.constant('chunked' as const), sizeBytes: size, record, chunkList: buffer() }),
 )
 const flip = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 }))
 

@@ -20,6 +20,7 @@ const record: fc.Arbitrary<SegmentRecord> = fc.oneof(
     staging: u32,
     chunks: fc.array(fc.record({ storedBytes: u32, crc: u32 }), { maxLength: 9 }),
   }),
+  fc.record({ kind: fc.constant('chunked' as const), stampMs, digest, chunks: fc.array(digest, { maxLength: 9 }) }),
   fc.record({ kind: fc.constant('action' as const), ...action, result: body }),
   fc.record({ kind: fc.constant('action-removed' as const), ...action }),
   fc.record({
