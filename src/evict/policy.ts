@@ -45,4 +45,9 @@ export interface AgeingPolicy<K> extends EvictionPolicy<K> {
   readonly age: number
   /** An entry from before: how often it was used in all, at least 1, and the age when it last was. */
   restore(entry: Evictable<K>, past: { readonly uses: number; readonly age: number }): void
+  /**
+   * By what `restore` would rank it, without keeping it: the lowest leaves first, of equals the one that was used first, and
+   * the age is then what it ranked. For who has too many entries to hand over to see in what order they leave.
+   */
+  rank(entry: Evictable<K>, past: { readonly uses: number; readonly age: number }): number
 }

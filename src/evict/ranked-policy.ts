@@ -21,10 +21,16 @@ export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implemen
     this.remove(entry.key)
     const ranked = new Ranked(entry)
     ranked.uses = past.uses
-    ranked.rank = this.rankOf(ranked, past.age)
+    ranked.rank = this.rank(entry, past)
     ranked.lastUse = ++this.#uses
     this.#heap.push(ranked)
     this.hold(ranked)
+  }
+
+  rank(entry: Evictable<K>, past: { readonly uses: number; readonly age: number }): number {
+    const ranked = new Ranked(entry)
+    ranked.uses = past.uses
+    return this.rankOf(ranked, past.age)
   }
 
   override victim(): Ranked<K> | undefined {

@@ -3,7 +3,7 @@ import type { IndexDb } from '../index-db.ts'
 import { datedToNow, isFuture } from './clock-set-back.ts'
 
 /**
- * All action results of the index as they were when it was read, in plain arrays: 64 bytes each. Called by number; numbers
+ * All action results of the index as they were when it was read, in plain arrays: 64 bytes each, and 44 once it is decided who leaves. Called by number; numbers
  * are in the order of the keys.
  */
 export interface ActionCensus {
@@ -20,6 +20,8 @@ export interface ActionCensus {
   sizeBytesOf(number: number): number
   /** 0 when nobody knows. */
   costMsOf(number: number): number
+  /** Lets go what only decides who leaves: from here on keys, sizes and times of use are left. */
+  forgetWorth(): void
 }
 
 export interface CensusOptions {
@@ -83,12 +85,22 @@ class Rows implements ActionCensus {
   count = 0
   readonly #instances = new Map<number, Uint8Array>()
   #hashes: Buffer
-  /** By column, then by number. */
-  #columns: Float64Array<ArrayBuffer>[]
+  #touchedMs: Float64Array
+  #sizes: Float32Array
+  /** Seconds are exact enough for a time to live. */
+  #createdS: Uint32Array
+  #uses: Uint32Array
+  #ages: Float64Array
+  #costs: Float32Array
 
   constructor(room: number) {
     this.#hashes = Buffer.alloc(room * HASH_BYTES)
-    this.#columns = Array.from({ length: COLUMNS }, () => new Float64Array(room))
+    this.#touchedMs = new Float64Array(room)
+    this.#sizes = new Float32Array(room)
+    this.#createdS = new Uint32Array(room)
+    this.#uses = new Uint32Array(room)
+    this.#ages = new Float64Array(room)
+    this.#costs = new Float32Array(room)
   }
 
   add([key, head, touchedMs, hits, age]: ActionColumns, nowMs: number): void {
@@ -98,18 +110,13 @@ class Rows implements ActionCensus {
     this.#hashes.set(key.subarray(0, HASH_BYTES), number * HASH_BYTES)
     if (key.length > HASH_BYTES) this.#instances.set(number, key)
     const row = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
-    const touched = isFuture(touchedMs, nowMs) || isFuture(createdMsIn(head), nowMs) ? nowMs : touchedMs
-    const facts = [
-      Math.min(createdMsIn(head), nowMs),
-      touched,
-      hits + 1,
-      positive(age),
-      positive(row.readDoubleLE(48)) + row.readUInt32LE(8),
-      positive(row.readDoubleLE(40)),
-    ]
-    facts.forEach((fact, column) => {
-      ;(this.#columns[column] as Float64Array)[number] = fact
-    })
+    const createdMs = row.readDoubleLE(32)
+    this.#touchedMs[number] = isFuture(touchedMs, nowMs) || isFuture(createdMs, nowMs) ? nowMs : touchedMs
+    this.#createdS[number] = positive(Math.min(createdMs, nowMs)) / 1000
+    this.#uses[number] = hits + 1
+    this.#ages[number] = positive(age)
+    this.#sizes[number] = positive(row.readDoubleLE(48)) + row.readUInt32LE(8)
+    this.#costs[number] = positive(row.readDoubleLE(40))
   }
 
   keyOf(number: number): Uint8Array {
@@ -117,46 +124,55 @@ class Rows implements ActionCensus {
   }
 
   createdMsOf(number: number): number {
-    return this.#fact(0, number)
+    return (this.#createdS[number] as number) * 1000
   }
 
   touchedMsOf(number: number): number {
-    return this.#fact(1, number)
+    return this.#touchedMs[number] as number
   }
 
   usesOf(number: number): number {
-    return this.#fact(2, number)
+    return this.#uses[number] as number
   }
 
   ageOf(number: number): number {
-    return this.#fact(3, number)
+    return this.#ages[number] as number
   }
 
   sizeBytesOf(number: number): number {
-    return this.#fact(4, number)
+    return this.#sizes[number] as number
   }
 
   costMsOf(number: number): number {
-    return this.#fact(5, number)
+    return this.#costs[number] as number
   }
 
-  #fact(column: number, number: number): number {
-    return (this.#columns[column] as Float64Array)[number] as number
+  forgetWorth(): void {
+    this.#createdS = new Uint32Array(0)
+    this.#uses = new Uint32Array(0)
+    this.#ages = new Float64Array(0)
+    this.#costs = new Float32Array(0)
   }
 
   #grow(): void {
     const hashes = Buffer.alloc(this.#hashes.length * 2)
     this.#hashes.copy(hashes)
     this.#hashes = hashes
-    this.#columns = this.#columns.map((column) => {
-      const longer = new Float64Array(column.length * 2)
-      longer.set(column)
-      return longer
-    })
+    this.#touchedMs = twice(this.#touchedMs, Float64Array)
+    this.#sizes = twice(this.#sizes, Float32Array)
+    this.#createdS = twice(this.#createdS, Uint32Array)
+    this.#uses = twice(this.#uses, Uint32Array)
+    this.#ages = twice(this.#ages, Float64Array)
+    this.#costs = twice(this.#costs, Float32Array)
   }
 }
 
-const COLUMNS = 6
+function twice<T extends Float64Array | Float32Array | Uint32Array>(array: T, make: new (length: number) => T): T {
+  const longer = new make(array.length * 2)
+  longer.set(array)
+  return longer
+}
+
 const HEAD_BYTES = 56
 
 function createdMsIn(head: Uint8Array): number {

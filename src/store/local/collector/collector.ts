@@ -129,6 +129,7 @@ class Collection {
     const { diskBytes, casBytes, entries } = this.#targets
     const isOver = diskBytesOf(index, layout) > diskBytes || casBytes !== Infinity || entries !== Infinity
     this.#plan = await planEviction(this.#actions, pins, { ...lookedAt, ttlMs: quota.ttlMs, policy, age, isOver })
+    this.#actions.forgetWorth()
     this.#pinned = pins.size
   }
 

@@ -1,8 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { gdsf } from '../../../evict/gdsf.ts'
 import { lfuDa } from '../../../evict/lfu-da.ts'
-import { lru } from '../../../evict/lru.ts'
-import type { AgeingPolicy, EvictionPolicy } from '../../../evict/policy.ts'
+import type { AgeingPolicy } from '../../../evict/policy.ts'
 import type { ActionCensus } from './action-census.ts'
 import { orderOf } from './stepwise-sort.ts'
 
@@ -15,54 +14,81 @@ export const DEFAULT_POLICY: PolicyName = 'gdsf'
 /** Who leaves, first to last, by number of the census. */
 export interface EvictionOrder {
   readonly numbers: Uint32Array
-  /** The policy's age once that one has left; for policies without one 0. */
+  /** The policy's age once that one has left; for LRU, which has none, that from before. */
   readonly ages: Float64Array
 }
 
-/** Entering or leaving a heap of a million takes a few microseconds. */
-const CALLS_A_STEP = 1_000
+export interface OrderOptions {
+  readonly policy: PolicyName
+  readonly age: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Ranked between two turns of others. */
+const RANKED_A_STEP = 5_000
 
 /**
- * The order in which the policy gives up these results. It is worked out at once and the policy let go, since a policy
- * holds more memory than all else of a collection. Results used after the census are no matter: who evicts looks again.
+ * The order in which the policy gives up these results: by its ranks, which are sorted in steps. To hand a million entries
+ * over to the policy itself would take more memory than all else of a collection. Results used after the census are no
+ * matter: who evicts looks again.
  */
 export async function evictionOrder(
   census: ActionCensus,
   candidates: Uint32Array,
-  options: { readonly policy: PolicyName; readonly age: number; readonly signal?: AbortSignal | undefined },
+  { policy, age, signal }: OrderOptions,
 ): Promise<EvictionOrder> {
-  const step = () => breathe(undefined, options.signal === undefined ? {} : { signal: options.signal })
-  const policy = await filled(census, candidates, options, step)
-  const numbers = new Uint32Array(candidates.length)
-  const ages = new Float64Array(candidates.length)
-  for (let i = 0; i < numbers.length; i++) {
-    numbers[i] = policy.evict()?.key as number
-    ages[i] = isAgeing(policy) ? policy.age : 0
-    if (i % CALLS_A_STEP === 0) await step()
-  }
-  return { numbers, ages }
+  const step = () => breathe(undefined, signal === undefined ? {} : { signal })
+  const byUse = placed(
+    candidates,
+    await orderOf(
+      mapped(candidates, (number) => census.touchedMsOf(number)),
+      step,
+    ),
+  )
+  if (policy === 'lru') return { numbers: byUse, ages: new Float64Array(byUse.length).fill(age) }
+  const ranks = await ranksOf(census, byUse, policy === 'gdsf' ? gdsf(age) : lfuDa(age), step)
+  // Of equal ranks the one used first is first: the order is kept.
+  const byRank = await orderOf(ranks, step)
+  return { numbers: placed(byUse, byRank), ages: mapped(byRank, (place) => Math.max(age, ranks[place] as number)) }
 }
 
-async function filled(
+async function ranksOf(
   census: ActionCensus,
-  candidates: Uint32Array,
-  { policy: name, age }: { readonly policy: PolicyName; readonly age: number },
+  numbers: Uint32Array,
+  policy: AgeingPolicy<number>,
   step: () => Promise<void>,
-): Promise<EvictionPolicy<number>> {
-  const policy: EvictionPolicy<number> = name === 'lru' ? lru() : name === 'gdsf' ? gdsf(age) : lfuDa(age)
-  const times = new Float64Array(candidates.length)
-  for (let i = 0; i < times.length; i++) times[i] = census.touchedMsOf(candidates[i] as number)
-  const byUse = await orderOf(times, step)
-  for (const [i, place] of byUse.entries()) {
-    const number = candidates[place] as number
-    const entry = { key: number, sizeBytes: census.sizeBytesOf(number), costMs: census.costMsOf(number) }
-    if (isAgeing(policy)) policy.restore(entry, { uses: census.usesOf(number), age: census.ageOf(number) })
-    else policy.insert(entry)
-    if (i % CALLS_A_STEP === 0) await step()
+): Promise<Float64Array> {
+  const meanCostMs = meanCostOf(census, numbers)
+  const ranks = new Float64Array(numbers.length)
+  for (let i = 0; i < numbers.length; i++) {
+    const key = numbers[i] as number
+    const entry = { key, sizeBytes: census.sizeBytesOf(key), costMs: census.costMsOf(key) || meanCostMs }
+    ranks[i] = policy.rank(entry, { uses: census.usesOf(key), age: census.ageOf(key) })
+    if (i % RANKED_A_STEP === 0) await step()
   }
-  return policy
+  return ranks
 }
 
-function isAgeing<K>(policy: EvictionPolicy<K>): policy is AgeingPolicy<K> {
-  return 'restore' in policy
+/** Of those that are known: the best guess for the others. 0 where none is. */
+function meanCostOf(census: ActionCensus, numbers: Uint32Array): number {
+  let sum = 0
+  let known = 0
+  for (const number of numbers) {
+    const costMs = census.costMsOf(number)
+    sum += costMs
+    if (costMs > 0) known++
+  }
+  return known === 0 ? 0 : sum / known
+}
+
+function mapped(numbers: Uint32Array, of: (number: number) => number): Float64Array {
+  const values = new Float64Array(numbers.length)
+  for (let i = 0; i < values.length; i++) values[i] = of(numbers[i] as number)
+  return values
+}
+
+function placed(numbers: Uint32Array, places: Uint32Array): Uint32Array {
+  const result = new Uint32Array(numbers.length)
+  for (let i = 0; i < result.length; i++) result[i] = numbers[places[i] as number] as number
+  return result
 }

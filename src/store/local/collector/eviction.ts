@@ -72,19 +72,18 @@ export async function planEviction(
 ): Promise<EvictionPlan> {
   const { nowMs, ttlMs, isOver } = options
   const expired: number[] = []
-  const groups = [new Uint32Array(isOver ? census.count : 0), new Uint32Array(isOver ? census.count : 0)] as const
-  const counts: [idle: number, used: number] = [0, 0]
+  // From both ends of one array: those that are idle, and those that may be in use.
+  const candidates = new Uint32Array(isOver ? census.count : 0)
+  let idleCount = 0
+  let usedFrom = candidates.length
   for (let number = 0; number < census.count; number++) {
     if (number % LOOKS_A_STEP === 0) await breathe()
     if (pins.size > 0 && pins.has(pinOfKey(census.keyOf(number)))) continue
     if (census.createdMsOf(number) < nowMs - ttlMs) expired.push(number)
-    else if (isOver) {
-      const group = census.touchedMsOf(number) > nowMs - IN_USE_MS ? 1 : 0
-      groups[group][counts[group]++] = number
-    }
+    else if (isOver) candidates[census.touchedMsOf(number) > nowMs - IN_USE_MS ? --usedFrom : idleCount++] = number
   }
-  const idle = await evictionOrder(census, groups[0].subarray(0, counts[0]), options)
-  const used = await evictionOrder(census, groups[1].subarray(0, counts[1]), options)
+  const idle = await evictionOrder(census, candidates.subarray(0, idleCount), options)
+  const used = await evictionOrder(census, candidates.subarray(usedFrom), options)
   return {
     expired,
     order: {
