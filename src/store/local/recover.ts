@@ -16,8 +16,9 @@ import type { SegmentRecord } from './segment.ts'
 export async function recoverSegment(index: IndexDb, layout: Layout, segment: number): Promise<number> {
   const path = segmentPath(layout, segment)
   const start = indexedBytes(index, segment)
-  const found = wholeRecords(path, segment, start)
-  const end = found.reduce((_, { place }) => place.offset + place.recordBytes, start)
+  const { found, isFollowed } = wholeRecords(path, segment, start)
+  const torn = found.reduce((_, { place }) => place.offset + place.recordBytes, start)
+  const end = isFollowed ? sizeOf(path) : torn
   for (const { record } of found)
     if (record.kind === 'file' && !isKept(index, layout, record.digest.hash)) placeFile(layout, segment, record)
   await index.write(() => {
@@ -51,14 +52,20 @@ export function stagingSegments(layout: Layout): ReadonlySet<number> {
   return new Set(readdirSync(layout.tmp).flatMap((name) => segmentOfStaging(name) ?? []))
 }
 
-/** Up to the first that is not whole: an append is one write, so that is where the writer died. */
-function wholeRecords(path: string, segment: number, start: number): FoundRecord[] {
+/**
+ * Up to the first that is not whole: an append is one write, so that is where the writer died. `isFollowed`: there are whole
+ * ones behind it, so nobody died there; what the index says of the segment's end is wrong, or bytes are damaged.
+ */
+function wholeRecords(path: string, segment: number, start: number): { found: FoundRecord[]; isFollowed: boolean } {
   const found: FoundRecord[] = []
+  let isTorn = false
   for (const step of scanSegment(path, segment, { from: start })) {
-    if (step.afterGap || readRecord(path, step.place) === undefined) break
-    found.push(step)
+    const isWhole = readRecord(path, step.place) !== undefined
+    if (isWhole && (isTorn || step.afterGap)) return { found, isFollowed: true }
+    if (isWhole) found.push(step)
+    else isTorn = true
   }
-  return found
+  return { found, isFollowed: false }
 }
 
 /** Another writer has kept the blob meanwhile: in a file that may be encoded differently, as its own record says. */
