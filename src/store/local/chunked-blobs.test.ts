@@ -2,6 +2,7 @@ import { closeSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writ
 import fc from 'fast-check'
 import { expect, it, onTestFinished } from 'vitest'
 import type { Digest } from '../../digest/digest.ts'
+import { digestOf } from '../../digest/sha256.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
@@ -64,6 +65,19 @@ it('is missing when one of its chunks is, and whole again when written', async (
   await keep(store, BLOB)
   expect(await gives(store, BLOB)).toBe(true)
   expect((await store.actions.get(scope, action('a'))).kind).toBe('hit')
+})
+
+it('is not kept when one of its chunks was collected while it was written', async () => {
+  const { store, dir } = await opened()
+  const [first] = chunksOf(dir, await keep(store, BLOB))
+  async function* longer(): AsyncGenerator<Uint8Array> {
+    yield BLOB
+    await forget(dir, first as Digest)
+    yield content(100_000, 5)
+  }
+  await expect(store.blobs.ingest(scope, longer())).rejects.toMatchObject({ code: 'store.incomplete' })
+  const digest = digestOf(Buffer.concat([BLOB, content(100_000, 5)]))
+  expect(await store.blobs.missing(scope, [digest])).toEqual([digest])
 })
 
 it('ends with store.corrupt when a chunk is damaged while it is read, not when a row goes', async () => {
