@@ -60,7 +60,7 @@ export const command = defineCommand({
     for (const check of checksFor(subject, opened.fault, looked !== undefined))
       tell({ name: check.name, ...(await findingOf(check, subject)) })
     const status = worst(found)
-    if (context.options.json) context.output.json({ status, dir, checks: found, ...looked?.report })
+    if (context.options.json) context.output.json({ status, dir, checks: found, ...(looked && jsonOf(looked.report)) })
     return status === 'fail' ? 1 : 0
   },
 })
@@ -68,6 +68,19 @@ export const command = defineCommand({
 interface Opened {
   readonly session: Session | undefined
   readonly fault: Finding | undefined
+}
+
+/** Keys of rows as they are written everywhere else. */
+function jsonOf({ found, left }: Looked['report']): object {
+  const legible = (inspection: Inspection) => ({
+    ...inspection,
+    faults: inspection.faults.map((fault) =>
+      'key' in fault && typeof fault.key !== 'string'
+        ? { ...fault, key: Buffer.from(fault.key).toString('hex') }
+        : fault,
+    ),
+  })
+  return { found: legible(found), ...(left && { left: legible(left) }) }
 }
 
 const NOT_OPENED: Opened = { session: undefined, fault: undefined }
