@@ -4,11 +4,12 @@ import { isCacheError } from '../../errors.ts'
 import type { InputSelection } from '../request.ts'
 import { encodeInputFacts, type InputFacts } from './input-facts.ts'
 import { hashInput, turnTaker } from './input-hash.ts'
-import { type ListedPath, type Listing, listInputs } from './input-listing.ts'
+import { type Listing, listInputs } from './input-listing.ts'
 import { unreadable } from './input-listing-errors.ts'
 import { Role } from './input-roles.ts'
 import { attachDigests, baseOf, type InputPlace, type KnownInputs } from './known-inputs.ts'
 import { treeOf } from './known-tree.ts'
+import type { ListedPath } from './listed-paths.ts'
 
 /**
  * Lists all that a selection means, and hashes what `before` does not know by its identity. `text` is the selection as it
