@@ -115,6 +115,19 @@ test('where the usual folder cannot be had, that other folder is a temporary one
   expect(readdirSync(join(folder, 'tmp'))).toEqual([expect.stringMatching(/^recue-/)])
 })
 
+test('nor is the usual folder written, where that is the read-only one', async () => {
+  cacheDir = join(folder, 'usual/recue')
+  {
+    await using cache = await openCache({ cacheDir })
+    await cache.run(copying())
+  }
+  const untouched = stateOf(cacheDir)
+  rmSync(join(root, 'out.txt'))
+  expect(await readOnlyRun()).toMatchObject({ status: 'hit', notices: [] })
+  expect(stateOf(cacheDir)).toEqual(untouched)
+  expect(readdirSync(join(folder, 'tmp'))).toEqual([expect.stringMatching(/^recue-/)])
+})
+
 test('where no folder can be written, the command runs', async () => {
   writeFileSync(join(folder, 'usual'), 'a file')
   process.env.TMPDIR = join(folder, 'usual')
