@@ -13,7 +13,7 @@ import type { Journal } from './journal.ts'
 import type { Layout } from './layout.ts'
 import type { Marks } from './marks.ts'
 import type { Presence } from './presence.ts'
-import { actionKey, decodeActionLookUp, decodeActionRow } from './rows.ts'
+import { actionKey, type CheckedActionRow, checkedActionRow, decodeActionRow } from './rows.ts'
 import type { RecordPlace } from './segment.ts'
 
 export interface LocalActionsOptions {
@@ -55,7 +55,7 @@ class LocalActions implements ActionStore {
     const row = index.lookUp(() => index.sql(GET).get(key) as unknown as Row | undefined, undefined)
     if (row === undefined) return { kind: 'miss', why: index.isDamaged ? 'corrupt' : 'absent' }
     const [value, touchedMs, wholeAt, generation] = row
-    const kept = decodeActionLookUp(key, value)
+    const kept = checkedActionRow(key, value)
     if (kept === undefined) {
       damage.row('actions', key)
       return { kind: 'miss', why: 'corrupt' }
@@ -63,11 +63,11 @@ class LocalActions implements ActionStore {
     if (kept.actionBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
     if (ttlMs !== undefined && now() - kept.createdMs > ttlMs && !(await this.#isPinned(scope, action)))
       return { kind: 'miss', why: 'expired' }
-    const result = ActionResult.decode(kept.result)
+    const hit = new LocalHit(kept)
     const wasWhole = wholeAt === generation
-    if (!wasWhole && !(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
+    if (!wasWhole && !(await this.#isWhole(scope, hit.result, signal))) return { kind: 'miss', why: 'incomplete' }
     if (!wasWhole || marks.isDue(touchedMs)) this.#mark(key, generation)
-    return { kind: 'hit', result, resultDigest: { hash: kept.resultHash, sizeBytes: kept.result.length } }
+    return hit
   }
 
   async #isPinned({ instance }: Scope, { hash }: ActionDigest): Promise<boolean> {
@@ -127,6 +127,26 @@ class LocalActions implements ActionStore {
     const row = this.#options.index.sql('SELECT value FROM actions WHERE key=?').get(key)
     const kept = row && decodeActionRow(key, row[0] as Uint8Array)
     return kept && ActionResult.decode(kept.result)
+  }
+}
+
+/** Checked already; decoded when somebody reads it. */
+class LocalHit {
+  readonly kind = 'hit'
+  readonly #row: CheckedActionRow
+  #result: ActionResult | undefined
+
+  constructor(row: CheckedActionRow) {
+    this.#row = row
+  }
+
+  get result(): ActionResult {
+    this.#result ??= ActionResult.decode(this.#row.result)
+    return this.#result
+  }
+
+  get resultDigest(): Digest {
+    return this.#row.resultDigest
   }
 }
 

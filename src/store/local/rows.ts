@@ -162,19 +162,36 @@ export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow |
   }
 }
 
-/** Of an action's row what a look-up needs; undefined as in {@link decodeActionRow}. */
-export function decodeActionLookUp(
-  key: Uint8Array,
-  value: Uint8Array,
-): { actionBytes: number; createdMs: number; resultHash: string; result: Uint8Array } | undefined {
-  const row = checked('actions', key, value, ACTION_BYTES)
-  if (row === undefined) return undefined
-  return {
-    actionBytes: row.readDoubleLE(24),
-    createdMs: row.readDoubleLE(32),
-    resultHash: row.toString('hex', 56, 88),
-    result: row.subarray(ACTION_BYTES),
+/** An action's row that checked out; each part is read from it when asked for, since most look-ups need few. */
+export class CheckedActionRow {
+  readonly #row: Buffer
+
+  constructor(row: Buffer) {
+    this.#row = row
   }
+
+  get actionBytes(): number {
+    return this.#row.readDoubleLE(24)
+  }
+
+  get createdMs(): number {
+    return this.#row.readDoubleLE(32)
+  }
+
+  get resultDigest(): Digest {
+    return { hash: this.#row.toString('hex', 56, 88), sizeBytes: this.#row.length - ACTION_BYTES }
+  }
+
+  /** The encoded ActionResult. */
+  get result(): Uint8Array {
+    return this.#row.subarray(ACTION_BYTES)
+  }
+}
+
+/** Undefined as in {@link decodeActionRow}. */
+export function checkedActionRow(key: Uint8Array, value: Uint8Array): CheckedActionRow | undefined {
+  const row = checked('actions', key, value, ACTION_BYTES)
+  return row && new CheckedActionRow(row)
 }
 
 /** A workspace record's row value: crc u32 | record. */
