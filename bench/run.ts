@@ -28,6 +28,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./store-100k.ts')).store100k,
   async () => (await import('./compression.ts')).compression,
   async () => (await import('./disk.ts')).disk,
+  async () => (await import('./eviction.ts')).eviction,
   async () => (await import('./chunking.ts')).chunking,
   async () => (await import('./reflink.ts')).reflink,
 ]

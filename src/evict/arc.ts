@@ -6,7 +6,7 @@ import { move, Queue, Queued } from './queue.ts'
 /**
  * Adaptive Replacement Cache: what was used once and what was used again stand in a list each, and the share of the first
  * grows and shrinks by which of them is asked for after it left. Megiddo and Modha, "ARC: A Self-Tuning, Low Overhead
- * Replacement Cache", FAST 2003, figure 4, with sizes in the place of counts. About 160 bytes an entry, and as much for
+ * Replacement Cache", FAST 2003, figure 4, with sizes in the place of counts. About 110 bytes an entry, and as much for
  * each that it remembers: as many bytes of them as fit the cache.
  */
 export function arc<K>(capacityBytes: number): EvictionPolicy<K> {

@@ -3,7 +3,7 @@ import type { Evictable, EvictionPolicy } from './policy.ts'
 import { move, Queue, Queued } from './queue.ts'
 
 /**
- * Least recently used: what was not used for longest leaves first, whatever its size and cost. About 160 bytes an entry.
+ * Least recently used: what was not used for longest leaves first, whatever its size and cost. About 110 bytes an entry.
  */
 export function lru<K>(): EvictionPolicy<K> {
   return new Lru()

@@ -2,7 +2,7 @@ import { Heap, Ranked } from './heap.ts'
 import { KeyedPolicy } from './keyed-policy.ts'
 import type { AgeingPolicy, Evictable } from './policy.ts'
 
-/** The lowest rank leaves first; a policy says what the rank is. O(log n) a call, about 160 bytes an entry. */
+/** The lowest rank leaves first; a policy says what the rank is. O(log n) a call, about 120 bytes an entry. */
 export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implements AgeingPolicy<K> {
   readonly #heap = new Heap<K>()
   #uses = 0

@@ -7,7 +7,7 @@ import { move, Queue, Queued } from './queue.ts'
  * Three queues in order of arrival: newcomers stand in a small one, move to the main one if they are used there often
  * enough, and are remembered if not; who comes back while remembered goes straight to the main one, whose entries go
  * back in line as often as they were used (at most 3 times). Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023.
- * About 160 bytes an entry, and as much for each that it remembers.
+ * About 110 bytes an entry, and as much for each that it remembers.
  *
  * Until the first eviction newcomers fill the main queue once the small one is full, as the authors' own code has it by
  * now.

@@ -5,7 +5,7 @@ import { Queue, Queued } from './queue.ts'
 /**
  * A queue in order of arrival, and a hand that goes over it from the oldest to the newest: it spares once what was used
  * since it last passed, and takes the first that was not. A use sets one bit and moves nothing. Zhang et al., "SIEVE is
- * Simpler than LRU", NSDI 2024. About 160 bytes an entry.
+ * Simpler than LRU", NSDI 2024. About 110 bytes an entry.
  */
 export function sieve<K>(): EvictionPolicy<K> {
   return new Sieve()
