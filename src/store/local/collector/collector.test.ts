@@ -2,9 +2,14 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utim
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { checkEntry, entryOf, SMALL, saveEntry } from '../../../../test/crash/entries.ts'
+import { bytesOf, checkEntry, entryOf, SMALL, saveEntry } from '../../../../test/crash/entries.ts'
+import { digestOf } from '../../../digest/sha256.ts'
 import { DEFAULT_SCOPE } from '../../contracts.ts'
+import { openIndexDb } from '../index-db.ts'
+import { layoutOf } from '../layout.ts'
 import { type LocalStoreOptions, openLocalStore } from '../local-store.ts'
+import { blobKey, decodeBlobPlace } from '../rows.ts'
+import { unlinkBlobFiles } from './collector-files.ts'
 import { folderBytes } from './quota-usage.ts'
 
 const HOUR = 3_600_000
@@ -98,6 +103,19 @@ describe('eviction', () => {
     expect(await kept(store, ['old', 'new'])).toEqual(['new'])
   })
 
+  test('results that are large themselves count with what they take', async () => {
+    await using store = await open({ evictionPolicy: 'lru' })
+    const names = Array.from({ length: 12 }, (_, i) => `e${i}`)
+    for (const name of names) {
+      const { key, result } = entryOf(name)
+      const outputs = { outputDirectories: [], outputFiles: [] }
+      await store.actions.put(DEFAULT_SCOPE, key, { ...result, ...outputs, stdoutRaw: Buffer.alloc(200_000, name) })
+      aheadMs += 2 * HOUR
+    }
+    const { diskBytes } = await store.catalog.collect()
+    expect((await store.catalog.collect({ targetBytes: diskBytes - 500_000 })).removedActions).toBe(3)
+  })
+
   test('a limit of blobs alone is kept too', async () => {
     await using store = await open({ maxCasBytes: 2 * MIB })
     for (let i = 0; i < 12; i++) await saveEntry(store, `e${i}`, BIG)
@@ -119,6 +137,15 @@ describe('blobs that nobody names', () => {
     aheadMs += 3 * HOUR
     expect((await store.catalog.collect()).removedBlobs).toBe(1)
     expect(await store.blobs.missing(DEFAULT_SCOPE, [digest])).toEqual([digest])
+  })
+
+  test('stay for minutes only, where there is no room', async () => {
+    await using store = await open()
+    await store.blobs.write(DEFAULT_SCOPE, digest, bytes)
+    aheadMs += 240_000
+    expect((await store.catalog.collect({ targetBytes: 0 })).removedBlobs).toBe(0)
+    aheadMs += 120_000
+    expect((await store.catalog.collect({ targetBytes: 0 })).removedBlobs).toBe(1)
   })
 
   test('asking for one begins the grace period anew', async () => {
@@ -182,6 +209,50 @@ describe('the folder', () => {
     await store.catalog.collect()
     expect(existsSync(join(dir, 'locks', 'left-behind'))).toBe(false)
     expect(existsSync(join(dir, 'locks', 'held'))).toBe(true)
+  })
+
+  test('what was staged before the clock was set back does not stay until the clock is there again', async () => {
+    await using store = await open()
+    const path = join(dir, 'tmp', 'stream-left')
+    mkdirSync(join(dir, 'tmp'), { recursive: true })
+    writeFileSync(path, 'left')
+    utimesSync(path, 4e9, 4e9)
+    await store.catalog.collect()
+    expect(statSync(path).mtimeMs).toBeLessThanOrEqual(Date.now())
+    aheadMs += 25 * HOUR
+    await store.catalog.collect()
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('the file of a large blob goes with it, though the clock was set back since', async () => {
+    await using store = await open()
+    const shape = { ...SMALL, largeBytes: 1_200_000 }
+    await saveEntry(store, 'a', shape)
+    const blobs = join(dir, 'blobs')
+    const [name] = readdirSync(blobs, { recursive: true }).filter((path) => String(path).length > 60)
+    utimesSync(join(blobs, String(name)), 4e9, 4e9)
+    aheadMs += 10 * HOUR
+    await store.catalog.collect({ targetBytes: 0 })
+    expect(folderBytes(blobs)).toBe(0)
+  })
+
+  test('the file of a blob that somebody brought back meanwhile stays', async () => {
+    await using store = await open()
+    const bytes = bytesOf('large', 1_200_000)
+    const digest = digestOf(bytes)
+    await store.blobs.write(DEFAULT_SCOPE, digest, bytes)
+    const layout = layoutOf(dir)
+    using index = openIndexDb(layout.index, { readOnly: false, durability: 'fast' })
+    const place = decodeBlobPlace(
+      blobKey(digest.hash),
+      index.sql('SELECT place FROM blobs WHERE hash=?').get(blobKey(digest.hash))?.[0] as Uint8Array,
+    )
+    if (place?.kind !== 'file') throw new Error('it is in a file')
+    await unlinkBlobFiles(index, layout, [{ hash: digest.hash, place }], Date.now() + HOUR)
+    expect(folderBytes(layout.blobs)).toBe(place.storedBytes)
+    await index.write(() => index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(digest.hash)))
+    await unlinkBlobFiles(index, layout, [{ hash: digest.hash, place }], Date.now() + HOUR)
+    expect(folderBytes(layout.blobs)).toBe(0)
   })
 
   test('a file of a blob that no row names goes when it is old', async () => {

@@ -6,6 +6,7 @@ import { segmentsOf } from '../rebuild.ts'
 import { recoverSegment } from '../recover.ts'
 import { blobKey, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
+import { syncFolder } from '../sync-folder.ts'
 import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collector.ts'
 import { SegmentCopy } from './compaction-copy.ts'
@@ -162,6 +163,7 @@ async function compactSegment(
   await copy.flush()
   if (copy.movedRows < rows) await forgetRows(index, segment, signal)
   for (const target of copy.targets) syncSegment(layout, target)
+  syncFolder(layout.journal)
   unlinkSync(segmentPath(layout, segment))
   await forgetLostSegments(index, layout)
   return true

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { SMALL, saveEntry } from '../../../../test/crash/entries.ts'
+import { openIndexDb } from '../index-db.ts'
+import { layoutOf } from '../layout.ts'
+import type { CatalogParts } from '../lazy-catalog.ts'
+import { openLocalStore } from '../local-store.ts'
+import { accountsOf, diskBytesOf } from './accounts.ts'
+import { excessOf } from './excess.ts'
+import type { QuotaOptions } from './quota.ts'
+import { folderBytes } from './quota-usage.ts'
+
+test('each limit has a mark below it, and is passed above', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'recue-excess-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  const layout = layoutOf(dir)
+  await using store = await openLocalStore({ dir })
+  for (let i = 0; i < 40; i++) await saveEntry(store, `e${i}`, i === 0 ? { ...SMALL, largeBytes: 1_200_000 } : SMALL)
+  using index = openIndexDb(layout.index, { readOnly: true, durability: 'fast' })
+  const under = (limits: QuotaOptions) => excessOf({ layout, index, limits } as CatalogParts)
+  const disk = diskBytesOf(index, layout)
+  const cas = folderBytes(layout.journal) + accountsOf(index).fileBytes
+  expect(cas).toBeLessThan(disk)
+  expect(cas).toBeGreaterThan(1_200_000)
+  for (const [name, bytes] of [
+    ['maxCacheBytes', disk],
+    ['maxCasBytes', cas],
+  ] as const) {
+    expect([name, under({ [name]: bytes * 1.1 })]).toEqual([name, 'none'])
+    expect([name, under({ [name]: bytes * 1.04 })]).toEqual([name, 'mark'])
+    expect([name, under({ [name]: bytes - 1 })]).toEqual([name, 'limit'])
+  }
+  expect([45, 41, 40, 39].map((maxEntries) => under({ maxEntries }))).toEqual(['none', 'mark', 'mark', 'limit'])
+  const { blocks, bsize } = statfsSync(dir)
+  expect(under({ minFreeBytes: 1 })).toBe('none')
+  expect(under({ minFreeBytes: blocks * bsize })).toBe('limit')
+})
