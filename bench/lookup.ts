@@ -7,7 +7,7 @@ import { median, type Timing } from './paired-runs.ts'
 import { inFolder } from './place.ts'
 
 /**
- * One look-up of an action result, checked and decoded, awaited one by one: against a bare prepared read of the same rows,
+ * One look-up of an action result, checked, awaited one by one, and the same with the result decoded: against a bare prepared read of the same rows,
  * as mapped as ours, and against `lmdb`; then from the memory tier, against a Map. As a curve over the number of results,
  * with the same number of different ones asked for.
  */
@@ -45,7 +45,7 @@ async function measure(folder: string, options: BenchOptions): Promise<Row[]> {
 
 function rowsOf(full: number, count: number, runtime: Runtime, times: LookUpTimes): Row[] {
   const what = `look-up among ${count} results, ${runtime.name}`
-  const rows = [rowOf(what, times.ours, times.bare, SPEED_BAR)]
+  const rows = [rowOf(what, times.ours, times.bare, SPEED_BAR), rowOf(what, times.decoded, times.bare)]
   if (times.lmdb !== undefined && full <= 1_000_000)
     rows.push(rowOf(what, times.ours, times.lmdb, full === 1_000_000 ? SPEED_BAR : undefined))
   if (full === FLAT_FROM) rows.push(memoryRow(runtime, times))
