@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
   writeSync,
@@ -21,7 +22,7 @@ import { digestOf } from '../../digest/sha256.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { openIndexDb } from './index-db.ts'
-import { blobPath, layoutOf } from './layout.ts'
+import { blobPath, layoutOf, segmentPath } from './layout.ts'
 import { type LocalStore, type LocalStoreOptions, openLocalStore } from './local-store.ts'
 import { reflinkFolder } from './reflink-folder.fixture.ts'
 import { blobKey, decodeBlobPlace } from './rows.ts'
@@ -90,7 +91,11 @@ describe('hard links', () => {
 
   it('are read again once when they look otherwise, and not again', async () => {
     const { store, dir, place } = await opened({ hardLink: true })
-    const digest = await keptLongAgo(store, dir, NOISE)
+    const digest = await keep(store, NOISE)
+    // As it was written.
+    const { ino, mtimeMs } = statSync(stored(dir, digest))
+    expect(verifiedOf(dir, digest)).toEqual({ ino, mtimeMs })
+    age(stored(dir, digest), 100)
     expect(await place(digest, 'a', PLAIN)).toBe('linked')
     expect(verifiedOf(dir, digest)?.mtimeMs).toBe(statSync(stored(dir, digest)).mtimeMs)
     age(stored(dir, digest), 50)
@@ -112,6 +117,16 @@ describe('hard links', () => {
     writeFileSync(join(dir, 'other'), randomBytes(NOISE.length))
     rmSync(stored(dir, digest))
     linkSync(join(dir, 'other'), stored(dir, digest))
+    utimesSync(stored(dir, digest), atime, mtime)
+    expect(await place(digest, 'b', PLAIN)).toBeUndefined()
+  })
+
+  it('of a file that was cut, and has its time again, are none', async () => {
+    const { store, dir, place } = await opened({ hardLink: true })
+    const digest = await keptLongAgo(store, dir, NOISE)
+    await place(digest, 'a', PLAIN)
+    const { atime, mtime } = statSync(stored(dir, digest))
+    truncateSync(stored(dir, digest), 1_000_000)
     utimesSync(stored(dir, digest), atime, mtime)
     expect(await place(digest, 'b', PLAIN)).toBeUndefined()
   })
@@ -187,7 +202,9 @@ describe('clones', () => {
     expect(await ingest('output')).toEqual(digestOf(NOISE))
     expect(await gives(store, NOISE)).toBe(true)
     expect(statSync(stored(dir, digestOf(NOISE))).mode & 0o777).toBe(0o600)
+    const journalled = statSync(segmentPath(layoutOf(join(dir, 'cache')), 1)).size
     expect(await ingest('output')).toEqual(digestOf(NOISE))
+    expect(statSync(segmentPath(layoutOf(join(dir, 'cache')), 1)).size).toBe(journalled)
     expect(readdirSync(join(dir, 'cache/tmp'))).toEqual([])
     writeFileSync(join(dir, 'output'), 'changed')
     expect(await gives(store, NOISE)).toBe(true)
