@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { content } from '../content.fixture.ts'
-import { compressionOf, decode, decodeSync } from './compression.ts'
+import { type Compression, compressionOf, decode, decodeSync } from './compression.ts'
 
 const text = Buffer.from('the same line over and over\n'.repeat(200))
 
@@ -46,6 +47,29 @@ describe('decoding', () => {
     expect(() => decodeSync('zstd', text, text.length)).toThrow()
     await expect(decode('zstd', stored.subarray(0, -1), text.length)).rejects.toThrow()
   })
+})
+
+it('is not tried where the look says dense, even if far repetitions would have been found', async () => {
+  const block = randomBytes(30_011)
+  const twice = Buffer.concat([block, block])
+  expect((await compressionOf(1).encode(twice)).codec).toBe('raw')
+})
+
+it.each([0, -1, 20, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses level %d by name', (level) => {
+  expect(() => compressionOf(level)).toThrow(expect.objectContaining({ code: 'usage' }))
+  expect(() => compressionOf(level)).toThrow(`compression is ${level}`)
+})
+
+it('auto takes a higher level once the medium turns out to be slow', async () => {
+  const source = readFileSync(new URL('compression.ts', import.meta.url))
+  const bytes = Buffer.concat(Array.from({ length: 24 }, (_, i) => Buffer.from(`${i}${source}`))).subarray(0, 1 << 17)
+  const [auto, level1, level9] = [compressionOf('auto'), compressionOf(1), compressionOf(9)]
+  const lengthBy = async (compression: Compression) => (await compression.encode(bytes)).stored.length
+  expect(await lengthBy(auto)).toBe(await lengthBy(level1))
+  // A mebibyte makes a sample; then the medium takes a byte a second.
+  for (let i = 0; i < 10; i++) await auto.encode(bytes)
+  auto.wrote(1 << 20, 1e9)
+  expect(await lengthBy(auto)).toBe(await lengthBy(level9))
 })
 
 it('off keeps everything as it is', async () => {

@@ -1,3 +1,4 @@
+import { CacheError } from '../../errors.ts'
 import { classOf } from './compression/content-class.ts'
 import { LevelChoice } from './compression/level-choice.ts'
 import { zstdFrames } from './compression/zstd-frames.ts'
@@ -32,7 +33,10 @@ const WORTH_IT = 0.92
 /** Less than this is not worth a frame's header and the call. */
 const LEAST_BYTES = 128
 
+/** A level is one of zstd's, from 1 to 19; others are refused with `usage`. */
 export function compressionOf(setting: 'auto' | 'off' | number): Compression {
+  if (typeof setting === 'number' && !(Number.isInteger(setting) && setting >= 1 && setting <= 19))
+    throw new CacheError('usage', `compression is ${setting}: a level of zstd is a whole number from 1 to 19.`)
   return setting === 'off' ? new Uncompressed() : new Zstd(setting)
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync } from 'node:fs'
+import { chmodSync, mkdirSync, readSync, renameSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32c } from '../../digest/crc32c.ts'
@@ -12,6 +12,7 @@ import type { Journal, SegmentPin } from './journal.ts'
 import { blobPath, type Layout, stagingPath } from './layout.ts'
 import type { Presence } from './presence.ts'
 import type { Codec, RecordPlace, SegmentRecord } from './segment.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
 export const CHUNK_BYTES = 1 << 20
@@ -135,9 +136,10 @@ class Staged implements StagedBlob {
     const target = blobPath(layout, this.digest.hash, this.#record.codec)
     const shard = dirname(target)
     try {
-      mkdirSync(shard, { recursive: true, mode: 0o700 })
+      const isNew = mkdirSync(shard, { recursive: true, mode: 0o700 }) !== undefined
       renameSync(this.#path, target)
       if (durability === 'full') syncFolder(shard)
+      if (durability === 'full' && isNew) syncFolder(layout.blobs)
     } catch (error) {
       throw explained(error, layout.dir)
     }
@@ -146,16 +148,6 @@ class Staged implements StagedBlob {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pin[Symbol.dispose]()
     if (!this.#isPublished) await rm(this.#path, { force: true })
-  }
-}
-
-/** A rename is on the disk when its folder is. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
   }
 }
 
@@ -172,7 +164,9 @@ async function writeChunks(
   const writeOldest = async () => {
     const { stored } = (await underWay.shift()) as { stored: Uint8Array }
     chunks.push({ storedBytes: stored.length, crc: crc32c(stored) })
+    const start = performance.now()
     await writeFully(file, stored)
+    compression.wrote(stored.length, performance.now() - start)
   }
   for await (const chunk of chunked(bytes, CHUNK_BYTES)) {
     signal?.throwIfAborted()

@@ -82,12 +82,42 @@ describe('the level of auto', () => {
     let now = 0
     const choice = written(new LevelChoice(() => now), 20)
     for (let i = 0; i < 4; i++) {
-      using timing = choice.time()
-      now += 2
-      timing.done('text', 1, 2 * MIB, MIB / 2)
+      {
+        using timing = choice.time()
+        now += 2
+        timing.done('text', 1, 2 * MIB, MIB / 2)
+      }
       now += 60_000
     }
     expect(choice.level('text')).toBe(9)
+  })
+
+  it('puts small frames together, made one by one with pauses', () => {
+    let now = 0
+    const choice = written(new LevelChoice(() => now), 20)
+    for (let i = 0; i < 16; i++) {
+      {
+        using timing = choice.time()
+        now += (1 / 16 / 600) * 1000
+        timing.done('text', 1, MIB / 16, MIB / 64)
+      }
+      expect(choice.level('text')).toBe(i < 15 ? 1 : 6)
+      now += 60_000
+    }
+  })
+
+  it('counts what is made side by side together', () => {
+    let now = 0
+    const choice = written(new LevelChoice(() => now), 20)
+    const underWay = Array.from({ length: 4 }, () => choice.time())
+    for (let i = 0; i < 60; i++) {
+      now += (1 / 600) * 1000
+      const oldest = underWay.shift() as (typeof underWay)[0]
+      oldest.done('text', 1, MIB, MIB / 4)
+      oldest[Symbol.dispose]()
+      underWay.push(choice.time())
+    }
+    expect(choice.level('text')).toBe(6)
   })
 
   it('knows that a higher level took longer for the same', () => {

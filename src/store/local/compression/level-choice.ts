@@ -48,6 +48,7 @@ export class LevelChoice {
   /** Stored bytes for each byte of content. */
   readonly #ratios: Record<Compressible, number> = { text: 0.25, binary: 0.5 }
   #running = 0
+  #busySinceMs = 0
   #sampledMs = 0
   #sampledBytes = 0
 
@@ -70,28 +71,29 @@ export class LevelChoice {
 
   /** Says that a frame is being made, until it is disposed of. */
   time(): Disposable & { done(kind: Compressible, level: number, content: number, stored: number): void } {
-    if (this.#running++ === 0) this.#beginSample()
+    if (this.#running++ === 0) this.#busySinceMs = this.#now()
     return {
       done: (kind, level, content, stored) => {
         this.#ratios[kind] = believed(this.#ratios[kind], stored / content, TRUST)
         this.#sampledBytes += content / speedOf(kind, level)
-        if (this.#sampledBytes >= SAMPLE_BYTES) this.#endSample()
       },
-      [Symbol.dispose]: () => void this.#running--,
+      [Symbol.dispose]: () => {
+        if (--this.#running === 0 || this.#sampledBytes >= SAMPLE_BYTES) this.#endSample()
+      },
     }
   }
 
-  #beginSample(): void {
-    this.#sampledMs = this.#now()
-    this.#sampledBytes = 0
-  }
-
+  /** Counts only the time in which something was compressed. */
   #endSample(): void {
-    const ms = this.#now() - this.#sampledMs
-    const speed = this.#sampledBytes / ms
+    const now = this.#now()
+    this.#sampledMs += now - this.#busySinceMs
+    this.#busySinceMs = now
+    if (this.#sampledBytes < SAMPLE_BYTES || this.#sampledMs <= 0) return
+    const speed = this.#sampledBytes / this.#sampledMs
     const trust = speed < this.#speed ? TRUST_AGAINST : TRUST
-    if (ms > 0) this.#speed = this.#speed === 0 ? speed : believed(this.#speed, speed, trust)
-    this.#beginSample()
+    this.#speed = this.#speed === 0 ? speed : believed(this.#speed, speed, trust)
+    this.#sampledBytes = 0
+    this.#sampledMs = 0
   }
 }
 
