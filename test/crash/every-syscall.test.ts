@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openLocalStore } from '../../src/store/local/local-store.ts'
 import { saveEntry } from './entries.ts'
-import { MIXED } from './every-call-entries.ts'
+import { MIXED, OLD } from './every-call-entries.ts'
 import { contentsOf, expectAccounted, type IndexContents, rebuiltContents } from './index-contents.ts'
 import { COMPILED } from './processes.ts'
 import { entriesOfStore, expectTidy, filesBelow } from './store-checks.ts'
@@ -19,7 +19,6 @@ import { countCalls, hasStrace, killAt, runOnce, type SystemCall, type Traced, t
 const SAMPLE = process.env.RECUE_CRASH_ALL === '1' ? Number.POSITIVE_INFINITY : 16
 const AT_ONCE = 3
 const WORKER = join(import.meta.dirname, 'every-call-worker.ts')
-const OLD = Array.from({ length: 4 }, (_, i) => `old-${i}`)
 const NEW = ['new-0', 'new-1']
 
 const isTraceable = hasStrace()

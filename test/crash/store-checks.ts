@@ -1,6 +1,9 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { accountErrors } from '../../src/store/local/collector/accounts.ts'
+import { openIndexDb } from '../../src/store/local/index-db.ts'
+import { layoutOf } from '../../src/store/local/layout.ts'
 import { type LocalStore, openLocalStore } from '../../src/store/local/local-store.ts'
 import { checkEntry, type EntryShape } from './entries.ts'
 
@@ -43,4 +46,7 @@ export async function expectTidy(dir: string): Promise<void> {
   const fresh = [...filesBelow(dir).values()].reduce((sum, bytes) => sum + bytes, 0)
   expect(usage.diskBytes).toBe(fresh)
   expect(report.keptActions).toBe(usage.actions)
+  const layout = layoutOf(dir)
+  using index = openIndexDb(layout.index, { readOnly: false, durability: 'fast' })
+  expect(accountErrors(index, layout, { files: true })).toEqual([])
 }

@@ -57,7 +57,7 @@ export async function runOnce(traced: Traced): Promise<TracedEnd> {
 export async function countCalls(traced: Traced): Promise<{ calls: SystemCall[]; end: TracedEnd }> {
   await using held = await startToGate(traced)
   const { main, pool } = held
-  const strace = await attach(['-e', TRACE, '-p', `${main}`, '-p', `${pool}`], 2)
+  const strace = await attach(['-s', '80', '-e', TRACE, '-p', `${main}`, '-p', `${pool}`], 2)
   held.open()
   const end = await held.ended
   const counts = new Map<string, number>()
@@ -82,7 +82,7 @@ export async function countCalls(traced: Traced): Promise<{ calls: SystemCall[];
 export async function killAt(traced: Traced, call: SystemCall): Promise<TracedEnd> {
   await using held = await startToGate(traced)
   const inject = `inject=${call.name}:signal=KILL:when=${call.nth}`
-  const strace = await attach(['-e', `trace=${call.name}`, '-e', inject, '-p', `${held[call.thread]}`], 1)
+  const strace = await attach(['-s', '80', '-e', `trace=${call.name}`, '-e', inject, '-p', `${held[call.thread]}`], 1)
   held.open()
   const end = await held.ended
   await strace.output
@@ -99,14 +99,14 @@ function isChange(name: string, text: string): boolean {
   return !(name === 'write' && text.includes('"\\1\\0\\0\\0\\0\\0\\0\\0", 8)'))
 }
 
-interface Held extends AsyncDisposable {
+export interface Held extends AsyncDisposable {
   readonly main: number
   readonly pool: number
   open(): void
   readonly ended: Promise<TracedEnd>
 }
 
-async function startToGate({ args, cwd, env }: Traced): Promise<Held> {
+export async function startToGate({ args, cwd, env }: Traced): Promise<Held> {
   const child = spawn(process.execPath, args, {
     cwd,
     // One thread in the pool, so that each call is the same thread's in every run.
@@ -150,8 +150,8 @@ function poolThreadOf(pid: number): number {
   return Number(pool[0])
 }
 
-async function attach(args: readonly string[], threads: number): Promise<{ output: Promise<string> }> {
-  const strace: ChildProcess = spawn('strace', ['-s', '80', ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+export async function attach(args: readonly string[], threads: number): Promise<{ output: Promise<string> }> {
+  const strace: ChildProcess = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let output = ''
   const attached = Promise.withResolvers<void>()
   strace.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,5 @@
 import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, readdirSync, statSync, writev } from 'node:fs'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
@@ -7,6 +8,7 @@ import { type IndexDb, isDamaged } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
 import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** The writing half of the journal: this process's own segment, held by a lease from the first write on. */
 export interface Journal extends AsyncDisposable {
@@ -199,7 +201,7 @@ class SegmentJournal implements Journal {
 }
 
 /** A segment with room that nobody holds, or a new one. On the way, the segments of writers that died are recovered. */
-async function takeSegment({ layout, index, leases }: JournalOptions, except?: number): Promise<Segment> {
+async function takeSegment({ layout, index, leases, durability }: JournalOptions, except?: number): Promise<Segment> {
   mkdirSync(layout.journal, { recursive: true, mode: 0o700 })
   const numbers = readdirSync(layout.journal).flatMap((name) => segmentOfName(name) ?? [])
   numbers.sort((a, b) => b - a)
@@ -216,8 +218,10 @@ async function takeSegment({ layout, index, leases }: JournalOptions, except?: n
     if (isWanted && size !== undefined && size < SEGMENT_BYTES) taken = { number, lease, size }
     else await lease[Symbol.asyncDispose]()
   }
-  if (taken === undefined) return newSegment(layout, index, leases, numbers[0] ?? 0)
-  return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
+  if (taken !== undefined) return { ...taken, file: await openFile(segmentPath(layout, taken.number), 'r+') }
+  const made = await newSegment(layout, index, leases, numbers[0] ?? 0)
+  if (durability === 'full') for (const folder of [layout.journal, layout.dir, dirname(layout.dir)]) syncFolder(folder)
+  return made
 }
 
 /** Undefined: the collector has copied and unlinked it meanwhile. The lease is let go when it fails. */

@@ -100,8 +100,9 @@ async function build(layout: Layout, leases: Leases, options: OpenIndexOptions):
 
 async function fill(index: IndexDb, layout: Layout): Promise<void> {
   await createTables(index)
-  const { rebuildIndex } = await import('./rebuild.ts')
+  const [{ rebuildIndex }, { verifyFiles }] = await Promise.all([import('./rebuild.ts'), import('./verify-files.ts')])
   await rebuildIndex(index, layout)
+  await verifyFiles(index, layout)
   await index.write(() => setBoot(index, bootId()))
   await sealIndex(index)
 }
@@ -144,7 +145,7 @@ async function isSoundAfterBoot(
   close: () => void,
 ): Promise<boolean> {
   await using _ = await leases.hold('index', { note: 'checking the index after a restart of the machine' })
-  if (isOfThisBoot(index, boot) || (await checkAfterBoot(index, layout, boot))) return true
+  if (isOfThisBoot(index, boot) || (await checkAfterBoot(index, layout, leases, boot))) return true
   close()
   setAside(layout)
   return false
