@@ -16,6 +16,8 @@ export interface JournalInspector {
   readonly endOf: (segment: number) => number
   /** Whether anybody would read the blob from this record; others are dead, whatever is in them. */
   readonly isUsed: (hash: string, place: RecordPlace) => boolean
+  /** Whether a row of the index as it is names that record. */
+  readonly isNamed: (record: SegmentRecord, place: RecordPlace) => boolean
   readonly onFault: (fault: Fault) => void
   readonly onRecord: (place: RecordPlace, hashedBytes: number) => void
   readonly signal?: AbortSignal | undefined
@@ -30,14 +32,11 @@ export async function inspectSegment(segment: number, inspector: JournalInspecto
   const end = Math.min(known, sizeBytes)
   const bad = (offset: number, bytes: number) => onFault({ kind: 'journal', file, segment, offset, bytes })
   let at = 0
-  for (const { record, place } of scanSegment(file, segment, { to: end })) {
+  for (const { record, place } of wholeRecords(file, segment, end, inspector.isNamed)) {
     // Less than a header between two records was none: what it is left of shows in the rows that look for it.
     if (place.offset - at >= RECORD_HEADER_BYTES) bad(at, place.offset - at)
     at = place.offset + place.recordBytes
-    // The scan leaves the bodies of packs unread.
-    const whole = record.kind === 'pack' ? readRecord(file, place) : record
-    if (whole === undefined) bad(place.offset, place.recordBytes)
-    else onRecord(place, whole.kind === 'pack' ? await inspectPack(whole, place, file, inspector) : 0)
+    onRecord(place, record.kind === 'pack' ? await inspectPack(record, place, file, inspector) : 0)
     await turn(undefined, signal === undefined ? {} : { signal })
   }
   if (at < end) bad(at, end - at)
@@ -46,6 +45,35 @@ export async function inspectSegment(segment: number, inspector: JournalInspecto
   const rightBytes = isShortTail ? at : Math.max(at, end)
   if (rightBytes !== known && known !== Number.POSITIVE_INFINITY)
     onFault({ kind: 'reach', file, segment, indexedBytes: known, rightBytes })
+}
+
+/**
+ * Those whose checksums are right. Within one whose body is damaged others may lie, where bytes were moved: they count if the
+ * index names them, since a blob, too, may hold what looks like a record.
+ */
+function* wholeRecords(
+  file: string,
+  segment: number,
+  to: number,
+  isNamed: JournalInspector['isNamed'],
+): Generator<{ record: SegmentRecord; place: RecordPlace }> {
+  let damagedTo = 0
+  let next: number | undefined = 0
+  while (next !== undefined) {
+    const from: number = next
+    next = undefined
+    for (const { record, place } of scanSegment(file, segment, { from, to })) {
+      // The scan leaves the bodies of packs unread.
+      const whole = record.kind === 'pack' ? readRecord(file, place) : record
+      if (whole !== undefined && (place.offset >= damagedTo || isNamed(whole, place))) {
+        yield { record: whole, place }
+        continue
+      }
+      if (whole === undefined && place.offset >= damagedTo) damagedTo = place.offset + place.recordBytes
+      next = place.offset + 1
+      break
+    }
+  }
 }
 
 /** Bytes hashed. */

@@ -12,9 +12,9 @@ import {
 } from '../store/local/index-db.ts'
 import { type Layout, layoutOf, segmentPath } from '../store/local/layout.ts'
 import { rebuildIndex, segmentsOf } from '../store/local/rebuild.ts'
-import { blobKey, decodeBlobPlace } from '../store/local/rows.ts'
+import { actionKey, blobKey, decodeActionRow, decodeBlobPlace } from '../store/local/rows.ts'
 import { scanSegment } from '../store/local/salvage.ts'
-import type { RecordPlace } from '../store/local/segment.ts'
+import type { RecordPlace, SegmentRecord } from '../store/local/segment.ts'
 import type { Fault, Inspection } from './fault.ts'
 import { inspectBlobFiles, type Orphan } from './inspect-blob-files.ts'
 import { inspectFolder } from './inspect-folder.ts'
@@ -50,6 +50,7 @@ export async function inspectStore(dir: string, signal?: AbortSignal): Promise<I
       layout,
       endOf,
       isUsed: (hash, place) => indexes.some((index) => isAt(index, hash, place)),
+      isNamed: (record, place) => kept !== undefined && isNamed(kept, record, place),
       onFault,
       onRecord(place, hashedBytes) {
         whole.add(numberOf(place))
@@ -122,6 +123,17 @@ function isAt(index: IndexDb, hash: string, place: RecordPlace): boolean {
   const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
   const at = row && decodeBlobPlace(key, row)
   return at?.record.segment === place.segment && at.record.offset === place.offset
+}
+
+function isNamed(index: IndexDb, record: SegmentRecord, place: RecordPlace): boolean {
+  if (record.kind === 'action') {
+    const key = actionKey(record.instance, record.action.hash)
+    const value = index.sql('SELECT value FROM actions WHERE key=?').get(key)?.[0] as Uint8Array | undefined
+    const row = value && decodeActionRow(key, value)
+    return row?.record.segment === place.segment && row.record.offset === place.offset
+  }
+  const digests = 'digests' in record ? record.digests : 'digest' in record ? [record.digest] : []
+  return digests.some(({ hash }) => isAt(index, hash, place))
 }
 
 /** Segments are far smaller than 4 GiB, and their numbers than 2 million. */

@@ -20,12 +20,19 @@ beforeAll(async () => {
 })
 afterAll(() => stores[Symbol.dispose]())
 
+/** Two pages of the journal exchanged: whole records lie within ones that are damaged. */
+const MOVED_RECORDS: Damage = { kind: 'swap', file: 5, at: 1_073_741_820, other: 843_117_742, length: 1, unit: 'page' }
+
 /** Shrunk to the simplest damage that does it. */
 function forAll(what: 'contents' | 'any', share: number, check: (damage: Damage, from: string) => Promise<void>) {
   const property = fc.asyncProperty(damages(what), fc.boolean(), (damage, wasKilled) =>
     check(damage, wasKilled ? stores.killed : stores.closed),
   )
-  return fc.assert(property, { numRuns: Math.ceil(RUNS * share), endOnFailure: RUNS > 500 })
+  return fc.assert(property, {
+    examples: [[MOVED_RECORDS, false]],
+    numRuns: Math.ceil(RUNS * share),
+    endOnFailure: RUNS > 500,
+  })
 }
 
 async function withCopy(from: string, damage: Damage, use: (dir: string, what: string) => Promise<void>) {
