@@ -32,7 +32,10 @@ function isNewer(layout: Layout, path: string): boolean {
 
 function hasRecords(layout: Layout): boolean {
   try {
-    return segmentsOf(layout).some((segment) => !scanSegment(segmentPath(layout, segment), segment).next().done)
+    return segmentsOf(layout).some((segment) => {
+      for (const _ of scanSegment(segmentPath(layout, segment), segment)) return true
+      return false
+    })
   } catch (error) {
     if (systemCode(error) === undefined) throw error
     return false

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { digestOf } from '../digest/sha256.ts'
@@ -183,6 +183,20 @@ it('a folder that is not there, and one that is new, are well', async () => {
   await (await openLocalStore({ dir }))[Symbol.asyncDispose]()
   expect(await repairStore(dir)).toMatchObject({ found: { faults: [], unfinished: [] }, left: undefined })
   expect(existsSync(layoutOf(dir).damaged)).toBe(false)
+})
+
+it.skipIf(process.platform !== 'linux')('leaves no file open, whatever it met', async () => {
+  const dir = await filled()
+  const { format, tag } = layoutOf(dir)
+  rmSync(tag)
+  writeFileSync(format, 'recue cache, format 99\n')
+  change(segmentPath(layoutOf(dir), 1), 500, 2_000)
+  await inspectStore(dir)
+  const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+    const path = `/proc/self/fd/${fd}`
+    return existsSync(path) ? readlinkSync(path) : []
+  })
+  expect(open.filter((path) => path.startsWith(dir))).toEqual([])
 })
 
 function listing(dir: string): [string, string][] {
