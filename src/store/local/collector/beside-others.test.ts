@@ -26,7 +26,8 @@ const open = (options = {}) => openLocalStore({ dir, now: () => Date.now() + ahe
 
 test('who reads a large blob while it is evicted reads it to its end', async () => {
   await using store = await open()
-  await using other = await open()
+  // For reading only, so that it leaves no mark, which would keep the blob.
+  await using other = await open({ readOnly: true })
   const bytes = bytesOf('large', 5 * MIB)
   const digest = digestOf(bytes)
   await store.blobs.write(DEFAULT_SCOPE, digest, bytes)
@@ -40,6 +41,21 @@ test('who reads a large blob while it is evicted reads it to its end', async () 
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
   expect(folderBytes(layoutOf(dir).blobs)).toBe(0)
   expect(await other.blobs.read(DEFAULT_SCOPE, digest)).toBeUndefined()
+})
+
+test('what somebody began to read is kept, though nobody names it and there is no room', async () => {
+  await using store = await open()
+  const bytes = bytesOf('large', 2 * MIB)
+  const digest = digestOf(bytes)
+  await store.blobs.write(DEFAULT_SCOPE, digest, bytes)
+  aheadMs += 10 * HOUR
+  {
+    // Its marks are written when it is done at the latest.
+    await using other = await open()
+    await using _reading = await other.blobs.read(DEFAULT_SCOPE, digest)
+  }
+  expect((await store.catalog.collect({ targetBytes: 0 })).removedBlobs).toBe(0)
+  expect(await store.blobs.missing(DEFAULT_SCOPE, [digest])).toEqual([])
 })
 
 test('what is used or made anew while a collection looks is not taken for what it was', async () => {

@@ -6,6 +6,7 @@ import { segmentsOf } from '../rebuild.ts'
 import { recoverSegment } from '../recover.ts'
 import { blobKey, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
+import type { SegmentRecord } from '../segment.ts'
 import { syncFolder } from '../sync-folder.ts'
 import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collector.ts'
@@ -75,8 +76,8 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
 }
 
 const ROWS_A_STEP = 400
-/** A scan reads some KiB for each record. */
-const RECORDS_A_STEP = 100
+/** Blobs whose rows are looked up between two turns of others; a pack may have hundreds. */
+const LOOKS_A_STEP = 300
 
 /** By segment: bytes of the records that some row names, and how many rows do. */
 async function namedBytes(
@@ -123,7 +124,11 @@ async function liveBytesOf(index: IndexDb, layout: Layout, segment: number): Pro
   let live = 0
   let scanned = 0
   for (const { record, place } of scanSegment(segmentPath(layout, segment), segment)) {
-    if (++scanned % RECORDS_A_STEP === 0) await breathe()
+    scanned += blobsIn(record)
+    if (scanned >= LOOKS_A_STEP) {
+      scanned = 0
+      await breathe()
+    }
     if (record.kind === 'action') live += place.recordBytes
     if (record.kind !== 'pack' && record.kind !== 'file' && record.kind !== 'chunked') continue
     const digests = record.kind === 'pack' ? record.digests : [record.digest]
@@ -142,6 +147,11 @@ async function liveBytesOf(index: IndexDb, layout: Layout, segment: number): Pro
   return live
 }
 
+/** How many rows tell whether it lives. */
+function blobsIn(record: SegmentRecord): number {
+  return record.kind === 'pack' ? record.digests.length : 1
+}
+
 /** False when somebody writes to it. */
 async function compactSegment(
   parts: Collected,
@@ -157,7 +167,11 @@ async function compactSegment(
   let scanned = 0
   for (const found of scanSegment(segmentPath(layout, segment), segment)) {
     signal?.throwIfAborted()
-    if (++scanned % RECORDS_A_STEP === 0) await breathe()
+    scanned += blobsIn(found.record)
+    if (scanned >= LOOKS_A_STEP) {
+      scanned = 0
+      await breathe()
+    }
     await copy.add(found)
   }
   await copy.flush()
