@@ -57,6 +57,18 @@ describe('with hard links', () => {
     expect(await checkout.restore(outputs, kept)).toMatchObject({ written: 3 })
   })
 
+  it('several that are one file are replaced at once', async () => {
+    const checkout = await linking()
+    const { outputs, kept } = await keptLarge(checkout)
+    await checkout.restore(outputs, kept)
+    checkout.remove('dist')
+    checkout.write({ 'dist/small': 'small', 'dist/large.bin': 'other', 'dist/copy.bin': 'others' })
+    const others = await checkout.keep(outputs)
+    await checkout.restore(outputs, kept)
+    expect(at(checkout, 'large.bin').ino).toBe(at(checkout, 'copy.bin').ino)
+    expect(await checkout.restore(outputs, others)).toMatchObject({ kind: 'restored', written: 2, trashed: [] })
+  })
+
   it('what somebody wrote through one is never restored again, and what he wrote is not lost', async () => {
     const checkout = await linking()
     const { outputs, kept } = await keptLarge(checkout)
@@ -108,6 +120,7 @@ describe('where files can be cloned', () => {
     const outputs = checkout.outputs('dist')
     const free = freeBytes(sandbox)
     const kept = await checkout.keep(outputs)
+    expect(free - freeBytes(sandbox)).toBeLessThan(20_000_000)
     checkout.remove('dist')
     expect(await checkout.restore(outputs, kept)).toMatchObject({ kind: 'restored', written: 2 })
     expect(read(checkout, 'large.bin').equals(large)).toBe(true)

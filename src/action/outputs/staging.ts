@@ -177,14 +177,10 @@ async function writeLarge(
   let copy: string | undefined
   for (const target of targets) {
     const options = { isExecutable: target.isExecutable, signal }
-    const placed = await files?.place(scope, digest, target.to, options)
-    if (placed !== undefined) {
-      if (lstatSync(target.to).size !== digest.sizeBytes) return false
-    } else if (copy !== undefined) {
-      copyLarge(copy, target)
-    } else if (await streamLarge({ blobs, scope }, digest, target, signal)) {
-      copy = target.to
-    } else return false
+    if ((await files?.place(scope, digest, target.to, options)) !== undefined) continue
+    if (copy !== undefined) copyLarge(copy, target)
+    else if (!(await streamLarge({ blobs, scope }, digest, target, signal))) return false
+    else copy = target.to
   }
   return true
 }
