@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, rmSync, truncateSync } from 'node:fs'
 import { expect, it, onTestFinished } from 'vitest'
 import { digestOf } from '../digest/sha256.ts'
 import { DEFAULT_SCOPE } from '../store/contracts.ts'
@@ -53,6 +53,14 @@ it('a segment that is gone is damage of all that was in it', async () => {
   rmSync(segmentPath(layoutOf(dir), 1))
   await using store = await openLocalStore({ dir })
   expect((await scrub(store)).damagedBlobs).toBe(3)
+})
+
+it('a segment that is cut short is damage of all that was behind the cut', async () => {
+  const dir = await filled()
+  truncateSync(segmentPath(layoutOf(dir), 1), headOfMiddle(dir))
+  await using store = await openLocalStore({ dir })
+  expect((await scrub(store)).damagedBlobs).toBe(2)
+  expect(await store.blobs.missing(DEFAULT_SCOPE, [SMALL, MIDDLE, LARGE].map(digestOf))).toHaveLength(2)
 })
 
 it('goes on in another process where it was stopped, or from the start if told so', async () => {
