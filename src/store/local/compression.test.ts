@@ -51,8 +51,8 @@ describe('decoding', () => {
 
 it('is not tried where the look says dense, even if far repetitions would have been found', async () => {
   const block = randomBytes(30_011)
-  const twice = Buffer.concat([block, block])
-  expect((await compressionOf(1).encode(twice)).codec).toBe('raw')
+  const thrice = Buffer.concat([block, block, block])
+  expect((await compressionOf(1).encode(thrice)).codec).toBe('raw')
 })
 
 it.each([0, -1, 20, 1.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses level %d by name', (level) => {
