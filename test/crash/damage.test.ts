@@ -7,9 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isWell } from '../../src/operate/fault.ts'
 import { inspectStore } from '../../src/operate/inspect.ts'
 import { repairStore } from '../../src/operate/repair.ts'
+import { openLocalStore } from '../../src/store/local/local-store.ts'
 import { Bench } from '../fixtures/commands.ts'
 import { makeStores, NAMES, readEverything, type Stores, saveEverything } from './damaged-store.ts'
 import { type Damage, damages, inflict } from './damages.ts'
+import { SMALL, saveEntry } from './entries.ts'
 
 /** RECUE_DAMAGES=5000 for a long run; the seed of a failure is in its message. */
 const RUNS = Number(process.env.RECUE_DAMAGES ?? 120)
@@ -109,6 +111,21 @@ test('what a restored backup puts together is taken in, whichever file is the ol
 test('an undamaged store is well: new, half-written, left by a killed process', async () => {
   for (const from of [stores.older, stores.closed, stores.killed]) {
     const report = await inspectStore(stores.copy(from))
+    expect([report.faults, report.lost.results, report.lost.blobs]).toEqual([[], [], []])
+  }
+})
+
+test.each([{}, { chunking: 'fastcdc' as const }])('a store that was collected is well, with %o', async (options) => {
+  const dir = join(stores.base, `collected-${Object.keys(options).length}`)
+  const shape = { ...SMALL, fileBytes: 3000, largeBytes: 1_100_000 }
+  for (const round of ['x', 'y']) {
+    {
+      await using store = await openLocalStore({ dir, ...options })
+      for (let i = 0; i < 8; i++) await saveEntry(store, `${round}${i}`, shape)
+    }
+    await using store = await openLocalStore({ dir, now: () => Date.now() + 7_200_000, ...options })
+    expect((await store.catalog.collect({ targetBytes: 4_000_000 })).removedBlobs).toBeGreaterThan(0)
+    const report = await inspectStore(dir)
     expect([report.faults, report.lost.results, report.lost.blobs]).toEqual([[], [], []])
   }
 })
