@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { digestOfFile } from '../../digest/file-digest.ts'
 import { isRacy, type StatIdentity, sameIdentity, statIdentity } from '../../digest/stat-identity.ts'
-import { CacheError, systemCode } from '../../errors.ts'
+import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import { type Executable, findExecutable } from './executable.ts'
 import type { PlatformProperty } from './platform.ts'
@@ -56,8 +56,17 @@ async function factsOf(program: Executable, records: WorkspaceRecords | undefine
   if (kept !== undefined && sameIdentity(kept.identity, statIdentity(program.stats))) return kept
   const takenAtMs = Date.now()
   const facts = readFacts(program.path)
-  if (!isRacy(facts.identity, takenAtMs)) await records?.save('executable', program.path, encodeFacts(facts))
+  if (!isRacy(facts.identity, takenAtMs)) await rememberFacts(records, program.path, facts)
   return facts
+}
+
+/** A cache that is full, busy or read-only must not keep the command from running: the next run reads the program again. */
+async function rememberFacts(records: WorkspaceRecords | undefined, path: string, facts: Facts): Promise<void> {
+  try {
+    await records?.save('executable', path, encodeFacts(facts))
+  } catch (error) {
+    if (!isCacheError(error)) throw error
+  }
 }
 
 function readFacts(path: string): Facts {
