@@ -158,6 +158,7 @@ class Index implements IndexDb {
   readonly #statements = new Map<string, Statement>()
   #lookUps = 0
   #writing: Promise<unknown> = Promise.resolve()
+  #isGivenUp = false
   #raised = 0
 
   constructor(db: DatabaseSync, path: string) {
@@ -215,15 +216,19 @@ class Index implements IndexDb {
   }
 
   async #transaction<T>(work: () => T, signal?: AbortSignal): Promise<T> {
-    const limit = performance.now() + BUSY_LIMIT_MS
+    // Who hung for so long hangs still: a run with several things to write does not wait for him each time.
+    const limit = performance.now() + (this.#isGivenUp ? 0 : BUSY_LIMIT_MS)
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted()
       try {
-        return this.#attempt(work)
+        const result = this.#attempt(work)
+        this.#isGivenUp = false
+        return result
       } catch (error) {
         if (this.#noteDamage(error)) throw damaged(error)
         if (!isBusy(error)) throw this.#noted(error)
-        if (performance.now() > limit) throw indexBusy(error)
+        this.#isGivenUp = performance.now() > limit
+        if (this.#isGivenUp) throw indexBusy(error)
       }
       await pauseWhileBusy(attempt, signal)
     }
