@@ -104,6 +104,27 @@ export function framesContract(name: string, open: () => Promise<OpenedFrames>):
       expect(await isKept(checked)).toBe(true)
     })
 
+    it.each([40_000, 3_300_000])('passes over what a decoder is to skip: a blob of %i bytes', async (size) => {
+      const skipped = Buffer.from('502a4d1803000000aabbcc', 'hex')
+      const bytes = content(size, 10)
+      const halves = [bytes.subarray(0, 20_000), bytes.subarray(20_000)]
+      const frames = [zstdCompressSync(halves[0] as Buffer), await streamed(halves[1] as Buffer)]
+      const mixed = frames.flatMap((frame) => [skipped, frame])
+      await opened.frames.writeFrame(scope, digestOf(bytes), pieces(Buffer.concat([...mixed, skipped]), 1000))
+      expect(await isKept(bytes)).toBe(true)
+    })
+
+    it.each([20_000, 3_000_000])('reads no more than a blob of %i bytes can need', async (size) => {
+      const frame = zstdCompressSync(content(15_000, 1), { pledgedSrcSize: 15_000 })
+      let read = 0
+      async function* many(): AsyncGenerator<Uint8Array> {
+        for (; read < 15_000 * 1000; read += 15_000) yield frame
+      }
+      const writing = opened.frames.writeFrame(scope, digestOf(content(size, 1)), many())
+      await expect(writing).rejects.toMatchObject({ code: 'store.corrupt' })
+      expect(read).toBeLessThan(2 * size)
+    })
+
     it('takes the empty blob and keeps nothing', async () => {
       await opened.frames.writeFrame(scope, EMPTY_DIGEST, zstdCompressSync(Buffer.alloc(0)))
       expect(await readWhole(opened.blobs, scope, EMPTY_DIGEST)).toHaveLength(0)

@@ -41,6 +41,21 @@ describe('the frames of zstd data', () => {
     expect(Buffer.concat(rest).equals(Buffer.concat([large, small]))).toBe(true)
   })
 
+  it('may have others between them that a decoder is to pass over', async () => {
+    const frame = zstdCompressSync(content(50, 1), { pledgedSrcSize: 50 })
+    const mixed = [skippable(0, 0), skippable(3000, 15), frame, skippable(1, 7), frame, skippable(11, 3)]
+    for (const size of [1, 64, 10_000]) {
+      const reader = new FrameReader(pieces(Buffer.concat(mixed), size))
+      for (let i = 0; i < 2; i++) {
+        const next = await reader.next(50, false)
+        expect(Buffer.from(next?.bytes ?? []).equals(frame)).toBe(true)
+      }
+      expect(await reader.next(50, false)).toBeUndefined()
+    }
+    for (const cut of [skippable(3000, 0).subarray(0, -1), skippable(0, 0).subarray(0, 7)])
+      await expect(new FrameReader(pieces(cut, 100)).next(50, true)).rejects.toMatchObject({ code: 'store.corrupt' })
+  })
+
   it('are none when a byte of the end is missing, or what is there is something else', async () => {
     const whole = zstdCompressSync(content(5000, 1), { pledgedSrcSize: 5000 })
     for (const bytes of [whole.subarray(0, -1), whole.subarray(0, 7), Buffer.from('no frame at all, certainly')])
@@ -70,6 +85,14 @@ describe('the frames of zstd data', () => {
     await expect(new FrameReader(pieces(bytes, 100)).next(10, true)).rejects.toMatchObject({ code: 'store.corrupt' })
   })
 })
+
+/** RFC 8878, 3.1.2. */
+function skippable(bytes: number, kind: number): Buffer {
+  const frame = Buffer.alloc(8 + bytes, 0x28)
+  frame.writeUInt32LE(0x184d2a50 + kind, 0)
+  frame.writeUInt32LE(bytes, 4)
+  return frame
+}
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   // The one buffer is used again and again, as a reader of files does.

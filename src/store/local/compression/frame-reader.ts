@@ -9,6 +9,8 @@ export interface Frame {
 
 /** RFC 8878, 3.1.1. */
 const MAGIC = 0xfd2f_b528
+const SKIPPABLE_MAGIC = 0x184d_2a50
+const SKIPPABLE_HEADER_BYTES = 8
 const MOST_HEADER_BYTES = 18
 const DICTIONARY_BYTES = [0, 1, 2, 4] as const
 const RLE = 1
@@ -21,7 +23,8 @@ function mostFrameBytes(contentBytes: number): number {
 
 /**
  * Takes zstd data apart into its frames (RFC 8878, 3.1), by the headers of frames and blocks alone, so that what is cut
- * off or follows after the end is seen: decoders of the two runtimes differ in what they do then.
+ * off or follows after the end is seen: decoders of the two runtimes differ in what they do then. Skippable frames are
+ * passed over.
  */
 export class FrameReader {
   readonly #source: AsyncIterator<Uint8Array>
@@ -38,6 +41,10 @@ export class FrameReader {
    */
   async next(mostContentBytes: number, unsized: boolean): Promise<Frame | undefined> {
     await this.#fill(MOST_HEADER_BYTES)
+    while (isSkippable(this.#ahead)) {
+      await this.#skip(SKIPPABLE_HEADER_BYTES + this.#ahead.readUInt32LE(4))
+      await this.#fill(MOST_HEADER_BYTES)
+    }
     if (this.#ahead.length === 0) return undefined
     const header = headerOf(this.#ahead)
     if (header === undefined) throw noFrame('no zstd frame')
@@ -81,6 +88,17 @@ export class FrameReader {
     return frame
   }
 
+  /** Without holding them. */
+  async #skip(bytes: number): Promise<void> {
+    let left = bytes
+    for (; left > this.#ahead.length; await this.#fill(1)) {
+      if (this.#ahead.length === 0) throw noFrame('cut off')
+      left -= this.#ahead.length
+      this.#ahead = Buffer.alloc(0)
+    }
+    this.#ahead = this.#ahead.subarray(left)
+  }
+
   async #need(bytes: number, most: number): Promise<void> {
     if (bytes > most) throw noFrame('longer than zstd makes it')
     await this.#fill(bytes)
@@ -108,6 +126,11 @@ interface Header {
   readonly bytes: number
   readonly contentBytes: number | undefined
   readonly hasChecksum: boolean
+}
+
+/** The last four bits of its magic number may be any. */
+function isSkippable(bytes: Buffer): boolean {
+  return bytes.length >= SKIPPABLE_HEADER_BYTES && (bytes.readUInt32LE(0) & ~0xf) === SKIPPABLE_MAGIC
 }
 
 function headerOf(bytes: Buffer): Header | undefined {
