@@ -80,6 +80,35 @@ describe('what was in an output before', () => {
     expect(taken).toMatchObject({ status: 'miss', outputs: ['dist/b', 'dist/mine'] })
   })
 
+  test.each([
+    ['failed', 'exit 1'],
+    ['was interrupted', 'kill -INT $$'],
+    ['changed its inputs', 'echo two > src/a.txt'],
+  ])('is put aside when a run that %s made it, and the next result is kept', async (_, end) => {
+    const shell = `mkdir -p dist/sub; cat src/a.txt > dist/b; test -e src/fixed || { echo s > dist/sub/stale; ${end}; }`
+    for (let i = 0; i < 2; i++) {
+      writeFileSync(join(project, 'src/a.txt'), `one ${i}`)
+      const unkept = await run(shell, { outputs: ['dist'] })
+      expect(unkept.status).toBe('uncached')
+      expect(unkept.notices).not.toContain('trashed')
+      expect(existsSync(dist('sub/stale'))).toBe(true)
+    }
+    writeFileSync(join(project, 'src/fixed'), '')
+    const fixed = await run(shell, { outputs: ['dist'] })
+    expect(fixed).toMatchObject({ status: 'miss', outputs: ['dist/b'], notices: ['started', 'trashed'] })
+    expect(existsSync(dist('sub'))).toBe(true)
+    expect(existsSync(dist('sub/stale'))).toBe(false)
+    expect((await run(shell, { outputs: ['dist'] }, { force: true })).notices).toEqual(['started'])
+  })
+
+  test('and was made by a run that was not kept stays without a clean start', async () => {
+    const shell = 'mkdir -p dist; test -e src/fixed || { echo s > dist/stale; exit 1; }; echo b > dist/b'
+    await run(shell, { outputs: ['dist'] })
+    writeFileSync(join(project, 'src/fixed'), '')
+    const taken = await run(shell, { outputs: ['dist'] }, { clean: false })
+    expect(taken).toMatchObject({ status: 'miss', outputs: ['dist/b', 'dist/stale'] })
+  })
+
   test('and changed after recue made it counts as not its own', async () => {
     await run(`${COPY}; echo c > dist/c`, { outputs: ['dist'] })
     writeFileSync(dist('c'), 'edited')

@@ -39,7 +39,7 @@ export function openVoice(options: {
         case 'trashed':
           // Said even when quiet: something of the user's is not where it was.
           line(
-            `${paint('yellow', 'moved aside')}, since recue did not write it: ${listed(notice.paths)} → ${notice.trash}`,
+            `${paint('yellow', 'moved aside')}, since no kept result has it: ${listed(notice.paths)} → ${notice.trash}`,
           )
           return
         default:

@@ -227,5 +227,8 @@ export interface WorkspaceRecords {
   names(kind: RecordKind, prefix: string): string[]
 }
 
-/** `flight`: that a run which others waited for kept nothing. `scrub`: how far the last one came. */
-export type RecordKind = 'inputs' | 'outputs' | 'restore' | 'config' | 'executable' | 'flight' | 'scrub'
+/**
+ * `flight`: that a run which others waited for kept nothing. `leftovers`: what runs that were not kept made. `scrub`: how
+ * far the last one came.
+ */
+export type RecordKind = 'inputs' | 'outputs' | 'leftovers' | 'restore' | 'config' | 'executable' | 'flight' | 'scrub'

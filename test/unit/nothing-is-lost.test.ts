@@ -15,6 +15,8 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { OutputDeclaration } from '../../src/action/key/keyed-action.ts'
 import { clean } from '../../src/action/outputs/clean.ts'
+import { dropRemade } from '../../src/action/outputs/clean-aside.ts'
+import { rememberLeftovers } from '../../src/action/outputs/leftovers.ts'
 import { type Checkout, openCheckout, readTree, writeTree } from '../../src/action/outputs/restore.fixture.ts'
 
 /** Whatever a user had before must be there afterwards: in its place, in the trash, or in git. */
@@ -299,6 +301,139 @@ describe('a clean start', () => {
     symlinkSync(outside, it.path('dist'))
     expect(await it.clean()).toEqual({ deleted: [], foreign: ['dist'] })
     expect(readTree(outside)).toMatchObject({ 'a.js': 'a' })
+  })
+})
+
+describe('what a run that was not kept left', () => {
+  /** A command makes `files` over what the user had, and its result is not kept. */
+  async function failed(had: Record<string, string>, files: Record<string, string>) {
+    const checkout = await openCheckout()
+    const outputs = checkout.outputs('dist')
+    checkout.write(had)
+    const start = await clean(checkout.workspace, outputs)
+    checkout.write(files)
+    await rememberLeftovers(checkout.workspace, outputs, start.foreign)
+    return {
+      checkout,
+      outputs,
+      clean: () => clean(checkout.workspace, outputs),
+      path: (path: string) => join(checkout.root, path),
+      [Symbol.asyncDispose]: () => checkout[Symbol.asyncDispose](),
+    }
+  }
+  const MADE = { 'dist/a.js': 'a', 'dist/sub/b.js': 'b', 'dist/link': '->a.js', 'dist/nothing/': '' }
+
+  test.each([['at once', false] as const, ['later', true] as const])(
+    'goes to the trash whole (%s)',
+    async (_, isAged) => {
+      await using it = await failed({}, MADE)
+      if (isAged) {
+        it.checkout.age()
+        await rememberLeftovers(it.checkout.workspace, it.outputs, [])
+      }
+      const { aside, foreign, deleted } = await it.clean()
+      expect(aside.map(({ path }) => path).sort()).toEqual(['dist/a.js', 'dist/link', 'dist/sub/b.js'])
+      expect({ foreign, deleted }).toEqual({ foreign: [], deleted: [] })
+      expect(existsSync(it.path('dist'))).toBe(false)
+      expect(it.checkout.trash()).toEqual({ 'dist/a.js': 'a', 'dist/link': '->a.js', 'dist/sub/b.js': 'b' })
+    },
+  )
+
+  test('stays in the trash but for what the command makes again', async () => {
+    await using it = await failed({}, MADE)
+    const { aside } = await it.clean()
+    it.checkout.write({ 'dist/a.js': 'a again', 'dist/sub/c.js': 'c' })
+    expect([...dropRemade(it.checkout.root, aside)].sort()).toEqual(['dist/link', 'dist/sub/b.js'])
+    expect(it.checkout.trash()).toEqual({ 'dist/link': '->a.js', 'dist/sub/b.js': 'b' })
+    expect(it.checkout.read()).toEqual({ 'dist/a.js': 'a again', 'dist/sub/c.js': 'c' })
+  })
+
+  test('leaves no empty folder in the trash when all of it is made again', async () => {
+    await using it = await failed({}, MADE)
+    const { aside } = await it.clean()
+    it.checkout.write(MADE)
+    expect(dropRemade(it.checkout.root, aside)).toEqual([])
+    expect(readTree(it.checkout.workspace.trashDir)).toEqual({})
+  })
+
+  test('is not what was there before, changed meanwhile or not, nor what was edited since', async () => {
+    const had = { 'dist/mine.txt': 'mine', 'dist/draft.txt': 'draft', 'dist/my/': '', 'dist/deep/er/x': 'x' }
+    await using it = await failed(had, { ...MADE, 'dist/draft.txt': 'saved while it ran' })
+    writeFileSync(it.path('dist/a.js'), 'A')
+    chmodSync(it.path('dist/sub/b.js'), 0o600)
+    rmSync(it.path('dist/link'))
+    symlinkSync('b.js', it.path('dist/link'))
+    const { aside, foreign } = await it.clean()
+    expect(aside).toEqual([])
+    expect(foreign.map(({ path }) => path)).toEqual([
+      ...['dist/a.js', 'dist/deep/er/x', 'dist/draft.txt', 'dist/link', 'dist/mine.txt', 'dist/my', 'dist/sub/b.js'],
+    ])
+    expect(it.checkout.trash()).toEqual({})
+  })
+
+  test('is not an edit of the same size with the times put back', async () => {
+    await using it = await failed({}, MADE)
+    it.checkout.age()
+    await rememberLeftovers(it.checkout.workspace, it.outputs, [])
+    const { atime, mtime } = lstatSync(it.path('dist/a.js'))
+    writeFileSync(it.path('dist/a.js'), 'A')
+    utimesSync(it.path('dist/a.js'), atime, mtime)
+    expect((await it.clean()).foreign.map(({ path }) => path)).toEqual(['dist/a.js'])
+    expect(it.checkout.read()).toEqual({ 'dist/a.js': 'A' })
+  })
+
+  test('stays where git has come to track it', async () => {
+    await using it = await failed({}, MADE)
+    for (const args of [
+      ['init', '-q'],
+      ['add', '-f', 'dist/a.js'],
+    ])
+      execFileSync('git', args, { cwd: it.checkout.root })
+    const { aside, foreign } = await it.clean()
+    expect(aside.map(({ path }) => path)).not.toContain('dist/a.js')
+    expect(foreign.map(({ path }) => path)).toEqual(['dist/a.js'])
+    expect(readFileSync(it.path('dist/a.js'), 'utf8')).toBe('a')
+  })
+
+  test('stays where the output leads elsewhere now', async () => {
+    await using it = await failed({}, MADE)
+    const outside = join(it.checkout.sandbox, 'outside')
+    renameSync(it.path('dist'), outside)
+    symlinkSync(outside, it.path('dist'))
+    expect(await it.clean()).toMatchObject({ aside: [], foreign: [{ path: 'dist' }] })
+    expect(readTree(outside)).toMatchObject({ 'a.js': 'a', 'sub/b.js': 'b' })
+  })
+
+  test('stays when the trash cannot be had', async () => {
+    await using it = await failed({}, MADE)
+    rmSync(it.checkout.workspace.trashDir, { recursive: true, force: true })
+    writeFileSync(it.checkout.workspace.trashDir, 'a file where the trash should be')
+    const { aside, foreign } = await it.clean()
+    expect(aside).toEqual([])
+    expect(foreign.map(({ path }) => path)).toEqual(['dist/a.js', 'dist/link', 'dist/sub/b.js'])
+    expect(it.checkout.read()).toMatchObject({ 'dist/a.js': 'a', 'dist/sub/b.js': 'b' })
+  })
+
+  test('is replaced by a restore where the result has the same file, and moved to the trash where it has none', async () => {
+    await using it = await failed({}, {})
+    it.checkout.write({ 'dist/a.js': 'kept' })
+    const kept = await it.checkout.keep(it.outputs)
+    const start = await it.clean()
+    it.checkout.write({ 'dist/a.js': 'with an error', 'dist/b.js': 'b' })
+    await rememberLeftovers(it.checkout.workspace, it.outputs, start.foreign)
+    expect(await it.checkout.restore(it.outputs, kept)).toMatchObject({ kind: 'restored', trashed: ['dist/b.js'] })
+    expect(it.checkout.read()).toEqual({ 'dist/a.js': 'kept' })
+    expect(it.checkout.trash()).toEqual({ 'dist/b.js': 'b' })
+  })
+
+  test('in another workspace vouches for nothing here', async () => {
+    await using it = await failed({}, MADE)
+    const moved = join(it.checkout.sandbox, 'home/project2')
+    renameSync(it.checkout.root, moved)
+    mkdirSync(it.checkout.root)
+    const { aside } = await clean({ ...it.checkout.workspace, root: moved }, it.outputs)
+    expect(aside).toEqual([])
+    expect(readTree(moved)).toEqual(MADE)
   })
 })
 

@@ -8,7 +8,7 @@ import { lookAt } from './restore-look.ts'
 import type { Step } from './restore-record.ts'
 import type { ResultEntry } from './result-tree.ts'
 import type { Part } from './staging.ts'
-import { type EncodedRecord, encodeRecord } from './workspace-record.ts'
+import { type EncodedRecord, encodeRecord, NO_RESULT } from './workspace-record.ts'
 
 /** A result and how the workspace compared with it. */
 export interface Compared {
@@ -20,8 +20,6 @@ export interface Compared {
   readonly comparedAtMs: number
 }
 
-/** Stands in a record of outputs that are not quite those of any result. */
-const NO_RESULT: Digest = { hash: '0'.repeat(64), sizeBytes: 0 }
 const MODES = { directory: 0o040000, file: 0o100000, link: 0o120000 } as const
 
 /** The record where nothing had to be changed. */

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { statIdentity } from '../../digest/stat-identity.ts'
 import type { Tracked } from './git-tracked.ts'
+import type { Leftovers } from './leftovers.ts'
 import type { Comparison, Present } from './restore-compare.ts'
 import type { Step } from './restore-record.ts'
 import type { Part } from './staging.ts'
@@ -24,6 +25,7 @@ export type Plan =
 export interface Grounds {
   readonly root: string
   readonly vouchers: Vouchers
+  readonly leftovers: Leftovers
   readonly tracked: Tracked
   readonly mounts: Mounts
   /** Absolute folder in the trash for whatever this plan moves there. */
@@ -119,11 +121,12 @@ export class Clearing {
 }
 
 function verdictOnOverwrite(
-  { vouchers, tracked }: Grounds,
+  { vouchers, leftovers, tracked }: Grounds,
   { path, identity }: Present,
 ): 'replace' | 'trash' | 'refuse' {
   if (vouchers.vouchesFor(path, identity)) return 'replace'
-  if (!tracked.has(path)) return 'trash'
+  // What a run that was not kept left where the result has a file is the same command's work.
+  if (!tracked.has(path)) return leftovers.has(path, identity) ? 'replace' : 'trash'
   return tracked.isCommitted(path) ? 'replace' : 'refuse'
 }
 

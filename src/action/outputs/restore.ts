@@ -6,6 +6,7 @@ import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/r
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { Workspace } from '../workspace.ts'
 import { trackedIn } from './git-tracked.ts'
+import { openLeftovers } from './leftovers.ts'
 import { type Comparison, compareWithDisk } from './restore-compare.ts'
 import { guardRestore, type RestoreGuard } from './restore-guard.ts'
 import { objectionToResult } from './restore-objections.ts'
@@ -123,7 +124,8 @@ async function decide(
   const questions = [...doubtful, ...obstacles, ...stale].map(({ path }) => path)
   const tracked = await trackedIn(workspace.root, outputs, questions, signal)
   const trash = trashFolder(workspace.trashDir, Date.now())
-  return planRestore({ root: workspace.root, ...grounds, tracked, trash }, comparison)
+  const leftovers = openLeftovers(workspace)
+  return planRestore({ root: workspace.root, ...grounds, leftovers, tracked, trash }, comparison)
 }
 
 /** Undefined: something was changed while it was done, so that the comparison no longer holds. */

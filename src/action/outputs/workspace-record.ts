@@ -24,6 +24,9 @@ export interface EncodedRecord {
 
 type Records = Pick<Workspace, 'root' | 'records'>
 
+/** Stands in a record of what is not, or not quite, the outputs of any result. */
+export const NO_RESULT: Digest = { hash: '0'.repeat(64), sizeBytes: 0 }
+
 const DIRECTORY = 0o040000
 const TYPE = 0o170000
 const HEAD_BYTES = 48
@@ -34,8 +37,12 @@ export function recordName({ root }: Pick<Workspace, 'root'>, outputs: readonly 
 }
 
 /** The record without its digests, which a look that finds nothing changed does not need. */
-export function loadRecord({ records }: Pick<Workspace, 'records'>, name: string): OutputsRecord | undefined {
-  const bytes = records.load('outputs', name)
+export function loadRecord(
+  { records }: Pick<Workspace, 'records'>,
+  name: string,
+  kind: 'outputs' | 'leftovers' = 'outputs',
+): OutputsRecord | undefined {
+  const bytes = records.load(kind, name)
   const snapshot = bytes && TreeSnapshot.decode(bytes)
   if (snapshot === undefined || snapshot.head.length !== HEAD_BYTES) return undefined
   const head = Buffer.from(snapshot.head.buffer, snapshot.head.byteOffset, HEAD_BYTES)
@@ -64,11 +71,9 @@ export async function saveRecord(
   { records }: Pick<Workspace, 'records'>,
   name: string,
   record: EncodedRecord,
+  kind: 'outputs' | 'leftovers' = 'outputs',
 ): Promise<void> {
-  await Promise.all([
-    records.save('outputs', `${name}#digests`, record.digests),
-    records.save('outputs', name, record.stats),
-  ])
+  await Promise.all([records.save(kind, `${name}#digests`, record.digests), records.save(kind, name, record.stats)])
 }
 
 /** Root-relative files and links, in the order of the record. */

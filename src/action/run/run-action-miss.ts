@@ -1,5 +1,5 @@
 import type { KeyedAction } from '../key/keyed-action.ts'
-import { clean } from '../outputs/clean.ts'
+import { type Cleaned, clean } from '../outputs/clean.ts'
 import type { Foreign } from '../outputs/clean-foreign.ts'
 import { refuseInputsAmong } from '../outputs/output-declarations.ts'
 import type { RunOutcome } from '../run-outcome.ts'
@@ -7,6 +7,7 @@ import { fileClockMs } from './file-clock.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { replayHit } from './run-action-hit.ts'
 import { type Keeping, keep, keepMessages } from './run-action-keep.ts'
+import { settleLeftovers } from './run-action-leftovers.ts'
 import { type Hit, look } from './run-action-look.ts'
 import { holdOutputs } from './run-action-outputs.ts'
 import { runUnkept, sayWithheld } from './run-action-unkept.ts'
@@ -74,9 +75,26 @@ async function board(run: ActiveRun, action: KeyedAction): Promise<Boarding<Hit>
 const ALONE = { kind: 'alone', why: 'kept-nothing' } as const
 
 async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): Promise<RunOutcome> {
-  const { clock, options } = run
   await using _outputs = await holdOutputs(run, action.outputs)
-  const foreign = await makeReady(run, action)
+  const cleaned = await makeReady(run, action)
+  let isKept = false
+  try {
+    const outcome = await runFrom(run, action, cleaned?.foreign ?? [], missed)
+    isKept = outcome.status === 'miss'
+    return outcome
+  } finally {
+    // Without a clean start nobody can tell what was there before.
+    if (cleaned !== undefined) await run.quietly(() => settleLeftovers(run, action, cleaned, isKept))
+  }
+}
+
+async function runFrom(
+  run: ActiveRun,
+  action: KeyedAction,
+  foreign: readonly Foreign[],
+  missed: string,
+): Promise<RunOutcome> {
+  const { clock, options } = run
   using streams = new StreamCapture(run.engine.tmpDir)
   options.notice({ kind: 'started' })
   const sinceMs = fileClockMs(run.engine.tmpDir)
@@ -91,14 +109,13 @@ async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): 
     : clock.outcome({ ...common, status: 'uncached', reason: kept.reason })
 }
 
-/** A clean start, or what an earlier run left would become part of the result. What is in the outputs and not recue's. */
-async function makeReady(run: ActiveRun, action: KeyedAction): Promise<readonly Foreign[]> {
+/** A clean start, or what an earlier run left would become part of the result. Undefined where there was none. */
+async function makeReady(run: ActiveRun, action: KeyedAction): Promise<Cleaned | undefined> {
   const secrets = action.environment.suspicious
   if (secrets.length > 0)
     run.warn(`${secrets.join(', ')} may be secret, and is in the key: use --pass-env for what must not count.`)
-  if (!run.options.clean || run.fault !== undefined) return []
-  const cleaned = await run.attempt(() => clean(run.workspace, action.outputs, run.options.signal))
-  return cleaned?.foreign ?? []
+  if (!run.options.clean || run.fault !== undefined) return undefined
+  return run.attempt(() => clean(run.workspace, action.outputs, run.options.signal))
 }
 
 async function keepUnlessFaulty(run: ActiveRun, work: () => Promise<Keeping>): Promise<Keeping> {
