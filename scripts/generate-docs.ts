@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs'
 import type { Command } from '../src/cli/command.ts'
 import { COMMANDS } from '../src/cli/commands.ts'
 import { COMMON_OPTIONS, STORE_OPTIONS } from '../src/cli/common-options.ts'
-import { flagOf, type OptionSpec, type OptionTable, variableName } from '../src/cli/options.ts'
+import { flagOf, hasVariable, type OptionSpec, type OptionTable, variableName } from '../src/cli/options.ts'
 
 export async function commandsPage(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
   const parts = [
     '# Commands',
-    'Made by `node scripts/generate-docs.ts` from the same table as `--help`. Every option has a variable; a list in a variable is one item a line, or separated by commas. A flag in a variable is `1` or `0`.',
+    'Made by `node scripts/generate-docs.ts` from the same table as `--help`. What is a setting has a variable; a list in a variable is one item a line, or separated by commas. A flag in a variable is `1` or `0`.',
     ...commands.map(({ command }) => section(command)),
     '## Options of every command',
     optionsTable(COMMON_OPTIONS),
@@ -47,7 +47,7 @@ function optionsTable(options: OptionTable): string {
 function optionRow(key: string, spec: OptionSpec): string {
   const value = spec.kind === 'flag' ? '' : ` ${spec.value ?? key.toUpperCase()}`
   const short = spec.short === undefined ? '' : `\`-${spec.short}\`, `
-  const variable = spec.variable === false ? '' : `\`${variableName(key)}\``
+  const variable = hasVariable(spec) ? `\`${variableName(key)}\`` : ''
   const setting = spec.setting === undefined ? '' : `\`${spec.setting}\``
   const choices =
     spec.choices === undefined ? '' : ` One of ${spec.choices.map((choice) => `\`${choice}\``).join(', ')}.`

@@ -9,6 +9,7 @@ import type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts
 import type { WorkspaceState } from './action/run/workspace-state.ts'
 import type { RunNotice, RunOptions, RunOutcome } from './action/run-outcome.ts'
 import type { ActionDigest } from './digest/digest.ts'
+import { CacheError } from './errors.ts'
 import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
 import { type Ledger, openLedger } from './observe/ledger.ts'
 import type { CacheStats } from './observe/stats.ts'
@@ -120,7 +121,7 @@ export async function openCache(options: CacheOptions = {}): Promise<Cache> {
 }
 
 async function memoryTier(store: LocalStore, maxMemory: number | string | undefined): Promise<CachedStore | undefined> {
-  const memoryBytes = maxMemory === undefined ? undefined : bytesOf(maxMemory)
+  const memoryBytes = maxMemory === undefined ? undefined : bytesOf('maxMemory', maxMemory)
   if (memoryBytes === 0) return undefined
   const { cached } = await import('./store/cached/cached-store.ts')
   return cached(store, memoryBytes === undefined ? {} : { memoryBytes })
@@ -131,12 +132,12 @@ function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
   const { casInlineThreshold, ttl, compression, chunking, hardLink, durability, readOnly } = options
   return {
     dir,
-    ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf(maxCacheSize) }),
-    ...(maxCasSize !== undefined && { maxCasBytes: bytesOf(maxCasSize) }),
+    ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf('maxCacheSize', maxCacheSize) }),
+    ...(maxCasSize !== undefined && { maxCasBytes: bytesOf('maxCasSize', maxCasSize) }),
     ...(maxEntries !== undefined && { maxEntries }),
-    ...(minFreeSpace !== undefined && { minFreeBytes: bytesOf(minFreeSpace) }),
+    ...(minFreeSpace !== undefined && { minFreeBytes: bytesOf('minFreeSpace', minFreeSpace) }),
     ...(evictionPolicy !== undefined && { evictionPolicy }),
-    ...(casInlineThreshold !== undefined && { inlineBytes: bytesOf(casInlineThreshold) }),
+    ...(casInlineThreshold !== undefined && { inlineBytes: bytesOf('casInlineThreshold', casInlineThreshold) }),
     ...(ttl !== undefined && { ttlMs: typeof ttl === 'number' ? ttl : parseDuration(ttl) }),
     ...(compression !== undefined && { compression }),
     ...(chunking !== undefined && { chunking }),
@@ -146,8 +147,11 @@ function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
   }
 }
 
-function bytesOf(size: number | string): number {
-  return typeof size === 'number' ? size : parseSize(size)
+/** Throws `usage`, by the name of the option. */
+function bytesOf(name: string, size: number | string): number {
+  const bytes = typeof size === 'number' ? size : parseSize(size)
+  if (bytes >= 0) return bytes
+  throw new CacheError('usage', `${name} is ${bytes} bytes: it must be 0 or more.`)
 }
 
 class LocalCache implements Cache {

@@ -27,7 +27,7 @@ ${paint('bold', 'The first steps')}
   recue run -- npm test    Exit code and output alone are kept: no -o needed.
   recue why last           Why did it run, and not replay?
 
-recue COMMAND --help tells more of one command. Every option has a variable:
+recue COMMAND --help tells more of one command. Every setting has a variable:
 --cache-dir is RECUE_CACHE_DIR. A config file saves typing: recue help config
 `
 }

@@ -4,6 +4,9 @@ export type OptionKind = 'flag' | 'text' | 'choice' | 'number' | 'size' | 'durat
 /**
  * One option: the flag, its variable, its place in the config and its line of help are all made from this. The key in
  * its table is the name in camelCase: `maxCacheSize` is `--max-cache-size` and `RECUE_MAX_CACHE_SIZE`.
+ *
+ * What may be set in a config has a variable. What one command is told to do has none, unless it says so: a variable that
+ * is left in the environment of a CI must not turn a look into a repair, or be taken by a command that it was not meant for.
  */
 export interface OptionSpec {
   readonly kind: OptionKind
@@ -16,8 +19,12 @@ export interface OptionSpec {
   readonly default?: string
   /** Its key in the config, where it may be set there. */
   readonly setting?: string
-  /** False: it has no variable. */
-  readonly variable?: false
+  /** It has a variable, though it is no setting. */
+  readonly variable?: true
+  /** What its text must look like, as the summary says it. */
+  readonly shape?: RegExp
+  /** Numbers, sizes and durations below it are refused. */
+  readonly least?: number
   /** The heading it stands under in help. */
   readonly group?: string
 }
@@ -44,6 +51,10 @@ export type Values<Table extends OptionTable> = {
 /** `maxCacheSize` → `max-cache-size`. */
 export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+export function hasVariable({ setting, variable }: OptionSpec): boolean {
+  return setting !== undefined || variable === true
 }
 
 /** `maxCacheSize` → `RECUE_MAX_CACHE_SIZE`. */

@@ -8,6 +8,7 @@ export const KEY_OPTIONS = {
     value: 'GLOB',
     summary:
       'Files the command reads: a file, a folder, a glob, !GLOB to leave out, @FILE for a list. Default: the files of the repository.',
+    variable: true,
     group: 'What the command reads and writes',
   },
   output: {
@@ -15,6 +16,7 @@ export const KEY_OPTIONS = {
     short: 'o',
     value: 'PATH',
     summary: 'Files the command writes: a file, a folder or a glob.',
+    variable: true,
     group: 'What the command reads and writes',
   },
   env: {
@@ -95,6 +97,7 @@ export const RUN_OPTIONS = {
     kind: 'flag',
     short: 'f',
     summary: 'Run, even when a result is kept, and keep the new one.',
+    variable: true,
     group: 'The run',
   },
   dryRun: { kind: 'flag', short: 'n', summary: 'Say what would be done; change nothing.', group: 'The run' },
@@ -125,6 +128,7 @@ export const RUN_OPTIONS = {
     kind: 'duration',
     value: 'TIME',
     summary: 'Stop the command after TIME.',
+    least: 1,
     setting: 'timeout',
     group: 'The run',
   },
@@ -146,6 +150,7 @@ export const RUN_OPTIONS = {
     kind: 'text',
     short: 'j',
     value: 'N',
+    shape: /^[1-9]\d*%?$/,
     summary: 'How many tasks at once: a number or 50%. Default: all cores.',
     setting: 'concurrency',
     group: 'The run',
@@ -173,5 +178,11 @@ export const RUN_OPTIONS = {
     setting: 'outputStyle',
     group: 'What is shown',
   },
-  report: { kind: 'text', value: 'FILE', summary: 'Write a JSON record of the run to FILE.', group: 'What is shown' },
+  report: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'Write a JSON record of the run to FILE.',
+    variable: true,
+    group: 'What is shown',
+  },
 } as const satisfies OptionTable

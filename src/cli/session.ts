@@ -1,7 +1,6 @@
 import { resolve as resolvePath } from 'node:path'
 import { findRoot } from '../action/root.ts'
 import type { CacheOptions } from '../cache.ts'
-import { CacheError } from '../errors.ts'
 import type { OpenOptions, Place, Session } from './command.ts'
 import { loadProject } from './config/load-project.ts'
 import { loadUserConfig, userConfigFile } from './config/load-user.ts'
@@ -107,8 +106,5 @@ function cacheOptions(settings: Settings, base: string): CacheOptions {
 }
 
 function compressionOf(text: string): 'auto' | 'off' | number {
-  if (text === 'auto' || text === 'off') return text
-  const level = Number(text)
-  if (Number.isInteger(level) && level >= 1 && level <= 19) return level
-  throw new CacheError('usage', `--compression: "${text}" is neither auto, off nor a level from 1 to 19.`)
+  return text === 'auto' || text === 'off' ? text : Number(text)
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { COMMANDS } from './commands.ts'
 import { PROJECT_SCHEMA } from './config/schema.ts'
-import { flagName, variableName } from './options.ts'
+import { flagName, hasVariable, type OptionSpec, type OptionTable, variableName } from './options.ts'
 import { ALL_OPTIONS, configLayer, environmentLayer, type Layer, resolve, SETTINGS, splitList } from './settings.ts'
 
 const flags = (values: Record<string, readonly string[]>): Layer => ({
@@ -48,6 +49,13 @@ test.each([
   [{ clean: ['maybe'] }, '--no-clean: "maybe" is neither true nor false.'],
   [{ platform: ['x'] }, '--platform: "x" is not NAME=VALUE.'],
   [{ normalize: ['colour'] }, '--normalize: "colour" is none of locale, timezone.'],
+  [{ maxCacheSize: ['0'] }, '--max-cache-size: "0" is too little.'],
+  [{ ttl: ['0'] }, '--ttl: "0" is too little.'],
+  [{ maxEntries: ['1e3'] }, '--max-entries: "1e3" is not a whole number.'],
+  [{ maxEntries: ['99999999999999999999'] }, 'is not a whole number.'],
+  [{ concurrency: ['0'] }, '--concurrency: "0" is not understood.'],
+  [{ concurrency: ['-1'] }, '--concurrency: "-1" is not understood.'],
+  [{ compression: ['20'] }, '--compression: "20" is not understood.'],
 ])('%j is refused and named', (given, message) => {
   expect(() => resolve(ALL_OPTIONS, [flags(given)])).toThrow(message)
 })
@@ -68,6 +76,26 @@ test.each([
 test('every setting of the table is in the schema, and the other way round', () => {
   const inSchema = Object.keys(PROJECT_SCHEMA.shape).filter((key) => key !== '$schema' && key !== 'tasks')
   expect([...SETTINGS.keys()].sort()).toEqual(inSchema.sort())
+})
+
+test('what a command is told to do has no variable', async () => {
+  const environment = Object.fromEntries(
+    ['REPAIR', 'DRY_RUN', 'YES', 'TRASH', 'TARGET', 'LIMIT', 'ALL', 'HELP'].map((name) => [`RECUE_${name}`, '1']),
+  )
+  for (const load of Object.values(COMMANDS)) {
+    const { command } = await load()
+    expect(environmentLayer({ ...ALL_OPTIONS, ...command.options }, environment).values.size).toBe(0)
+  }
+  expect(environmentLayer(ALL_OPTIONS, { RECUE_FORCE: '1', RECUE_JSON: '1' }).values.size).toBe(2)
+})
+
+test('a variable means the same for every command', async () => {
+  const all: OptionTable = ALL_OPTIONS
+  for (const load of Object.values(COMMANDS)) {
+    const { command } = await load()
+    for (const [key, spec] of Object.entries<OptionSpec>(command.options))
+      if (hasVariable(spec)) expect(spec).toBe(all[key])
+  }
 })
 
 test('flags, variables and short names are unambiguous', () => {

@@ -2,7 +2,15 @@ import { CacheError, isCacheError } from '../errors.ts'
 import { parseDuration } from '../units/duration.ts'
 import { parseSize } from '../units/size.ts'
 import { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
-import { flagOf, keyOfVariable, type OptionSpec, type OptionTable, type Values, variableName } from './options.ts'
+import {
+  flagOf,
+  hasVariable,
+  keyOfVariable,
+  type OptionSpec,
+  type OptionTable,
+  type Values,
+  variableName,
+} from './options.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from './run-options.ts'
 import { didYouMean } from './suggestion.ts'
 
@@ -72,7 +80,7 @@ export function environmentLayer(table: OptionTable, environment: Readonly<Recor
     const key = keyOfVariable(name) ?? ''
     const spec = Object.hasOwn(table, key) ? table[key] : undefined
     const text = environment[name]
-    if (spec === undefined || spec.variable === false || text === undefined) continue
+    if (spec === undefined || !hasVariable(spec) || text === undefined) continue
     if (text === '' && spec.kind !== 'text') continue
     values.set(key, spec.kind === 'list' || spec.kind === 'map' ? splitList(text) : [text])
   }
@@ -124,12 +132,22 @@ function convert(spec: OptionSpec, written: unknown, place: string): unknown {
   if (spec.kind === 'map') return isText ? mapOf(written as readonly string[], place) : written
   const value: unknown = isText ? written.at(-1) : written
   if (typeof value !== 'string') return spec.kind === 'text' ? String(value) : value
+  return naming(place, () => notBelow(spec.least, value, convertText(spec, value)))
+}
+
+/** Runs `read`, and says of a mistake at which flag, variable or key it was made. Throws `usage`. */
+export function naming<Value>(place: string, read: () => Value): Value {
   try {
-    return convertText(spec, value)
+    return read()
   } catch (error) {
     if (!isCacheError(error)) throw error
     throw new CacheError(error.code, `${place}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint })
   }
+}
+
+function notBelow(least: number | undefined, text: string, value: unknown): unknown {
+  if (least === undefined || typeof value !== 'number' || value >= least) return value
+  throw new CacheError('usage', `"${text}" is too little.`)
 }
 
 function convertText(spec: OptionSpec, text: string): unknown {
@@ -141,11 +159,14 @@ function convertText(spec: OptionSpec, text: string): unknown {
     case 'duration':
       return parseDuration(text)
     case 'number':
-      if (!/^\d+$/.test(text)) throw new CacheError('usage', `"${text}" is not a number.`)
+      if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+        throw new CacheError('usage', `"${text}" is not a whole number.`)
       return Number(text)
     case 'choice':
       return oneOf(spec.choices ?? [], text)
     default:
+      if (spec.shape?.test(text) === false)
+        throw new CacheError('usage', `"${text}" is not understood.`, { hint: spec.summary })
       return text
   }
 }

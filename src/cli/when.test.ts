@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, dateAndTime } from './when.ts'
+import { ago, dateAndTime, pinText } from './when.ts'
 
 test.each([
   [0, 'just now'],
@@ -17,4 +17,10 @@ test.each([
 
 test('a date is in the time zone of who reads it', () => {
   expect(dateAndTime(new Date(2026, 10, 5, 7, 8).getTime())).toBe('2026-11-05 07:08')
+})
+
+test('a pin says how long it holds', () => {
+  expect(pinText(undefined, 0)).toBe('')
+  expect(pinText(Number.POSITIVE_INFINITY, 0)).toBe('for ever')
+  expect(pinText(90_000_000, 3_600_000)).toBe('1 d')
 })

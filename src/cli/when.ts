@@ -1,3 +1,5 @@
+import { formatDuration } from '../units/duration.ts'
+
 const UNITS = [
   ['s', 1_000],
   ['min', 60_000],
@@ -20,4 +22,10 @@ export function dateAndTime(unixMs: number): string {
   const two = (n: number) => String(n).padStart(2, '0')
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`
+}
+
+/** How long a pin still holds: `for ever`, `29 d 23 h`; nothing where there is none. */
+export function pinText(untilMs: number | undefined, nowMs: number): string {
+  if (untilMs === undefined) return ''
+  return Number.isFinite(untilMs) ? formatDuration(untilMs - nowMs) : 'for ever'
 }

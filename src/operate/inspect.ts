@@ -92,7 +92,8 @@ function openKept(layout: Layout): { index: IndexDb } | { why: string } | Record
     if (version === INDEX_VERSION && found === 'ok') return { index }
     index[Symbol.dispose]()
     if (version > 0 && version < INDEX_VERSION) return {}
-    return { why: found === 'ok' ? `its version reads ${version}` : found }
+    // SQLite names the database first, and there is but one.
+    return { why: found === 'ok' ? `its version reads ${version}` : found.replace(/^\*\*\*.*\*\*\*\s*/, '') }
   } catch (error) {
     index?.[Symbol.dispose]()
     if (sqliteCode(error) === undefined) throw error

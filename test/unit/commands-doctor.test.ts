@@ -32,6 +32,7 @@ test('a cache in use is well, and every line says so', async () => {
   expect(stdout).not.toContain('fail')
   expect(stdout).toMatch(/^ok +folder +.*cache, format 1$/m)
   expect(stdout).toMatch(/^ok +results +all 1 whole/m)
+  expect(stdout).toMatch(/^The cache (is well\.|works; see the warnings\.)\n$/m)
   expect(code).toBe(0)
 })
 
@@ -116,6 +117,10 @@ test('scrub reads all, finds what is damaged once, and refuses rates that are no
   expect((await bench.recue(['scrub', '--limit', 'fast'])).code).toBe(125)
   const segment = join(bench.cacheDir, 'journal', '00000001.seg')
   writeFileSync(segment, readFileSync(segment).fill(7, 40, 60))
+  const quick = await bench.recue(['doctor'], { RECUE_REPAIR: '1', RECUE_VERIFY: '1' })
+  expect(quick.stdout).toContain('recue doctor --verify')
+  expect((await bench.recue(['doctor', '--verify'])).stdout).toMatch(/^The cache is not well/m)
+  expect(readdirSync(bench.cacheDir)).not.toContain('damaged')
   const damaged = await bench.recue(['scrub', '--limit', '50MiB/s'])
   expect([damaged.code, damaged.stdout]).toEqual([1, expect.stringMatching(/[1-9]\d* damaged and set aside/)])
   expect((await bench.recue(['scrub', '--all'])).code).toBe(0)

@@ -17,6 +17,8 @@ test('a pinned result outlives a collection of all there is, until it is unpinne
     stdout: expect.stringMatching(/: 1 result \(1 pinned\), |^Removed 0 .*\nKept 1 result \(1 pinned\), /),
   })
   expect(await bench.json<Entry[]>(['ls'])).toEqual([expect.objectContaining({ key, pinned: true, pinnedUntilMs })])
+  expect((await bench.recue(['ls'])).stdout).toMatch(/pinned.*\n.* 30 d /)
+  expect((await bench.recue(['show', key.slice(0, 8)])).stdout).toMatch(/^pinned +30 d$/m)
   expect(await bench.recue(['unpin', key.slice(0, 8)])).toMatchObject({
     code: 0,
     stdout: `${key.slice(0, 10)} is no longer pinned.\n`,
@@ -32,7 +34,8 @@ test('a pin of nothing, and limits that nobody can mean, are refused by name', a
       code: 125,
       stderr: expect.stringContaining(message),
     })
-  await refused('--max-cache-size', '0', 'maxCacheSize is 0 bytes')
-  await refused('--max-cas-size', '8000TB', 'maxCasSize is 8000000000000000 bytes, and the disk of')
-  await refused('--max-entries', '0', 'maxEntries is 0')
+  await refused('--max-cache-size', '0', '--max-cache-size: "0" is too little')
+  await refused('--max-cas-size', '8000TB', 'maxCasSize is 8.0 PB, and the disk of')
+  await refused('--max-entries', '0', '--max-entries: "0" is too little')
+  await refused('--ttl', '0', '--ttl: "0" is too little')
 }, 60_000)

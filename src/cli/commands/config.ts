@@ -16,7 +16,6 @@ const OPTIONS = {
   env: {
     kind: 'flag',
     summary: 'List variables instead: which reach a command, which are in its key, which are withheld. Never values.',
-    variable: false,
   },
 } as const
 type Context = CommandContext<typeof OPTIONS>

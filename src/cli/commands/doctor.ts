@@ -61,6 +61,7 @@ export const command = defineCommand({
       tell({ name: check.name, ...(await findingOf(check, subject)) })
     const status = worst(found)
     if (context.options.json) context.output.json({ status, dir, checks: found, ...(looked && jsonOf(looked.report)) })
+    else printVerdict(context.output.stdout, status, looked !== undefined)
     return status === 'fail' ? 1 : 0
   },
 })
@@ -101,7 +102,6 @@ async function lookThrough(
   const report = await repairStore(dir, { dryRun: !options.repair || options.dryRun, signal })
   const { found, left } = report
   const isMended = left !== undefined && isWell(left)
-  // What is mended is told, and is no failure any more.
   // What is mended is told, and is no failure any more.
   for (const finding of damageFindings(found, dir, isMended ? MENDED : undefined))
     tell(isMended && finding.status === 'fail' ? { ...finding, status: 'warn' } : finding)
@@ -157,6 +157,20 @@ function worst(findings: readonly Finding[]): Finding['status'] {
   const has = (status: Finding['status']) => findings.some((finding) => finding.status === status)
   return has('fail') ? 'fail' : has('warn') ? 'warn' : 'ok'
 }
+
+/** Whoever suspects the cache wants to know whether it can have been the cache. */
+function printVerdict({ line, terminal }: Stream, status: Finding['status'], isLookedThrough: boolean): void {
+  line()
+  line(terminal.paint(COLOURS[status], VERDICTS[status]))
+  if (status !== 'fail' && !isLookedThrough)
+    line('This was a quick look. To read all that is kept: recue doctor --verify')
+}
+
+const VERDICTS = {
+  ok: 'The cache is well.',
+  warn: 'The cache works; see the warnings.',
+  fail: 'The cache is not well; see what failed. What is damaged is never replayed: it counts as not kept.',
+} as const
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const INDENT = 19

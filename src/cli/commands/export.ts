@@ -21,7 +21,7 @@ type Context = CommandContext<typeof OPTIONS>
 export const command = defineCommand({
   name: 'export',
   summary: 'Write results into one file, for another machine',
-  usage: ['export FILE [TASK|KEY]... [--used TIME]'],
+  usage: ['export FILE [TASK|KEY]… [--used TIME]'],
   description:
     'All results that are kept, or the last one of each task named, or those of the keys. A file of that name is replaced ' +
     'when the new one is whole; - is the standard output. The file is a tar in zstd: docs/format.md.\n' +
@@ -113,7 +113,7 @@ async function toFile(file: string, archive: AsyncIterable<Uint8Array>, signal: 
   } catch (error) {
     rmSync(partial, { force: true })
     if (systemCode(error) === undefined || signal.aborted) throw error
-    throw new CacheError('usage', `${file} cannot be written: ${(error as Error).message}.`, { cause: error })
+    throw new CacheError('usage', `${file} cannot be written (${systemCode(error)}).`, { cause: error })
   }
 }
 

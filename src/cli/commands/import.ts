@@ -36,7 +36,7 @@ async function* bytesOf(file: string, cwd: string): AsyncGenerator<Uint8Array> {
     yield* file === '-' ? process.stdin : createReadStream(resolve(cwd, file), { highWaterMark: 1 << 18 })
   } catch (error) {
     if (systemCode(error) === undefined) throw error
-    throw new CacheError('usage', `${file} cannot be read: ${(error as Error).message}.`, { cause: error })
+    throw new CacheError('usage', `${file} cannot be read (${systemCode(error)}).`, { cause: error })
   }
 }
 

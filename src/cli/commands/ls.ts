@@ -6,7 +6,7 @@ import { type CommandContext, defineCommand } from '../command.ts'
 import { entriesOf, type Origin, originsByKey } from '../kept-result.ts'
 import { SHOWN_DIGITS } from '../key-lookup.ts'
 import { shorten, table } from '../table.ts'
-import { ago } from '../when.ts'
+import { ago, pinText } from '../when.ts'
 
 const OPTIONS = {
   unused: { kind: 'duration', value: 'TIME', summary: 'Only what has not been used for TIME: --unused 30d.' },
@@ -89,12 +89,14 @@ function print(
     return
   }
   const shown = entries.slice(0, options.limit ?? SHOWN)
+  const hasPins = shown.some(({ pinnedUntilMs }) => pinnedUntilMs !== undefined)
   const rows = shown.map((entry) => [
     entry.action.hash.slice(0, SHOWN_DIGITS),
     ago(entry.createdMs, nowMs),
     ago(entry.accessedMs, nowMs),
     formatSize(entry.contentBytes),
     formatDuration(entry.durationMs),
+    ...(hasPins ? [pinText(entry.pinnedUntilMs, nowMs)] : []),
     origins.get(entry.action.hash)?.label || 'from another client',
     folderName(origins.get(entry.action.hash)),
   ])
@@ -104,6 +106,7 @@ function print(
     { title: 'used', align: 'right' as const },
     { title: 'size', align: 'right' as const },
     { title: 'took', align: 'right' as const },
+    ...(hasPins ? [{ title: 'pinned', align: 'right' as const }] : []),
     { title: 'what', flexible: true },
     { title: 'in' },
   ]

@@ -12,7 +12,7 @@ export const command = defineCommand({
     'The result, and all that it needs, is never collected and does not grow too old: until recue unpin, or for TIME. Of a ' +
     'task it is the result of the last run here. With --json: { key, pinnedUntilMs? }.',
   options: {
-    for: { kind: 'duration', value: 'TIME', summary: 'For so long: 30d. Default: until it is unpinned.' },
+    for: { kind: 'duration', value: 'TIME', least: 1, summary: 'For so long: 30d. Default: until it is unpinned.' },
   },
   arguments: { min: 1, max: 1 },
   examples: [{ line: 'recue pin build --for 30d', does: 'The last result of the task build stays for a month.' }],

@@ -2,6 +2,7 @@ import { CacheError } from '../../errors.ts'
 import { type ScrubReport, scrub } from '../../operate/scrub.ts'
 import { formatSize, parseSize } from '../../units/size.ts'
 import { defineCommand } from '../command.ts'
+import { naming } from '../settings.ts'
 
 const OPTIONS = {
   limit: {
@@ -42,9 +43,9 @@ export const command = defineCommand({
 
 /** `50MiB/s`, or without the `/s`. */
 function rateOf(text: string): number {
-  const rate = parseSize(text.replace(/\s*\/\s*s$/, ''))
+  const rate = naming('--limit', () => parseSize(text.replace(/\s*\/\s*s$/, '')))
   if (rate > 0) return rate
-  throw new CacheError('usage', `--limit: nothing can be read at ${text}.`, { hint: 'Write it like 50MiB/s.' })
+  throw new CacheError('usage', `--limit: nothing can be read at "${text}".`, { hint: 'Write it like 50MiB/s.' })
 }
 
 function sentenceOf({ blobs, bytes, damagedBlobs, isDone }: ScrubReport): string {

@@ -13,7 +13,7 @@ import { type FoundKey, findKey } from '../key-lookup.ts'
 import { isGone, type Stream, writeAllWaiting } from '../output.ts'
 import type { ResultFile } from '../result-files.ts'
 import { oneLine, table } from '../table.ts'
-import { ago, dateAndTime } from '../when.ts'
+import { ago, dateAndTime, pinText } from '../when.ts'
 
 const OPTIONS = {
   stdout: { kind: 'flag', summary: "Print the command's standard output as it was, and nothing else." },
@@ -156,6 +156,7 @@ function factsOf(
     ['made', made === undefined ? undefined : `${dateAndTime(made)}, ${ago(made, nowMs)}`],
     ['took', formatDuration(commandDurationMs(result))],
     ['used', entry && usesOf(entry, nowMs)],
+    ['pinned', pinText(entry?.pinnedUntilMs, nowMs)],
     ['exit', String(result.exitCode)],
     ['printed', `${formatSize(stdoutBytes)} to stdout, ${formatSize(stderrBytes)} to stderr`],
   ]

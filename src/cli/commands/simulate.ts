@@ -6,6 +6,7 @@ import { FORMATS, type FormatName } from '../../evict/traces/formats.ts'
 import { ledgerTrace } from '../../observe/ledger-trace.ts'
 import { formatSize, parseSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
+import { naming } from '../settings.ts'
 import { compareAt, type Demand, demandOf, type PolicyResult, type SizeResult } from '../simulate/comparison.ts'
 import { missCurve } from '../simulate/miss-curve.ts'
 import { readTraceFile } from '../simulate/trace-file.ts'
@@ -54,8 +55,9 @@ export const command = defineCommand({
   usage: ['simulate [--policy NAME]… [--size SIZE]… [TRACE]'],
   description:
     'How much would have to be done again if the cache were so large, and other results left first: the runs that this ' +
-    "cache recorded, or a published trace, through each policy, and beside them Belady's optimum, which knows the future. " +
-    'A missed run weighs what its command takes, where that is known. ' +
+    "cache recorded, or a published trace, through each policy, and beside them Belady's, which knows the future: " +
+    'the optimum where all objects are alike in size and cost, else something to compare with. A missed run weighs what its ' +
+    'command takes, where that is known. The last column is in percentage points.\n' +
     'With --json: { requests, objects, bytes, footprint, costMs, unit, sizes: [{ capacity, results }] }.',
   options: OPTIONS,
   arguments: { min: 0, max: 1 },
@@ -71,7 +73,7 @@ export const command = defineCommand({
     const trace = await traceOf(context)
     if (trace.requests === 0) {
       if (options.json) output.json({ requests: 0, sizes: [] })
-      else output.stdout.line('Nothing has been run yet.')
+      else output.stdout.line(context.args.length > 0 ? 'The trace is empty.' : 'Nothing has been run yet.')
       return 0
     }
     const countsObjects = options.objects || trace.sizes === undefined
@@ -102,15 +104,15 @@ async function traceOf(context: Context): Promise<Trace> {
 function policyOf(name: string): PolicyName {
   if (Object.hasOwn(POLICIES, name)) return name as PolicyName
   const known = Object.keys(POLICIES)
-  throw new CacheError('usage', `There is no policy "${name}"; there are ${known.join(', ')}.`, {
+  throw new CacheError('usage', `--policy: there is no "${name}"; there are ${known.join(', ')}.`, {
     hint: didYouMean(name, known) ?? 'belady is always there, to compare with.',
   })
 }
 
 function sizeOf(text: string): number {
-  const size = parseSize(text)
+  const size = naming('--size', () => parseSize(text))
   if (size > 0) return size
-  throw new CacheError('usage', `A cache of size "${text}" holds nothing.`, {
+  throw new CacheError('usage', `--size: a cache of "${text}" holds nothing.`, {
     hint: 'Write it like 20MB, 2GiB or 512.',
   })
 }

@@ -100,7 +100,8 @@ const LEAST_FREE_BYTES = 1e9
 async function freeSpace({ dir, session }: Subject): Promise<Finding> {
   const { bavail, bsize } = statfsSync(nearestThere(dir))
   const freeBytes = bavail * bsize
-  const usage = await session?.cache.catalog.usage()
+  // A damaged index does not say, and has a check of its own.
+  const usage = await session?.cache.catalog.usage().catch(() => undefined)
   const used =
     usage === undefined
       ? ''

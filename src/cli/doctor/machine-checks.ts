@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { COMMON_OPTIONS, STORE_OPTIONS } from '../common-options.ts'
-import { variableName } from '../options.ts'
-import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
+import { hasVariable, type OptionSpec, variableName } from '../options.ts'
+import { ALL_OPTIONS } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
 
@@ -37,10 +36,14 @@ const RUNTIME_VARIABLES = ['NODE_OPTIONS', 'BUN_OPTIONS', 'BUN_BE_BUN']
 function environment({ environment: variables }: Subject): Finding {
   const set = Object.keys(variables).filter((name) => name.startsWith('RECUE_'))
   const known = new Set(
-    Object.keys({ ...COMMON_OPTIONS, ...STORE_OPTIONS, ...KEY_OPTIONS, ...RUN_OPTIONS }).map(variableName),
+    Object.entries<OptionSpec>(ALL_OPTIONS).flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : [])),
   )
   const unknown = set.filter((name) => !known.has(name))
-  if (unknown.length > 0) return warn(`${unknown.join(', ')}: no such option`, 'recue run --help names them all.')
+  if (unknown.length > 0)
+    return warn(
+      `${unknown.join(', ')}: no such setting`,
+      'recue config names all settings; what a command is told to do has no variable.',
+    )
   const changing = RUNTIME_VARIABLES.filter((name) => (variables[name] ?? '') !== '')
   if (changing.length > 0)
     return warn(`${changing.join(', ')} changes how recue itself runs`, 'Unset it if recue behaves oddly.')

@@ -30,9 +30,7 @@ function index({ dir }: Subject): Finding {
   try {
     // The quick one leaves out whether indexes agree with their tables.
     const rows = db.prepare('PRAGMA quick_check(1)').all()
-    const answer = String(Object.values(rows[0] ?? {})[0])
-    if (answer === 'ok') return ok('whole')
-    return fail(`damaged: ${answer}`, MEND)
+    return Object.values(rows[0] ?? {})[0] === 'ok' ? ok('whole') : fail('damaged', MEND)
   } finally {
     db.close()
   }

@@ -81,5 +81,5 @@ function explained(file: string, error: unknown): unknown {
   const code = systemCode(error)
   if (isCacheError(error) || code === undefined || !(error instanceof Error)) return error
   if (code === 'ENOENT') return new CacheError('usage', `There is no trace ${file}.`, { cause: error })
-  return new CacheError('usage', `${file} cannot be read: ${error.message}.`, { cause: error })
+  return new CacheError('usage', `${file} cannot be read (${code}).`, { cause: error })
 }

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { posix } from 'node:path'
 import type { RunOutcome } from '../../action/run-outcome.ts'
-import { CacheError } from '../../errors.ts'
 import { formatDuration } from '../../units/duration.ts'
 import type { CommandContext } from '../command.ts'
 import { reportFailure } from '../failure.ts'
@@ -30,12 +29,6 @@ export async function runTasks(
   const plan = planOf(context.args, source)
   const team = new Team(plan, context, source, runner)
   const concurrency = concurrencyOf(source.settings.concurrency, availableParallelism())
-  if (concurrency === undefined) {
-    throw new CacheError(
-      'usage',
-      `--concurrency: "${source.settings.concurrency}" is neither a number nor a percentage.`,
-    )
-  }
   using interruption = hearInterruption()
   const notRun = await schedule(plan, {
     concurrency,

@@ -95,8 +95,6 @@ test.each([
   ['3', 8, 3],
   ['50%', 8, 4],
   ['1%', 8, 1],
-  ['0', 8, undefined],
-  ['many', 8, undefined],
 ])('concurrency %j on %d cores is %j', (text, cores, expected) => {
   expect(concurrencyOf(text, cores)).toBe(expected)
 })

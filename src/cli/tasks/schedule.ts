@@ -37,10 +37,9 @@ export async function schedule(plan: Plan, options: ScheduleOptions): Promise<re
   }
 }
 
-/** `4`, or `50%` of the cores; at least one. No text: all cores. Undefined: it is neither. */
-export function concurrencyOf(text: string | undefined, cores: number): number | undefined {
+/** `4`, or `50%` of the cores; at least one. No text: all cores. */
+export function concurrencyOf(text: string | undefined, cores: number): number {
   if (text === undefined) return Math.max(1, cores)
-  const [, number, percent] = /^([1-9]\d*)(%?)$/.exec(text) ?? []
-  if (number === undefined) return undefined
-  return percent === '%' ? Math.max(1, Math.round((cores * Number(number)) / 100)) : Number(number)
+  const amount = Number.parseInt(text, 10)
+  return text.endsWith('%') ? Math.max(1, Math.round((cores * amount) / 100)) : amount
 }

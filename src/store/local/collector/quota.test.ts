@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openCache } from '../../../cache.ts'
+import { formatSize } from '../../../units/size.ts'
 import { type LocalStoreOptions, openLocalStore } from '../local-store.ts'
 import { enoughFreeBytes, highWater, highWaterCount, lowWater, lowWaterCount, quotaOf } from './quota.ts'
 
@@ -32,7 +33,7 @@ test.each(['maxCacheBytes', 'maxCasBytes', 'minFreeBytes'])('%s of more than the
   const { blocks, bsize } = statfsSync(dir)
   const options = { dir, [name]: blocks * bsize + 1 }
   await expect(openLocalStore(options)).rejects.toThrow(
-    new RegExp(`^\\w+ is ${blocks * bsize + 1} bytes, and the disk of`),
+    new RegExp(`^\\w+ is ${formatSize(blocks * bsize + 1)}, and the disk of`),
   )
   await using _fits = await openLocalStore({ dir, [name]: blocks * bsize })
 })
@@ -41,6 +42,8 @@ test('the library refuses them by the same names', async () => {
   const dir = temporary()
   await expect(openCache({ cacheDir: dir, minFreeSpace: 0 })).rejects.toThrow('minFreeSpace is 0 bytes')
   await expect(openCache({ cacheDir: dir, maxEntries: -1 })).rejects.toThrow('maxEntries is -1')
+  await expect(openCache({ cacheDir: dir, maxMemory: Number.NaN })).rejects.toThrow('maxMemory is NaN bytes')
+  await expect(openCache({ cacheDir: dir, casInlineThreshold: -1 })).rejects.toThrow('casInlineThreshold is -1 bytes')
   await using _cache = await openCache({ cacheDir: dir, minFreeSpace: '1MB', maxEntries: 1, evictionPolicy: 'lru' })
 })
 

@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs'
 import { CacheError } from '../../../errors.ts'
+import { formatSize } from '../../../units/size.ts'
 import type { PolicyName } from './eviction-order.ts'
 
 /** The limits of a cache folder, as given; what is not given is chosen by {@link quotaOf}. */
@@ -103,9 +104,13 @@ export function refuseAbsurd(dir: string, options: QuotaOptions): void {
     refuseNotPositive(name, bytes, ' bytes')
     const diskBytes = wholeBytesAt(dir)
     if (bytes > diskBytes)
-      throw new CacheError('usage', `${name} is ${bytes} bytes, and the disk of ${dir} has ${diskBytes}.`, {
-        hint: `Choose less, or leave ${name} out.`,
-      })
+      throw new CacheError(
+        'usage',
+        `${name} is ${formatSize(bytes)}, and the disk of ${dir} has ${formatSize(diskBytes)}.`,
+        {
+          hint: `Choose less, or leave ${name} out.`,
+        },
+      )
   }
   if (maxEntries !== undefined && !Number.isInteger(maxEntries))
     throw new CacheError('usage', `maxEntries is ${maxEntries}: results are counted in whole numbers.`)
