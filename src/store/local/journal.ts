@@ -1,4 +1,15 @@
-import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, readdirSync, statSync, writev } from 'node:fs'
+import {
+  close,
+  existsSync,
+  fdatasync,
+  ftruncate,
+  mkdirSync,
+  open,
+  readdirSync,
+  statSync,
+  writev,
+  writevSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
@@ -165,7 +176,7 @@ class SegmentJournal implements Journal {
     )
     const start = performance.now()
     try {
-      await writeAll(segment.file, pieces, segment.size)
+      await writeAll(segment.file, pieces, segment.size, offset - segment.size)
       if (this.#options.durability === 'full') await syncFile(segment.file)
       this.#options.onAppend?.(offset - segment.size, performance.now() - start)
     } catch (error) {
@@ -258,13 +269,15 @@ async function newSegment(layout: Layout, index: IndexDb, leases: Leases, highes
 
 /** Linux takes 1024 pieces at a time. */
 const PIECES_AT_ONCE = 1024
+/** So much is in the system's cache before another thread would be awake to write it. */
+const AT_ONCE_BYTES = 64 << 10
 
-async function writeAll(file: number, pieces: Uint8Array[], offset: number): Promise<void> {
+async function writeAll(file: number, pieces: Uint8Array[], offset: number, bytes: number): Promise<void> {
   let at = offset
   for (let first = 0; first < pieces.length; first += PIECES_AT_ONCE) {
     let rest = pieces.slice(first, first + PIECES_AT_ONCE)
     while (rest.length > 0) {
-      const written = await writeSome(file, rest, at)
+      const written = bytes <= AT_ONCE_BYTES ? writevSync(file, rest, at) : await writeSome(file, rest, at)
       at += written
       rest = afterBytes(rest, written)
     }

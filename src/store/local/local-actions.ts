@@ -90,9 +90,12 @@ class LocalActions implements ActionStore {
       throw new CacheError('store.read-only', 'The action result was not kept: the cache is open for reading only.')
     const named = await this.#named(scope, result, signal)
     if (named === undefined) throw incomplete(undefined)
-    // First without the transaction, so that no record of a result that cannot be is written.
-    presence.refresh()
-    refuseIncomplete(presence.firstMissing(named.digests))
+    // First without the transaction, so that no record of a result that cannot be is written; what was there a moment ago
+    // is likely to be.
+    if (!named.digests.every((digest) => presence.has(digest))) {
+      presence.refresh()
+      refuseIncomplete(presence.firstMissing(named.digests))
+    }
     const bytes = ActionResult.encode(result).finish()
     const facts = { resultHash: sha256Hex(bytes), durationMs: durationOf(result), contentBytes: named.contentBytes }
     const record = { kind: 'action', stampMs: now(), instance: scope.instance, action, result: bytes } as const
