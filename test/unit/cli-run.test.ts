@@ -374,6 +374,24 @@ describe('tasks', () => {
     expect({ code: await ended, stdout }).toEqual({ code: 143, stdout: 'a: ready\n' })
   })
 
+  test('a command that was interrupted is not said to lack variables, one that failed is', async () => {
+    const env = environment({ MINE: 'x' })
+    const says = async (script: string) => {
+      const child = spawn(process.execPath, [MAIN, 'run', '-i', 'src', '--', 'sh', '-c', script], { cwd: root, env })
+      let said = ''
+      child.stderr.on('data', (chunk) => {
+        said += chunk
+      })
+      child.stdout.once('data', () => child.kill('SIGTERM'))
+      await new Promise((end) => child.once('close', end))
+      return said
+    }
+    expect(await says('exit 3')).toContain('1 variable was withheld')
+    const interrupted = await says('echo ready; exec sleep 60')
+    expect(interrupted).toContain('interrupted')
+    expect(interrupted).not.toContain('withheld')
+  })
+
   test('a config that is code is run for tasks only', () => {
     writeFileSync(
       join(root, 'recue.config.mjs'),

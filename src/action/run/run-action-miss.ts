@@ -99,7 +99,7 @@ async function runFrom(
   options.notice({ kind: 'started' })
   const sinceMs = fileClockMs(run.engine.tmpDir)
   const end = await run.execute(action, streams)
-  sayWithheld(action.environment, end.exitCode, options.notice)
+  sayWithheld(action.environment, end, options.notice)
   const kept = await keepUnlessFaulty(run, () => keep(run, action, { end, streams, sinceMs, foreign }))
   if (kept.kind === 'not-kept' && run.fault === undefined) await run.quietly(() => keepMessages(run, action))
   await run.quietly(() => action.inputs.remember())

@@ -7,7 +7,7 @@ import type { ActionRequest } from '../request.ts'
 import type { RunNotice, RunOptions, RunOutcome } from '../run-outcome.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { RunClock } from './run-action-clock.ts'
-import { runCommand } from './run-action-command.ts'
+import { type CommandEnd, runCommand } from './run-action-command.ts'
 import { holdOutputs } from './run-action-outputs.ts'
 
 /** What is known of a command that is to be run. */
@@ -29,7 +29,7 @@ export async function runUncached(request: ActionRequest, options: RunOptions, r
   options.notice({ kind: 'started' })
   const what = { program, variables: environment.variables }
   const end = await clock.elsewhere(() => runCommand(request, what, options, undefined))
-  sayWithheld(environment, end.exitCode, options.notice)
+  sayWithheld(environment, end, options.notice)
   return clock.outcome({ status: 'bypassed', key: undefined, exitCode: end.exitCode, reason })
 }
 
@@ -42,18 +42,18 @@ export async function runUnkept(
 ): Promise<RunOutcome> {
   await using _outputs = await holdOutputs(run, what.outputs)
   run.options.notice({ kind: 'started' })
-  const { exitCode } = await run.execute(what)
-  sayWithheld(what.environment, exitCode, run.options.notice)
-  return run.clock.outcome({ status: 'uncached', key, exitCode, reason })
+  const end = await run.execute(what)
+  sayWithheld(what.environment, end, run.options.notice)
+  return run.clock.outcome({ status: 'uncached', key, exitCode: end.exitCode, reason })
 }
 
-/** A command that fails may lack a variable that it gets when run by hand. */
+/** A command that fails by itself may lack a variable that it gets when run by hand. */
 export function sayWithheld(
   { withheld }: ChildEnvironment,
-  exitCode: number,
+  { exitCode, wasInterrupted }: CommandEnd,
   notice: (notice: RunNotice) => void,
 ): void {
-  if (exitCode === 0 || withheld.length === 0) return
+  if (exitCode === 0 || wasInterrupted || withheld.length === 0) return
   const variables = withheld.length === 1 ? '1 variable was' : `${withheld.length} variables were`
   notice({ kind: 'warning', text: `${variables} withheld from the command: see which with \`recue config --env\`.` })
 }
