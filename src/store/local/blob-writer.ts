@@ -90,7 +90,10 @@ export class BlobWriter {
   }
 
   #encode(pack: Pack, codec?: Codec): void {
-    this.#batch.push({ pack, record: this.#recordOf(pack, codec) })
+    const record = this.#recordOf(pack, codec)
+    // It is awaited with the batch; until then a failure is not to count as one nobody looks at.
+    record.catch(() => undefined)
+    this.#batch.push({ pack, record })
   }
 
   async #recordOf(pack: Pack, as: Codec | undefined): Promise<SegmentRecord & { kind: 'pack' }> {

@@ -15,8 +15,8 @@ export interface ChunkedOptions extends Pick<LargeBlobOptions, 'index' | 'journa
 
 /** Of 16 to 256 KiB, so that each is kept as small blobs are. Measured: with 256 KiB on average, half as much more is stored. */
 const CHUNK_SIZES = chunkSizes(64 << 10)
-/** Chunks on their way into the store: enough to keep all threads compressing. */
-const MOST_BUFFERS = 24
+/** Chunks on their way into the store: enough to keep all threads compressing, few enough for a small heap. */
+const MOST_BUFFERS = 12
 
 /**
  * Keeps a large blob as a list of content-defined chunks, of which only those are written that no other blob brought. Until it

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
 import { content } from '../content.fixture.ts'
 import { type ChunkSizes, chunkSizes, fastCdcChunks } from './fast-cdc.ts'
+import { GEAR_TABLE } from './gear-table.ts'
 
 /** Akashita by Toriyama Sekien (1776, in the public domain), which the published vectors are of. */
 const IMAGE = readFileSync(new URL('./fast-cdc.fixture.jpg', import.meta.url))
@@ -23,6 +25,13 @@ const SMALL = chunkSizes(1024)
 it('cuts as the published vectors say', async () => {
   const chunks = await chunksOf(IMAGE, { min: 4096, average: 16384, max: 65535 })
   expect(chunks.map((chunk) => [chunk.length, digestOf(chunk).hash])).toEqual(VECTORS)
+})
+
+it('has the gear table that REAPI says how to make', () => {
+  const numbers = Array.from({ length: 256 }, (_, byte) =>
+    createHash('md5').update(Buffer.alloc(64, byte)).digest().subarray(0, 8),
+  )
+  expect(Buffer.from(GEAR_TABLE, 'base64').equals(Buffer.concat(numbers))).toBe(true)
 })
 
 it('derives the sizes as REAPI does', () => {

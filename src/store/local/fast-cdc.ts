@@ -1,4 +1,5 @@
 import { FAST_CDC_MODULE } from './fast-cdc-module.ts'
+import { GEAR_TABLE } from './gear-table.ts'
 
 /** TypeScript has these types only together with a browser's. */
 declare const WebAssembly: {
@@ -7,7 +8,7 @@ declare const WebAssembly: {
 }
 
 interface FastCdc {
-  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
   cut(at: number, min: number, center: number, end: number, strict: bigint, loose: bigint): number
 }
 
@@ -26,6 +27,9 @@ export function chunkSizes(average: number): ChunkSizes {
 
 /** Content lies in the module's memory behind the gear table. */
 const DATA = 2048
+const PAGE_BYTES = 65_536
+/** What is left of a chunk is moved to the front once in so many of the longest ones. */
+const BUFFERED_CHUNKS = 4
 
 /**
  * The bits of the hash that must be zero at a cut, by the logarithm of the chunk size at which one is to be expected, from 256
@@ -43,7 +47,7 @@ const NORMALIZATION = 2
  * Content-defined chunks of a stream: FastCDC (Xia et al., "The Design of Fast Content-Defined Chunking for Data
  * Deduplication Based Storage Systems", IEEE TPDS 2020) as REAPI has it under FAST_CDC_2020: normalisation level 2, seed 0.
  * Cuts depend on nothing but the bytes since the last one, so that an insertion changes the chunks around it alone. A chunk is
- * valid until the next one is asked for. In WebAssembly, since the hash has 64 bits: five times as fast as in two halves.
+ * valid until the next one is asked for. In WebAssembly, since the hash has 64 bits.
  */
 export async function* fastCdcChunks(
   bytes: AsyncIterable<Uint8Array>,
@@ -83,7 +87,7 @@ export async function* fastCdcChunks(
 let compiled: object | undefined
 
 class Cutter {
-  /** Room for more than the longest chunk, since what is left of one is moved to the front when it is full. */
+  /** What is left of the longest chunk is moved to the front when it is full. */
   readonly buffer: Uint8Array
   readonly #sizes: ChunkSizes
   readonly #cut: FastCdc['cut']
@@ -93,6 +97,8 @@ class Cutter {
   constructor(sizes: ChunkSizes) {
     compiled ??= new WebAssembly.Module(Buffer.from(FAST_CDC_MODULE, 'base64'))
     const { memory, cut } = new WebAssembly.Instance(compiled).exports as FastCdc
+    const missingBytes = DATA + BUFFERED_CHUNKS * sizes.max - memory.buffer.byteLength
+    if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / PAGE_BYTES))
     new Uint8Array(memory.buffer).set(gearTable())
     const bits = Math.log2(sizes.average) - FIRST_MASK
     this.#sizes = sizes
@@ -111,20 +117,7 @@ class Cutter {
   }
 }
 
-let gear: Uint8Array | undefined
-
-/**
- * For each byte the first eight bytes of the MD5 of 64 such bytes, as a big-endian number, which WebAssembly wants
- * little-endian. (REAPI says "of the byte"; its test vectors and the implementations it names say this.)
- */
+/** WebAssembly wants the numbers little-endian. */
 function gearTable(): Uint8Array {
-  if (gear !== undefined) return gear
-  const { createHash } = process.getBuiltinModule('node:crypto')
-  const table = Buffer.alloc(DATA)
-  for (let byte = 0; byte < 256; byte++) {
-    const number = createHash('md5').update(Buffer.alloc(64, byte)).digest().readBigUInt64BE(0)
-    table.writeBigUInt64LE(number, byte * 8)
-  }
-  gear = table
-  return gear
+  return Buffer.from(GEAR_TABLE, 'base64').swap64()
 }

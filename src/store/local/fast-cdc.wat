@@ -1,6 +1,6 @@
 ;; Where the next chunk of FastCDC ends; see fast-cdc.ts. The gear table lies at 0, the content behind it.
 (module
-  (memory (export "memory") 129)
+  (memory (export "memory") 17)
   ;; The length of the chunk that starts at $at: from $min bytes on the mask $strict, from $center on the mask $loose, at
   ;; most $end bytes. Two bytes a step, as the paper has it (section 3.7): a last odd byte is not looked at.
   (func (export "cut") (param $at i32) (param $min i32) (param $center i32) (param $end i32)

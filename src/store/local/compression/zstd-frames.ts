@@ -14,7 +14,7 @@ export function zstdFrames(): ZstdFrames {
 /** Twice the threads of the pool, so that none waits for this thread, which reads and hashes meanwhile. */
 const AT_ONCE = 8
 /** Frames are put one after the other into buffers of this size. */
-const OUTPUT_BYTES = 512 << 10
+const OUTPUT_BYTES = 256 << 10
 /** Never reached: a stream that is full would wait to be read, which happens only after its frame is whole. */
 const OUTPUT_LIMIT = 1 << 30
 
@@ -24,7 +24,9 @@ const OUTPUT_LIMIT = 1 << 30
  * measured, a frame of 128 KiB takes 0.37 ms of processor this way and 0.58 ms that way, one of 32 KiB 0.11 and 0.22.
  */
 class Frames implements ZstdFrames {
-  readonly #idle = new Map<number, ZstdCompress[]>()
+  /** All of one level. */
+  #idle: ZstdCompress[] = []
+  #idleLevel = 0
   readonly #waiting: (() => void)[] = []
   #running = 0
 
@@ -32,12 +34,12 @@ class Frames implements ZstdFrames {
     if (this.#running >= AT_ONCE) await new Promise<void>((wake) => this.#waiting.push(wake))
     else this.#running++
     try {
-      const stream = this.#idle.get(level)?.pop() ?? newStream(level)
+      this.#keepOnly(level)
+      const stream = this.#idle.pop() ?? newStream(level)
       const frame = await oneFrame(stream, bytes)
       // One that failed is not used again.
-      const idle = this.#idle.get(level)
-      if (idle === undefined) this.#idle.set(level, [stream])
-      else idle.push(stream)
+      if (level === this.#idleLevel) this.#idle.push(stream)
+      else stream.destroy()
       return frame
     } finally {
       // Straight to the next one, or a newcomer could overtake.
@@ -45,6 +47,14 @@ class Frames implements ZstdFrames {
       if (wake === undefined) this.#running--
       else wake()
     }
+  }
+
+  /** The tables of a level are up to some megabytes for each stream, and `auto` goes from level to level. */
+  #keepOnly(level: number): void {
+    if (level === this.#idleLevel) return
+    for (const stream of this.#idle) stream.destroy()
+    this.#idle = []
+    this.#idleLevel = level
   }
 }
 
