@@ -35,16 +35,19 @@ const OPTIONS = {
 
 const DEFAULT_POLICIES: readonly PolicyName[] = ['gdsf', 'lru', 'lfu-da', 'sieve', 's3-fifo', 'arc', 'w-tinylfu']
 const LETTERS: Readonly<Record<PolicyName | 'belady', string>> = {
-  ...{ fifo: 'F', lru: 'L', clock: 'C', lfu: 'U', 'lfu-da': 'D', arc: 'A' },
-  ...{
-    sieve: 'S',
-    's3-fifo': '3',
-    's3-fifo-original': 'O',
-    'w-tinylfu': 'W',
-    gdsf: 'G',
-    'gdsf-original': 'P',
-    belady: '.',
-  },
+  fifo: 'F',
+  lru: 'L',
+  clock: 'C',
+  lfu: 'U',
+  'lfu-da': 'D',
+  arc: 'A',
+  sieve: 'S',
+  's3-fifo': '3',
+  's3-fifo-original': 'O',
+  'w-tinylfu': 'W',
+  gdsf: 'G',
+  'gdsf-original': 'P',
+  belady: '.',
 }
 /** As the root of 2 apart; the table shows every second. */
 const LADDER = Array.from({ length: 9 }, (_, step) => 2 ** (step / 2 - 5))
@@ -84,7 +87,9 @@ export const command = defineCommand({
     if (options.json) output.json({ ...demand, unit: countsObjects ? 'objects' : 'bytes', sizes })
     else
       print(context, demand, {
-        ...{ sizes, isLadder: given.length === 0, countsObjects },
+        sizes,
+        isLadder: given.length === 0,
+        countsObjects,
         hasSizes: trace.sizes !== undefined,
       })
     return 0
