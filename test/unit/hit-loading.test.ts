@@ -22,11 +22,12 @@ const hook = `
 
 /** What only a miss, a change or another command needs. */
 const needless = [
-  /^node:(child_process|crypto|zlib|util|fs\/promises|diagnostics_channel|url|stream)/,
+  /^node:(child_process|crypto|zlib|util|fs\/promises|timers|perf_hooks|diagnostics_channel|url|stream)/,
   /^(zod|jsonc-parser|picomatch|ignore)/,
   /run-action-(miss|unkept|command|keep)\.ts$/,
   /\/(capture|restore|clean|strays|roll-forward)\.ts$/,
-  /\/(journal|large-blob-reader|large-blob-writer|large-blob-files|chunked-reader|chunked-writer|fast-cdc|verify-segment|rebuild|catalog)\.ts$/,
+  /\/(journal|large-blob-reader|large-blob-writer|large-blob-files|chunked-reader|chunked-writer|fast-cdc|verify-segment|rebuild|recover|pins|local-frames|frame-reader|catalog)\.ts$/,
+  /\/(cached-store|hot-entries|memory-[a-z]+|excess|collector|eviction[^/]*|compaction[^/]*)\.ts$/,
   /input-(scan|listing|refresh)\.ts$/,
   /\/(why|stats|help|run-tasks)\.ts$/,
 ]

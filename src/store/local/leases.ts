@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as pause } from 'node:timers/promises'
 import { sha256Hex } from '../../digest/sha256.ts'
 import type { Lease, Leases } from '../contracts.ts'
 import { isBusy, isDamaged } from './index-db.ts'
@@ -70,11 +69,10 @@ class FileLeases implements Leases {
 
   async #poll(path: string, signal: AbortSignal | undefined): Promise<DatabaseSync> {
     for (let waitMs = FIRST_PAUSE_MS; ; waitMs = Math.min(waitMs * 1.5, LONGEST_PAUSE_MS)) {
-      try {
-        await pause(waitMs, undefined, signal === undefined ? {} : { signal })
-      } catch {
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      if (signal?.aborted) {
         passTurn(path)
-        throw signal?.reason
+        throw signal.reason
       }
       const lock = this.#lockOrPass(path, true)
       if (lock !== undefined) return lock

@@ -30,13 +30,15 @@ export interface OpenIndexOptions {
  * `store.busy` when other processes keep it locked.
  */
 export async function openIndex(layout: Layout, leases: Leases, options: OpenIndexOptions): Promise<IndexDb> {
-  const limit = performance.now() + BUSY_LIMIT_MS
+  let limit: number | undefined
   for (let attempt = 0; ; attempt++) {
     try {
       return await openOnce(layout, leases, options)
     } catch (error) {
       // Even a read is refused while the last connection of another process cleans up behind itself.
       if (!isBusy(error)) throw error
+      // Not before it is needed: on Node the first look at this clock takes half a millisecond.
+      limit ??= performance.now() + BUSY_LIMIT_MS
       if (performance.now() > limit) throw indexBusy(error)
     }
     await pauseWhileBusy(attempt)
