@@ -11,6 +11,7 @@ import {
   sqliteCode,
 } from '../store/local/index-db.ts'
 import { type Layout, layoutOf, segmentPath } from '../store/local/layout.ts'
+import { openToLook } from '../store/local/open-index.ts'
 import { rebuildIndex, segmentsOf } from '../store/local/rebuild.ts'
 import { actionKey, blobKey, decodeActionRow, decodeBlobPlace } from '../store/local/rows.ts'
 import { scanSegment } from '../store/local/salvage.ts'
@@ -85,7 +86,7 @@ function openKept(layout: Layout): { index: IndexDb } | { why: string } | Record
   if (!existsSync(layout.index)) return segmentsOf(layout).length === 0 ? {} : { why: 'it is not there' }
   let index: IndexDb | undefined
   try {
-    index = openIndexDb(layout.index, { readOnly: true, durability: 'fast' })
+    index = openToLook(layout)
     index.sql('BEGIN').run()
     const version = indexVersion(index)
     const found = version === INDEX_VERSION ? String(index.sql('PRAGMA integrity_check(1)').get()?.[0]) : 'ok'

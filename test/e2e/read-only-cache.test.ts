@@ -91,10 +91,14 @@ for (const runtime of runtimes) {
         ]) {
           expect(recue(box, runtime, way, args), args.join(' ')).toMatchObject({ status: 0, stderr: '' })
         }
-        for (const args of [['gc'], ['clear', '--yes']]) {
+        const verified = recue(box, runtime, way, ['doctor', '--verify'])
+        expect(verified.stderr).toBe('')
+        expect(verified.stdout).toMatch(/^ok +results +all 1 whole/m)
+        expect(recue(box, runtime, way, ['doctor']).stdout).toMatch(/^ok +index +whole$/m)
+        for (const args of [['gc'], ['clear', '--yes'], ['scrub'], ['doctor', '--repair'], ['pin', entry?.key ?? '']]) {
           const { status, stderr } = recue(box, runtime, way, args)
           expect(status, args[0]).not.toBe(0)
-          expect(stderr, args[0]).toMatch(/^recue: .*\n {7}Check .*\n$/)
+          expect(stderr, args[0]).toMatch(/^recue: .*\n {7}(Check|To read and check) .*\n$/)
         }
       } finally {
         way.open(box)

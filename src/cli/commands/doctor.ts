@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { CacheError, isCacheError } from '../../errors.ts'
 import { type Inspection, isWell } from '../../operate/fault.ts'
 import { hearCorruption } from '../../store/local/corrupt.ts'
@@ -40,6 +40,7 @@ export const command = defineCommand({
     const { verify, repair, dryRun } = context.options
     if (dryRun && !repair) throw new CacheError('usage', '--dry-run is for --repair.')
     const dir = await cacheFolderOf(context)
+    if (repair && !dryRun) refuseUnwritable(dir)
     const found: NamedFinding[] = []
     const tell = (finding: NamedFinding) => {
       found.push(finding)
@@ -111,6 +112,17 @@ async function lookThrough(
 }
 
 const MENDED = 'Mended. What was damaged lies in damaged/ for a week.'
+
+function refuseUnwritable(dir: string): void {
+  try {
+    if (isThere(dir)) accessSync(dir, constants.W_OK)
+  } catch (cause) {
+    throw new CacheError('store.read-only', `Nothing was repaired: ${dir} cannot be written.`, {
+      hint: 'Check its permissions. To read and check it, and change nothing: recue doctor --verify',
+      cause,
+    })
+  }
+}
 
 function isThere(dir: string): boolean {
   return statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true

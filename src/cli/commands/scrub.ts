@@ -29,6 +29,10 @@ export const command = defineCommand({
     const { limit, all, json } = context.options
     const bytesPerSecond = limit === undefined ? undefined : rateOf(limit)
     await using session = await context.open()
+    if (session.cache.readOnly)
+      throw new CacheError('store.read-only', 'Nothing was scrubbed: the cache is open for reading only.', {
+        hint: 'To read and check it, and change nothing: recue doctor --verify',
+      })
     const report = await scrub(session.cache, {
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
       fromStart: all,

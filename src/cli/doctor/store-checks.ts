@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import { isCacheError } from '../../errors.ts'
 import { type BlobStore, DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { layoutOf, segmentOfName } from '../../store/local/layout.ts'
+import { openToLook } from '../../store/local/open-index.ts'
 import { scanSegment } from '../../store/local/salvage.ts'
 import { namedBlobs } from '../../store/named-blobs.ts'
 import { formatSize } from '../../units/size.ts'
@@ -26,14 +26,9 @@ export const STORE_CHECKS: readonly Check[] = [
 ]
 
 function index({ dir }: Subject): Finding {
-  const db = new DatabaseSync(layoutOf(dir).index, { readOnly: true })
-  try {
-    // The quick one leaves out whether indexes agree with their tables.
-    const rows = db.prepare('PRAGMA quick_check(1)').all()
-    return Object.values(rows[0] ?? {})[0] === 'ok' ? ok('whole') : fail('damaged', MEND)
-  } finally {
-    db.close()
-  }
+  using index = openToLook(layoutOf(dir))
+  // The quick one leaves out whether indexes agree with their tables.
+  return index.sql('PRAGMA quick_check(1)').get()?.[0] === 'ok' ? ok('whole') : fail('damaged', MEND)
 }
 
 async function journal({ dir, signal }: Subject): Promise<Finding> {

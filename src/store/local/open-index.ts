@@ -169,13 +169,28 @@ async function openForReading(layout: Layout): Promise<IndexDb> {
  */
 function openExistingReadOnly(layout: Layout, options: OpenIndexOptions): IndexDb | undefined {
   const isInUse = existsSync(`${layout.index}-wal`)
-  return openExisting(
-    layout,
-    options,
-    isInUse
-      ? layout.index
-      : `file:${encodeURI(layout.index).replaceAll('?', '%3f').replaceAll('#', '%23')}?immutable=1`,
-  )
+  return openExisting(layout, options, isInUse ? layout.index : unchangingPath(layout))
+}
+
+/** The index that is there, whatever it is worth, to look at while others write; also in a folder that cannot be written. Throws SQLite's error. */
+export function openToLook(layout: Layout): IndexDb {
+  const options = { readOnly: true, durability: 'fast' } as const
+  const index = openIndexDb(layout.index, options)
+  try {
+    indexVersion(index)
+    return index
+  } catch (error) {
+    index[Symbol.dispose]()
+    if (!CANNOT_WRITE.has(sqliteCode(error) ?? 0)) throw error
+  }
+  return openIndexDb(unchangingPath(layout), options)
+}
+
+/** SQLITE_READONLY, SQLITE_CANTOPEN: whether it is the file's mode or the file system. */
+const CANNOT_WRITE: ReadonlySet<number> = new Set([8, 14])
+
+function unchangingPath(layout: Layout): string {
+  return `file:${encodeURI(layout.index).replaceAll('?', '%3f').replaceAll('#', '%23')}?immutable=1`
 }
 
 function removeDatabase(path: string): void {
