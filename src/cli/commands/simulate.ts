@@ -60,7 +60,8 @@ export const command = defineCommand({
     'How much would have to be done again if the cache were so large, and other results left first: the runs that this ' +
     "cache recorded, or a published trace, through each policy, and beside them Belady's, which knows the future: " +
     'the optimum where all objects are alike in size and cost, else something to compare with. A missed run weighs what its ' +
-    'command takes, where that is known. The last column is in percentage points.\n' +
+    'command takes, where that is known. The last column is in percentage points. Where lines of the curve meet, the policy named ' +
+    'first is seen.\n' +
     'With --json: { requests, objects, bytes, footprint, costMs, unit, sizes: [{ capacity, results }] }.',
   options: OPTIONS,
   arguments: { min: 0, max: 1 },
