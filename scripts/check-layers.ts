@@ -19,6 +19,7 @@ const floors = [
   ['operate'],
   ['cache.ts', 'memoize.ts'],
   ['migrate'],
+  ['server'],
   ['cli'],
   ['library.ts'],
 ]

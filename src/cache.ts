@@ -19,6 +19,7 @@ import type { CachedStore } from './store/cached/cached-store.ts'
 import type {
   ActionLookup,
   ActionStore,
+  BlobNames,
   BlobStore,
   Catalog,
   CollectOptions,
@@ -106,6 +107,7 @@ export interface Cache extends AsyncDisposable {
   /** Waits for the runs under way, then closes the store. Closing twice is fine. */
   close(): Promise<void>
   readonly blobs: BlobStore & Ingest
+  readonly names: BlobNames
   readonly actions: ActionStore
   readonly catalog: Catalog
   readonly records: WorkspaceRecords
@@ -158,6 +160,7 @@ class LocalCache implements Cache {
   readonly dir: string
   readonly readOnly: boolean
   readonly blobs: BlobStore & Ingest
+  readonly names: BlobNames
   readonly actions: ActionStore
   readonly catalog: Catalog
   readonly records: WorkspaceRecords
@@ -177,6 +180,7 @@ class LocalCache implements Cache {
     this.dir = store.dir
     this.readOnly = readOnly
     this.blobs = (tier ?? store).blobs
+    this.names = store.names
     this.actions = (tier ?? store).actions
     this.catalog = store.catalog
     this.records = store.records

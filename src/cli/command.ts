@@ -54,6 +54,8 @@ export interface OpenOptions {
    * where it is not. Commands that only look into the cache have no need of it. JSON is always read.
    */
   readonly evaluate?: boolean
+  /** It will be asked many times: what is hot is kept in memory. */
+  readonly longLived?: boolean
 }
 
 /** The cache, opened for this workspace, and what was configured. */

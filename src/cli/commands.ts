@@ -19,6 +19,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   simulate: () => import('./commands/simulate.ts'),
   export: () => import('./commands/export.ts'),
   import: () => import('./commands/import.ts'),
+  serve: () => import('./commands/serve.ts'),
   clear: () => import('./commands/clear.ts'),
   config: () => import('./commands/config.ts'),
   doctor: () => import('./commands/doctor.ts'),

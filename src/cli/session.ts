@@ -30,11 +30,12 @@ export interface Configured {
  */
 export async function openSession(request: SessionRequest): Promise<Session & Configured> {
   const before = await configuredWithoutProject(request)
-  const early = cacheOptions(before.settings, dirBase(request, before.place))
+  const memory = request.longLived ? {} : SHORT_LIVED
+  const early = { ...cacheOptions(before.settings, dirBase(request, before.place)), ...memory }
   let cache = await openAsItIs(early)
   try {
     const configured = await withProject(before, request, cache.records)
-    const late = cacheOptions(configured.settings, dirBase(request, configured.place))
+    const late = { ...cacheOptions(configured.settings, dirBase(request, configured.place)), ...memory }
     if (JSON.stringify(late) !== JSON.stringify(early)) {
       await cache.close()
       cache = await openAsItIs(late)
@@ -45,6 +46,9 @@ export async function openSession(request: SessionRequest): Promise<Session & Co
     throw error
   }
 }
+
+/** A command lives too short to ask twice. */
+const SHORT_LIVED = { maxMemory: 0 } as const
 
 /** As {@link openSession}, for when there is no store to be had, or none is wanted. */
 export async function configureWithoutCache(request: SessionRequest): Promise<Configured> {
@@ -100,8 +104,6 @@ function cacheOptions(settings: Settings, base: string): CacheOptions {
     chunking: chunking === 'fastcdc' ? 'fastcdc' : 'off',
     hardLink,
     durability: durability === 'full' ? 'full' : 'fast',
-    // A command lives too short to ask twice.
-    maxMemory: 0,
   }
 }
 

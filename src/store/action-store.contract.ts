@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type ActionDigest, asActionDigest, type Digest } from '../digest/digest.ts'
+import { type ActionDigest, asActionDigest, type Digest, UNKNOWN_BYTES } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
 import { ActionResult, Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type ActionStore, type BlobStore, DEFAULT_SCOPE as scope } from './contracts.ts'
@@ -99,6 +99,14 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
       expect(await actions.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'absent' })
       expect(await actions.get({ instance: 'red' }, action('a'))).toMatchObject({ kind: 'hit' })
       expect(await actions.remove({ instance: 'blue' }, action('a'))).toBe(false)
+    })
+
+    it('is found by who knows only the hash of the action, whatever size it was put under', async () => {
+      const unknown = (name: string) => asActionDigest({ ...action(name), sizeBytes: UNKNOWN_BYTES })
+      await actions.put(scope, action('a'), result([]))
+      await actions.put(scope, unknown('b'), result([]))
+      for (const name of ['a', 'b']) expect(await actions.get(scope, unknown(name))).toMatchObject({ kind: 'hit' })
+      expect(await actions.get(scope, { ...action('a'), sizeBytes: 1 })).toMatchObject({ kind: 'miss' })
     })
 
     it('removes', async () => {

@@ -1,4 +1,4 @@
-import type { ActionDigest, Digest } from '../../digest/digest.ts'
+import { type ActionDigest, type Digest, UNKNOWN_BYTES } from '../../digest/digest.ts'
 import { sha256Hex } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
@@ -60,7 +60,8 @@ class LocalActions implements ActionStore {
       damage.row('actions', key)
       return { kind: 'miss', why: 'corrupt' }
     }
-    if (kept.actionBytes !== action.sizeBytes) return { kind: 'miss', why: 'absent' }
+    if (kept.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES)
+      return { kind: 'miss', why: 'absent' }
     if (ttlMs !== undefined && now() - kept.createdMs > ttlMs && !(await this.#isPinned(scope, action)))
       return { kind: 'miss', why: 'expired' }
     const hit = new LocalHit(kept)

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { actionStoreContract } from '../action-store.contract.ts'
+import { blobNamesContract } from '../blob-names.contract.ts'
 import { blobStoreContract } from '../blob-store.contract.ts'
 import { leasesContract } from '../leases.contract.ts'
 import { workspaceRecordsContract } from '../workspace-records.contract.ts'
@@ -15,6 +16,7 @@ for (const [name, options] of Object.entries({
 } satisfies Record<string, Omit<LocalStoreOptions, 'dir'>>)) {
   const open = () => openTemporary(options)
   blobStoreContract(name, open)
+  blobNamesContract(name, open)
   actionStoreContract(name, open)
   workspaceRecordsContract(name, open)
 }

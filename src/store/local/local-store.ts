@@ -3,6 +3,7 @@ import { systemCode } from '../../errors.ts'
 import type {
   ActionStore,
   BlobFiles,
+  BlobNames,
   BlobStore,
   Catalog,
   Changes,
@@ -26,6 +27,7 @@ import { lazyJournal } from './lazy-journal.ts'
 import { fileLeases } from './leases.ts'
 import { localActions } from './local-actions.ts'
 import { localBlobs } from './local-blobs.ts'
+import { localNames } from './local-names.ts'
 import { localRecords } from './local-records.ts'
 import { Marks } from './marks.ts'
 import { abandonIndex, openIndex } from './open-index.ts'
@@ -61,6 +63,7 @@ export interface LocalStore extends AsyncDisposable {
   readonly frames: Frames
   readonly actions: ActionStore
   readonly changes: Changes
+  readonly names: BlobNames
   readonly leases: Leases
   readonly catalog: Catalog
   readonly records: WorkspaceRecords
@@ -105,6 +108,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
     frames: lazyFrames({ ...large, blobs }),
     actions: localActions({ ...shared, blobs, ttlMs, onPut: () => keeper.saved() }),
     changes: index,
+    names: localNames(shared),
     leases,
     catalog: lazyCatalog(collected),
     records: localRecords(shared),

@@ -1,4 +1,4 @@
-import type { ActionDigest } from '../../digest/digest.ts'
+import { type ActionDigest, UNKNOWN_BYTES } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
@@ -14,7 +14,7 @@ export function memoryActions(blobs: BlobStore): ActionStore {
 
 class MemoryActions implements ActionStore {
   readonly #blobs: BlobStore
-  readonly #results = new Map<string, Uint8Array>()
+  readonly #results = new Map<string, { readonly actionBytes: number; readonly bytes: Uint8Array }>()
 
   constructor(blobs: BlobStore) {
     this.#blobs = blobs
@@ -22,8 +22,10 @@ class MemoryActions implements ActionStore {
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
     signal?.throwIfAborted()
-    const bytes = this.#results.get(keyOf(scope, action))
-    if (bytes === undefined) return { kind: 'miss', why: 'absent' }
+    const kept = this.#results.get(keyOf(scope, action))
+    if (kept === undefined || (kept.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES))
+      return { kind: 'miss', why: 'absent' }
+    const { bytes } = kept
     const result = ActionResult.decode(bytes)
     if (!(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
     return { kind: 'hit', result, resultDigest: digestOf(bytes) }
@@ -38,9 +40,9 @@ class MemoryActions implements ActionStore {
       )
     const key = keyOf(scope, action)
     const before = this.#results.get(key)
-    this.#results.set(key, ActionResult.encode(result).finish())
+    this.#results.set(key, { actionBytes: action.sizeBytes, bytes: ActionResult.encode(result).finish() })
     if (before === undefined) return 'new'
-    return sameOutcome(ActionResult.decode(before), result) ? 'same' : 'different'
+    return sameOutcome(ActionResult.decode(before.bytes), result) ? 'same' : 'different'
   }
 
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
@@ -54,5 +56,5 @@ class MemoryActions implements ActionStore {
 }
 
 function keyOf(scope: Scope, action: ActionDigest): string {
-  return `${action.hash}/${action.sizeBytes}/${scope.instance}`
+  return `${action.hash}/${scope.instance}`
 }

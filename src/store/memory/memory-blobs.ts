@@ -1,18 +1,24 @@
-import type { Digest } from '../../digest/digest.ts'
+import { type Digest, EMPTY_DIGEST } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
-import type { BatchEntry, BlobStore, Bytes, Ingest, OpenBytes, ReadOptions, Scope } from '../contracts.ts'
+import type { BatchEntry, BlobNames, BlobStore, Bytes, Ingest, OpenBytes, ReadOptions, Scope } from '../contracts.ts'
 import { openBytes, sliced } from '../open-bytes.ts'
 
 const EMPTY = new Uint8Array(0)
 
 /** Blobs in a map. */
-export function memoryBlobs(): BlobStore & Ingest {
+export function memoryBlobs(): BlobStore & Ingest & BlobNames {
   return new MemoryBlobs()
 }
 
-class MemoryBlobs implements BlobStore, Ingest {
+class MemoryBlobs implements BlobStore, Ingest, BlobNames {
   readonly #blobs = new Map<string, Uint8Array>()
+
+  async digestOf(_scope: Scope, hash: string): Promise<Digest | undefined> {
+    if (hash === EMPTY_DIGEST.hash) return EMPTY_DIGEST
+    const bytes = this.#blobs.get(hash)
+    return bytes && { hash, sizeBytes: bytes.length }
+  }
 
   async missing(_scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<Digest[]> {
     signal?.throwIfAborted()

@@ -1,0 +1,92 @@
+import { type ActionDigest, asActionDigest, type Digest } from '../digest/digest.ts'
+import { digestOf } from '../digest/sha256.ts'
+import { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { Artifact, type ArtifactHeader, RunDetail } from '../proto/recue/v1/recue.ts'
+import { BATCH_BLOB_BYTES, type Scope } from '../store/contracts.ts'
+import { readWhole } from '../store/read-whole.ts'
+import type { ProtocolRequest, ReplyBody, Served } from './protocol.ts'
+
+/** Bytes that a tool keeps under a key of its own, and what it wants back with them. */
+export interface FoundArtifact {
+  readonly digest: Digest
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface ArtifactToKeep {
+  readonly tool: string
+  readonly key: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** How long the work took, where the tool says it: what losing it would cost. */
+  readonly durationMs?: number
+}
+
+/** `cut-off`: other bytes than announced came. */
+export type KeepOutcome = 'kept' | 'cut-off'
+
+const ARTIFACT_TYPE = 'type.googleapis.com/recue.v1.Artifact'
+const RUN_DETAIL_TYPE = 'type.googleapis.com/recue.v1.RunDetail'
+const PATH = 'artifact'
+const NOTHING = ActionResult.decode(new Uint8Array(0))
+
+/** The key under which an artifact is kept: the digest of a text, as no Action message is. Keys of one tool are not those of another. */
+export function artifactKey(tool: string, key: string): ActionDigest {
+  return asActionDigest(digestOf(Buffer.from(`recue artifact\0${tool}\0${key}`)))
+}
+
+export async function findArtifact(
+  { actions }: Pick<Served, 'actions'>,
+  scope: Scope,
+  { tool, key }: { readonly tool: string; readonly key: string },
+  signal: AbortSignal,
+): Promise<FoundArtifact | undefined> {
+  const lookup = await actions.get(scope, artifactKey(tool, key), signal)
+  const digest = lookup.kind === 'hit' ? lookup.result.outputFiles[0]?.digest : undefined
+  if (lookup.kind === 'miss' || digest === undefined) return undefined
+  return { digest, headers: headersOf(lookup.result) }
+}
+
+/** The bytes, checked as far as they are held at once: what is small whole, so that damage is found before the first byte goes out. */
+export async function bytesOf(
+  { blobs }: Pick<Served, 'blobs'>,
+  scope: Scope,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<ReplyBody | undefined> {
+  if (digest.sizeBytes <= BATCH_BLOB_BYTES) return readWhole(blobs, scope, digest, signal)
+  const bytes = await blobs.read(scope, digest, { signal })
+  return bytes && { bytes, sizeBytes: digest.sizeBytes }
+}
+
+/** Keeps the request's body; a later artifact takes the place of an earlier one. Nothing is kept that was not received whole. */
+export async function keepArtifact(
+  { blobs, actions }: Pick<Served, 'blobs' | 'actions'>,
+  { scope, body, contentLength, signal }: Pick<ProtocolRequest, 'scope' | 'body' | 'contentLength' | 'signal'>,
+  artifact: ArtifactToKeep,
+): Promise<KeepOutcome> {
+  const digest = await blobs.ingest(scope, body, signal)
+  if (contentLength !== undefined && contentLength !== digest.sizeBytes) return 'cut-off'
+  await actions.put(scope, artifactKey(artifact.tool, artifact.key), resultOf(digest, artifact), signal)
+  return 'kept'
+}
+
+function resultOf(digest: Digest, { tool, key, headers = {}, durationMs = 0 }: ArtifactToKeep): ActionResult {
+  const own: ArtifactHeader[] = Object.entries(headers).map(([name, value]) => ({ name, value }))
+  const packed = [
+    { typeUrl: ARTIFACT_TYPE, value: Buffer.from(Artifact.encode({ tool, key, headers: own }).finish()) },
+    {
+      typeUrl: RUN_DETAIL_TYPE,
+      value: Buffer.from(RunDetail.encode({ streamChunks: [], colourForced: false, durationMs }).finish()),
+    },
+  ]
+  return {
+    ...NOTHING,
+    outputFiles: [{ path: PATH, digest, isExecutable: false, contents: Buffer.alloc(0) }],
+    executionMetadata: { worker: '', auxiliaryMetadata: packed },
+  }
+}
+
+function headersOf(result: ActionResult): Record<string, string> {
+  const packed = result.executionMetadata?.auxiliaryMetadata.find(({ typeUrl }) => typeUrl === ARTIFACT_TYPE)
+  if (packed === undefined) return {}
+  return Object.fromEntries(Artifact.decode(packed.value).headers.map(({ name, value }) => [name, value]))
+}

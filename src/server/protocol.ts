@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ActionStore, BlobNames, BlobStore, Ingest, OpenBytes, Scope } from '../store/contracts.ts'
+import type { Access } from './access.ts'
+
+/** The store as the server sees it. */
+export interface Served {
+  readonly blobs: BlobStore & Ingest
+  readonly actions: ActionStore
+  readonly names: BlobNames
+}
+
+/** A request that was let in, in the terms of a protocol. */
+export interface ProtocolRequest {
+  readonly method: string
+  /** What follows the protocol's own prefix, without a leading slash; decoded. */
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
+  /** As announced; undefined where it was not. */
+  readonly contentLength: number | undefined
+  /** The bytes as they come. Fails when the client goes away before all are there. Not to be read: none are asked for. */
+  readonly body: AsyncIterable<Uint8Array>
+  readonly access: Access
+  readonly scope: Scope
+  /** Aborted when the client has gone, or the server ends. */
+  readonly signal: AbortSignal
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: ReplyBody
+}
+
+/** `sizeBytes` is announced; should the bytes end early, the connection is cut. */
+export type ReplyBody = string | Uint8Array | { readonly bytes: OpenBytes; readonly sizeBytes: number }
+
+/** One tool's protocol over HTTP: translation onto the store, and nothing else. */
+export interface Protocol {
+  readonly name: string
+  /** Below which path it lives: `/v8/artifacts`, `/gradle`. An instance's name may stand before it. */
+  readonly prefix: string
+  /** Throws what the store throws; `onFault` then says what the tool is told. */
+  answer(request: ProtocolRequest, served: Served): Promise<Reply>
+  /** What the client is told when something of ours failed: a miss, in its words. */
+  onFault(request: ProtocolRequest): Reply
+  /** What it is told when it may not read, or may not write. */
+  refuse(request: ProtocolRequest, lacking: 'read' | 'write'): Reply
+}
+
+export const NOT_FOUND: Reply = { status: 404 }
+export const METHOD_NOT_ALLOWED: Reply = { status: 405, headers: { allow: 'GET, HEAD, PUT' } }
+
+/** Reading changes nothing that matters. */
+export function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'PROPFIND'
+}
