@@ -22,3 +22,7 @@ export function explained(error: unknown, dir: string): unknown {
     })
   return error
 }
+
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof CacheError && error.code === 'store.full'
+}

@@ -104,9 +104,13 @@ export function indexVersion(index: IndexDb): number {
   return Number(index.sql('PRAGMA user_version').get()?.[0] ?? 0)
 }
 
-/** Makes the tables of a new index. Larger pages than SQLite's own: a third fewer splits when 10,000 blobs come in. */
+/**
+ * Makes the tables of a new index. Larger pages than SQLite's own: a third fewer splits when 10,000 blobs come in. Pages that
+ * fall empty can be given back, which the collector does.
+ */
 export async function createTables(index: IndexDb): Promise<void> {
   index.sql('PRAGMA page_size=8192').all()
+  index.sql('PRAGMA auto_vacuum=INCREMENTAL').all()
   index.sql('PRAGMA journal_mode=WAL').all()
   await index.write(() => {
     for (const statement of SCHEMA.split(';\n')) if (statement.trim() !== '') index.sql(statement).run()

@@ -14,7 +14,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
-import { explained } from './explained.ts'
+import { explained, isDiskFull } from './explained.ts'
 import { type IndexDb, isDamaged } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
@@ -47,6 +47,8 @@ export interface JournalOptions {
   readonly durability: 'fast' | 'full'
   /** Told of each append how many bytes it was and how long the medium took. */
   readonly onAppend?: (bytes: number, ms: number) => void
+  /** Told when something could not be kept for want of room. */
+  readonly onFull?: () => void
 }
 
 /** Nothing is opened or taken before the first write. */
@@ -125,6 +127,7 @@ class SegmentJournal implements Journal {
         // What is read outside of look-ups and transactions is to be remembered too.
         if (isDamaged(error)) this.#options.index.lookUp(() => raise(error), undefined)
         const failure = explained(error, this.#options.layout.dir)
+        if (isDiskFull(failure)) this.#options.onFull?.()
         for (const entry of entries) entry.reject(failure)
       }
     }

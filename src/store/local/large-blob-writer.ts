@@ -6,7 +6,7 @@ import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import { indexFile } from './apply-record.ts'
 import type { Compression } from './compression.ts'
-import { explained } from './explained.ts'
+import { explained, isDiskFull } from './explained.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal, SegmentPin } from './journal.ts'
 import { blobPath, type Layout, stagingPath } from './layout.ts'
@@ -26,6 +26,8 @@ export interface LargeBlobOptions {
   readonly presence: Presence
   readonly compression: Compression
   readonly durability: 'fast' | 'full'
+  /** Told when something could not be kept for want of room. */
+  readonly onFull?: () => void
   readonly now: () => number
 }
 
@@ -98,7 +100,9 @@ async function stage(
   } catch (error) {
     await rm(path, { force: true })
     pin[Symbol.dispose]()
-    throw explained(error, options.layout.dir)
+    const failure = explained(error, options.layout.dir)
+    if (isDiskFull(failure)) options.onFull?.()
+    throw failure
   }
 }
 

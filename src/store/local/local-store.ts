@@ -90,11 +90,12 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   })
   const compression = compressionOf(options.compression ?? 'auto')
   const onAppend = compression.wrote.bind(compression)
-  const journal = lazyJournal({ layout, index, leases, durability, onAppend })
+  const onFull = () => keeper.full()
+  const journal = lazyJournal({ layout, index, leases, durability, onAppend, onFull })
   const presence = new Presence(index)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)
-  const shared = { layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
+  const shared = { onFull, layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
   const { chunking = 'off', hardLink = false } = options
   const large = { ...shared, chunking, ...(hardLink ? { compression: compressionOf('off') } : {}) }

@@ -30,10 +30,10 @@ function collectedOf(parts: CatalogParts): Collected {
   }
 }
 
-/** A collection down to the low mark; nothing when another process is at it. Throws the signal's reason. */
-export async function collectUnlessOthersDo(parts: CatalogParts, signal: AbortSignal): Promise<void> {
+/** A collection, down to the low mark unless said; nothing when another process is at it. Throws the signal's reason. */
+export async function collectUnlessOthersDo(parts: CatalogParts, options: CollectOptions): Promise<void> {
   await using lease = await parts.leases.tryHold(COLLECTOR_LEASE)
-  if (lease !== undefined) await collect(collectedOf(parts), { signal })
+  if (lease !== undefined) await collect(collectedOf(parts), options)
 }
 
 class LocalCatalog implements Catalog {

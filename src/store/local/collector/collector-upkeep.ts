@@ -4,6 +4,11 @@ import type { CatalogParts } from '../lazy-catalog.ts'
 export interface Upkeep extends AsyncDisposable {
   /** An action result was put. Costs nothing now: the folder is measured a second later, or at dispose. */
   saved(): void
+  /**
+   * Something was not kept since the disk is full, whoever filled it: a part of what is here gives way, once in the life of
+   * a process. As `saved`, a second later or at dispose.
+   */
+  full(): void
 }
 
 /** A process that goes on measures at most once a second. */
@@ -28,6 +33,7 @@ export function upkeep(parts: CatalogParts): Upkeep {
 class SavingUpkeep implements Upkeep {
   readonly #parts: CatalogParts
   #isDue = false
+  #room: 'enough' | 'wanted' | 'made' = 'enough'
   #timer: NodeJS.Timeout | undefined
   #work: Promise<void> = Promise.resolve()
 
@@ -36,6 +42,16 @@ class SavingUpkeep implements Upkeep {
   }
 
   saved(): void {
+    this.#lookLater()
+  }
+
+  full(): void {
+    if (this.#room !== 'enough') return
+    this.#room = 'wanted'
+    this.#lookLater()
+  }
+
+  #lookLater(): void {
     this.#isDue = true
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
@@ -54,23 +70,31 @@ class SavingUpkeep implements Upkeep {
     this.#isDue = false
     try {
       // A run that hits saves nothing and loads none of this.
-      const [{ excessOf }, { accountsOf }, { keepReserve }] = await Promise.all([
+      const [{ excessOf }, { accountsOf, diskBytesOf }, { keepReserve }, { lowWater }] = await Promise.all([
         import('./excess.ts'),
         import('./accounts.ts'),
         import('./reserve.ts'),
+        import('./quota.ts'),
       ])
-      keepReserve(this.#parts.layout)
+      const { layout, index } = this.#parts
+      keepReserve(layout)
+      const isRoomWanted = this.#room === 'wanted'
+      if (isRoomWanted) this.#room = 'made'
       const excess = excessOf(this.#parts)
-      if (excess === 'none') return
-      const overMs = SETTLE_OVER_MS + accountsOf(this.#parts.index).actions * SETTLE_ENTRY_MS
-      await this.#collect(AbortSignal.timeout(excess === 'limit' ? Math.round(overMs) : SETTLE_MS))
+      if (excess === 'none' && !isRoomWanted) return
+      const overMs = SETTLE_OVER_MS + accountsOf(index).actions * SETTLE_ENTRY_MS
+      const isLong = excess === 'limit' || isRoomWanted
+      await this.#collect(
+        AbortSignal.timeout(isLong ? Math.round(overMs) : SETTLE_MS),
+        isRoomWanted ? lowWater(diskBytesOf(index, layout)) : undefined,
+      )
     } catch {
       // Out of time, a busy index, a full disk: the next save comes back to it.
     }
   }
 
-  async #collect(signal: AbortSignal): Promise<void> {
+  async #collect(signal: AbortSignal, targetBytes: number | undefined): Promise<void> {
     const { collectUnlessOthersDo } = await import('./catalog.ts')
-    await collectUnlessOthersDo(this.#parts, signal)
+    await collectUnlessOthersDo(this.#parts, targetBytes === undefined ? { signal } : { signal, targetBytes })
   }
 }

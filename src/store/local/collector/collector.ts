@@ -45,6 +45,8 @@ const PRESSED_GRACE_MS = 300_000
 const UNSETTLED = 5_000
 /** Blobs whose marks are looked at between two turns of others. */
 const LOOKS_A_STEP = 50_000
+/** Victims that are sorted by key before they leave: rows that lie together leave together, which touches fewer pages. */
+const VICTIMS_AT_ONCE = 20_000
 
 /**
  * One collection, for the holder of the collector's lease: what outlived its time goes, then the action results that the
@@ -101,6 +103,7 @@ class Collection {
     if (this.#isDry) return this.#planned(before)
     await this.#removeBlobs()
     await this.#compact()
+    await this.#room.giveBackPages(this.#options.signal)
     this.#room.truncateLog()
     keepReserve(layout)
     const diskBytes = diskBytesOf(index, layout)
@@ -170,30 +173,31 @@ class Collection {
       const victims = this.#victims(numbers.subarray(at), excessBytes(), all - this.#evicted - this.#targets.entries)
       if (victims.length === 0) return
       at += victims.length
-      await this.#evictAll(victims, ages[at - 1] as number)
+      // Numbers are in the order of the keys.
+      await this.#evictAll(Uint32Array.from(victims).sort(), ages[at - 1] as number)
     }
   }
 
-  /** A few at a time, and never more than have to go: what one frees is at most the content that it names. */
+  /** Never more than have to go: what one frees is at most the content that it names. */
   #victims(order: Uint32Array, excessBytes: number, excessCount: number): number[] {
     const victims: number[] = []
     let rest = excessBytes
     for (const number of order) {
-      if (victims.length === this.#room.batch || (rest <= 0 && victims.length >= excessCount)) break
+      if (victims.length === VICTIMS_AT_ONCE || (rest <= 0 && victims.length >= excessCount)) break
       victims.push(number)
       rest -= this.#actions.sizeBytesOf(number)
     }
     return victims
   }
 
-  async #evictAll(numbers: readonly number[], age: number): Promise<void> {
+  async #evictAll(numbers: Uint32Array | readonly number[], age: number): Promise<void> {
     const { index, journal, now } = this.#parts
-    const victims = numbers.map((number) => victimOf(this.#actions, number))
-    for (let at = 0, step = 0; at < victims.length; at += step) {
+    for (let at = 0, step = 0; at < numbers.length; at += step) {
       step = this.#room.batch
       this.#options.signal?.throwIfAborted()
+      const victims = Array.from(numbers.slice(at, at + step), (number) => victimOf(this.#actions, number))
       const gone = await this.#room.made(() =>
-        removeActions(index, journal, victims.slice(at, at + step), { nowMs: now(), isDry: this.#isDry, age }),
+        removeActions(index, journal, victims, { nowMs: now(), isDry: this.#isDry, age }),
       )
       for (const { victim, action, result, recordBytes } of gone) {
         this.#actionBytes -= recordBytes
@@ -201,7 +205,10 @@ class Collection {
         this.#marks.drop({ action, result }, victim.touchedMs)
       }
       await this.#marks.settle()
+      // Also past what this writes itself: what is left to look at when blobs are removed is looked at in one go.
+      if (!this.#isDry) for (const live of this.#news.take()) this.#marks.add(live)
       this.#evicted += gone.length
+      await breathe()
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../../digest/digest.ts'
 import { reportCorruption } from '../corrupt.ts'
 import { segmentPath } from '../layout.ts'
@@ -75,6 +76,7 @@ export class SegmentCopy {
         this.#point(move, places[i] as RecordPlace)
       })
     })
+    await breathe()
   }
 
   async #living({ record, place }: FoundRecord): Promise<SegmentRecord | undefined> {

@@ -1,11 +1,11 @@
 import { truncateSync, unlinkSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { isDiskFull } from '../explained.ts'
 import { segmentLease, segmentPath } from '../layout.ts'
 import { setIndexed } from '../recover.ts'
 import { scanSegment } from '../salvage.ts'
 import type { Collected } from './collector.ts'
 import { SegmentCopy } from './compaction-copy.ts'
-import { isDiskFull } from './reserve.ts'
 import { forgetLostSegments, forgetRows, syncSegment } from './segment-end.ts'
 
 /** Copied before what it was copied from is cut off: so much room is needed. */

@@ -1,18 +1,18 @@
 import { statSync, unlinkSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { isDiskFull } from '../explained.ts'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
 import { recoverSegment } from '../recover.ts'
-import { blobKey, decodeBlobPlace } from '../rows.ts'
+import { type BlobPlace, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
-import type { SegmentRecord } from '../segment.ts'
+import type { RecordPlace, SegmentRecord } from '../segment.ts'
 import { syncFolder } from '../sync-folder.ts'
 import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collector.ts'
 import { SegmentCopy } from './compaction-copy.ts'
 import { drainSegment } from './compaction-drain.ts'
-import { isDiskFull } from './reserve.ts'
 import { forgetLostSegments, forgetRows, syncSegment } from './segment-end.ts'
 
 export interface CompactOptions {
@@ -64,11 +64,14 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
   const found: Candidate[] = []
   for (const segment of segmentsOf(layout)) {
     const sizeBytes = statSync(segmentPath(layout, segment), { throwIfNoEntry: false })?.size ?? 0
-    const { bytes, rows } = named.get(segment) ?? { bytes: 0, rows: 0 }
+    const { bytes, actionBytes, rows } = named.segments.get(segment) ?? NOTHING_NAMED
     if (sizeBytes === 0) continue
     // A record counts whole there, if only one of its blobs lives; so the share of the dead is at least this.
     const least = 1 - bytes / sizeBytes
-    const deadShare = least >= MOSTLY_DEAD ? least : 1 - (await liveBytesOf(index, layout, segment)) / sizeBytes
+    const deadShare =
+      least >= MOSTLY_DEAD
+        ? least
+        : 1 - (actionBytes + (await liveBlobBytesOf(layout, segment, named.weights))) / sizeBytes
     if (deadShare >= WORTH_LOOKING) found.push({ segment, deadShare, rows })
     await breathe(undefined, signal === undefined ? {} : { signal })
   }
@@ -76,36 +79,48 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
 }
 
 const ROWS_A_STEP = 400
-/** Blobs whose rows are looked up between two turns of others; a pack may have hundreds. */
-const LOOKS_A_STEP = 300
+/** Blobs whose names are read between two turns of others; a pack may have hundreds. */
+const LOOKS_A_STEP = 1_000
 
-/** By segment: bytes of the records that some row names, and how many rows do. */
-async function namedBytes(
-  index: IndexDb,
-  signal: AbortSignal | undefined,
-): Promise<Map<number, { bytes: number; rows: number }>> {
-  const named = new Map<number, { bytes: number; rows: number }>()
-  const counted = new Set<number>()
+interface NamedSegment {
+  /** Of the records that some row names. */
+  bytes: number
+  /** Those of them that are action results. */
+  actionBytes: number
+  /** How many rows point into it. */
+  rows: number
+}
+
+const NOTHING_NAMED: Readonly<NamedSegment> = { bytes: 0, actionBytes: 0, rows: 0 }
+
+interface Named {
+  readonly segments: ReadonlyMap<number, NamedSegment>
+  /** By {@link recordOf}: the weights of the blobs whose rows name the record. */
+  readonly weights: ReadonlyMap<number, number>
+}
+
+async function namedBytes(index: IndexDb, signal: AbortSignal | undefined): Promise<Named> {
+  const segments = new Map<number, NamedSegment>()
+  const weights = new Map<number, number>()
   const sumOf = (segment: number) => {
-    const sum = named.get(segment) ?? { bytes: 0, rows: 0 }
-    named.set(segment, sum)
+    const sum = segments.get(segment) ?? { ...NOTHING_NAMED }
+    segments.set(segment, sum)
     return sum
   }
-  const count = ({ segment, offset, recordBytes }: { segment: number; offset: number; recordBytes: number }) => {
-    const sum = sumOf(segment)
+  const count = ({ record: place, sizeBytes }: BlobPlace) => {
+    const sum = sumOf(place.segment)
     sum.rows++
-    // Segments are far smaller than 4 GiB, and their numbers than 2 million.
-    const record = segment * 2 ** 32 + offset
-    if (counted.has(record)) return
-    counted.add(record)
-    sum.bytes += recordBytes
+    const record = recordOf(place)
+    const weight = weights.get(record)
+    if (weight === undefined) sum.bytes += place.recordBytes
+    weights.set(record, (weight ?? 0) + weightOf(sizeBytes))
   }
   const next = index.sql(`SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
   for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
     const rows = next.all(after)
     for (const [hash, value] of rows) {
       const place = decodeBlobPlace(hash as Uint8Array, value as Uint8Array)
-      if (place !== undefined) count(place.record)
+      if (place !== undefined) count(place)
     }
     if (rows.length < ROWS_A_STEP) break
     after = rows.at(-1)?.[0] as Uint8Array
@@ -114,13 +129,13 @@ async function namedBytes(
     const sum = sumOf(segment)
     sum.rows++
     sum.bytes += recordBytes
+    sum.actionBytes += recordBytes
   }
-  return named
+  return { segments, weights }
 }
 
-/** As `namedBytes`, but of a pack only the share of those blobs that live. */
-async function liveBytesOf(index: IndexDb, layout: Layout, segment: number): Promise<number> {
-  const row = index.sql('SELECT place FROM blobs WHERE hash=?')
+/** Of each record of blobs the share of those that rows name. */
+async function liveBlobBytesOf(layout: Layout, segment: number, weights: Named['weights']): Promise<number> {
   let live = 0
   let scanned = 0
   for (const { record, place } of scanSegment(segmentPath(layout, segment), segment)) {
@@ -129,22 +144,22 @@ async function liveBytesOf(index: IndexDb, layout: Layout, segment: number): Pro
       scanned = 0
       await breathe()
     }
-    if (record.kind === 'action') live += place.recordBytes
     if (record.kind !== 'pack' && record.kind !== 'file' && record.kind !== 'chunked') continue
     const digests = record.kind === 'pack' ? record.digests : [record.digest]
-    let all = 0
-    let named = 0
-    for (const { hash, sizeBytes } of digests) {
-      const key = blobKey(hash)
-      const value = row.get(key)?.[0] as Uint8Array | undefined
-      const now = value && decodeBlobPlace(key, value)
-      const weight = record.kind === 'pack' ? sizeBytes + 1 : 1
-      all += weight
-      if (now?.record.segment === segment && now.record.offset === place.offset) named += weight
-    }
-    live += all === 0 ? 0 : (place.recordBytes * named) / all
+    const all = digests.reduce((sum, { sizeBytes }) => sum + weightOf(sizeBytes), 0)
+    live += all === 0 ? 0 : place.recordBytes * Math.min(1, (weights.get(recordOf(place)) ?? 0) / all)
   }
   return live
+}
+
+/** Segments are far smaller than 4 GiB, and their numbers than 2 million. */
+function recordOf({ segment, offset }: RecordPlace): number {
+  return segment * 2 ** 32 + offset
+}
+
+/** What a blob counts within its record: empty ones something, too. */
+function weightOf(sizeBytes: number): number {
+  return sizeBytes + 1
 }
 
 /** How many rows tell whether it lives. */

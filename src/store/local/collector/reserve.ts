@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync, statSync, writeFileSync } from 'node:fs'
-import { CacheError, systemCode } from '../../../errors.ts'
+import { systemCode } from '../../../errors.ts'
 import type { Layout } from '../layout.ts'
 import { freeBytesAt } from './quota.ts'
 
@@ -32,10 +32,6 @@ export function giveUpReserve(layout: Layout): boolean {
   const isThere = statSync(reservePath(layout), { throwIfNoEntry: false }) !== undefined
   rmSync(reservePath(layout), { force: true })
   return isThere
-}
-
-export function isDiskFull(error: unknown): boolean {
-  return error instanceof CacheError && error.code === 'store.full'
 }
 
 function reservePath(layout: Layout): string {

@@ -1,11 +1,15 @@
+import { setImmediate as breathe } from 'node:timers/promises'
+import { isDiskFull } from '../explained.ts'
 import { type IndexDb, sqliteCode } from '../index-db.ts'
 import type { Layout } from '../layout.ts'
-import { giveUpReserve, isDiskFull } from './reserve.ts'
+import { giveUpReserve } from './reserve.ts'
 
 /** Rows that one transaction removes: others who write wait for a millisecond or two. */
 const BATCH = 100
 /** On a full disk, where each takes room in the index's log before it frees any. */
 const BATCH_WHEN_FULL = 10
+/** Pages that one transaction gives back: less than a millisecond. */
+const PAGES_A_STEP = 100
 
 /** The room that a collection needs itself: to say in the index that something is gone takes some, before any is freed. */
 export class Room {
@@ -32,6 +36,18 @@ export class Room {
       giveUpReserve(this.#layout)
       this.truncateLog()
       return await work()
+    }
+  }
+
+  /** Pages of the index that nothing is in any more go back to the disk, in steps. An index that was made without it keeps them. */
+  async giveBackPages(signal: AbortSignal | undefined): Promise<void> {
+    const index = this.#index
+    const freePages = () => Number(index.sql('PRAGMA freelist_count').get()?.[0] ?? 0)
+    for (let before = Number.POSITIVE_INFINITY, now = freePages(); now > 0 && now < before; now = freePages()) {
+      before = now
+      signal?.throwIfAborted()
+      await this.made(() => index.write(() => void index.sql(`PRAGMA incremental_vacuum(${PAGES_A_STEP})`).all()))
+      await breathe()
     }
   }
 
