@@ -44,18 +44,24 @@ export function commandHelp(command: Command, terminal: Terminal): string {
     )
     parts.push(`${paint('bold', 'Examples')}\n${rows.join('\n')}`)
   }
-  for (const [group, rows] of groupsOf(command.options, terminal, width))
+  // All commands have them, and few people need them for others than these.
+  const store = STORE_COMMANDS.has(command.name) ? STORE_OPTIONS : {}
+  for (const [group, rows] of groupsOf({ ...command.options, ...COMMON_OPTIONS, ...store }, terminal, width))
     parts.push(`${paint('bold', group)}\n${rows.join('\n')}`)
   if (command.exits !== undefined) {
     const rows = command.exits.map(({ code, means }) => `  ${String(code).padStart(5)}  ${wrap(means, width - 9, 9)}`)
     parts.push(`${paint('bold', 'Exit codes')}\n${rows.join('\n')}`)
   }
+  if (!STORE_COMMANDS.has(command.name))
+    parts.push('Options of the store, such as --max-cache-size: recue config --help')
   return `${parts.join('\n\n')}\n`
 }
 
-function groupsOf(own: OptionTable, terminal: Terminal, width: number): Map<string, string[]> {
+const STORE_COMMANDS: ReadonlySet<string> = new Set(['run', 'gc', 'config'])
+
+function groupsOf(options: OptionTable, terminal: Terminal, width: number): Map<string, string[]> {
   const groups = new Map<string, string[]>()
-  for (const [key, spec] of Object.entries<OptionSpec>({ ...own, ...COMMON_OPTIONS, ...STORE_OPTIONS })) {
+  for (const [key, spec] of Object.entries(options)) {
     const group = spec.group ?? 'Options'
     const rows = groups.get(group) ?? []
     groups.set(group, rows)

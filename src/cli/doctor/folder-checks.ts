@@ -1,6 +1,7 @@
 import { accessSync, constants, lstatSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { systemCode } from '../../errors.ts'
+import { NETWORK_FILE_SYSTEMS } from '../../store/local/adopt.ts'
 import { FORMAT_PREFIX, FORMAT_VERSION } from '../../store/local/layout.ts'
 import { formatSize } from '../../units/size.ts'
 import { type Check, type Finding, fail, ok, type Subject, warn } from './check.ts'
@@ -75,18 +76,9 @@ const FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0xf2f52010, 'F2FS'],
   [0xca451a4e, 'bcachefs'],
 ])
-const NETWORK: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB'],
-  [0x517b, 'SMB'],
-  [0x01021997, '9P'],
-  [0x00c36400, 'Ceph'],
-])
-
 function fileSystem({ dir }: Subject): Finding {
   const type = statfsSync(nearestThere(dir)).type >>> 0
-  const network = NETWORK.get(type)
+  const network = NETWORK_FILE_SYSTEMS.get(type)
   if (network !== undefined) {
     return fail(`${network}: a network file system can damage the index`, 'Name a folder on a local disk.')
   }

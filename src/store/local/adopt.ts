@@ -14,7 +14,7 @@ import { FORMAT_PREFIX, FORMAT_VERSION, type Layout, layoutOf } from './layout.t
 import { readSmallFile } from './small-file.ts'
 
 /** From linux/magic.h and the like: file systems on which SQLite's locks and its shared memory cannot be relied on. */
-const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+export const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0xff534d42, 'CIFS'],
   [0xfe534d42, 'SMB'],

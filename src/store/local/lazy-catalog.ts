@@ -1,23 +1,6 @@
 import type { ActionDigest } from '../../digest/digest.ts'
-import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Leases, Scope, StoreUsage } from '../contracts.ts'
-import type { QuotaOptions } from './collector/quota.ts'
-import type { Compression } from './compression.ts'
-import type { IndexDb } from './index-db.ts'
-import type { Journal } from './journal.ts'
-import type { Layout } from './layout.ts'
-
-/** What the catalog and the collector work on. */
-export interface CatalogParts {
-  readonly layout: Layout
-  readonly index: IndexDb
-  readonly journal: Journal
-  readonly leases: Leases
-  readonly compression: Compression
-  readonly flushMarks: () => Promise<void>
-  readonly now: () => number
-  readonly limits: QuotaOptions
-  readonly readOnly: boolean
-}
+import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Scope, StoreUsage } from '../contracts.ts'
+import type { CatalogParts } from './collector/catalog.ts'
 
 /** The catalog, loaded when it is first asked: a run that hits has no use for the collector's code. */
 export function lazyCatalog(parts: CatalogParts): Catalog {

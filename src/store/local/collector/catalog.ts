@@ -1,7 +1,18 @@
 import type { ActionDigest } from '../../../digest/digest.ts'
 import { CacheError } from '../../../errors.ts'
-import type { Catalog, CatalogEntry, CollectOptions, CollectReport, Scope, StoreUsage } from '../../contracts.ts'
-import type { CatalogParts } from '../lazy-catalog.ts'
+import type {
+  Catalog,
+  CatalogEntry,
+  CollectOptions,
+  CollectReport,
+  Leases,
+  Scope,
+  StoreUsage,
+} from '../../contracts.ts'
+import type { Compression } from '../compression.ts'
+import type { IndexDb } from '../index-db.ts'
+import type { Journal } from '../journal.ts'
+import type { Layout } from '../layout.ts'
 import { pinName, pinsAt, putPin, removePin } from '../pins.ts'
 import { decodeBlobPlace } from '../rows.ts'
 import { accountsOf } from './accounts.ts'
@@ -9,8 +20,21 @@ import { type Collected, collect } from './collector.ts'
 import { peeking } from './collector-peek.ts'
 import { listActions } from './collector-rows.ts'
 import { DEFAULT_POLICY } from './eviction-order.ts'
-import { quotaOf } from './quota.ts'
+import { type QuotaOptions, quotaOf } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
+
+/** What the catalog and the collector work on. */
+export interface CatalogParts {
+  readonly layout: Layout
+  readonly index: IndexDb
+  readonly journal: Journal
+  readonly leases: Leases
+  readonly compression: Compression
+  readonly flushMarks: () => Promise<void>
+  readonly now: () => number
+  readonly limits: QuotaOptions
+  readonly readOnly: boolean
+}
 
 /** Held by the one process that collects. */
 export const COLLECTOR_LEASE = 'collector'

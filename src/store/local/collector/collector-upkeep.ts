@@ -1,4 +1,4 @@
-import type { CatalogParts } from '../lazy-catalog.ts'
+import type { CatalogParts } from './catalog.ts'
 
 /** Keeps a folder within its quota while it is written to. Dispose of it before the parts. */
 export interface Upkeep extends AsyncDisposable {

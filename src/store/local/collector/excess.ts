@@ -1,5 +1,5 @@
-import type { CatalogParts } from '../lazy-catalog.ts'
 import { accountsOf, restBytes } from './accounts.ts'
+import type { CatalogParts } from './catalog.ts'
 import { freeBytesAt, highWater, highWaterCount, quotaOf } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
 
