@@ -99,6 +99,7 @@ describe('what was in an output before', () => {
     expect(existsSync(dist('sub'))).toBe(true)
     expect(existsSync(dist('sub/stale'))).toBe(false)
     expect((await run(shell, { outputs: ['dist'] }, { force: true })).notices).toEqual(['started'])
+    expect(cache.records.names('leftovers', '')).toEqual([])
   })
 
   test('and was made by a run that was not kept stays without a clean start', async () => {
@@ -372,6 +373,12 @@ describe('mistakes and faults', () => {
     for (let i = 0; i < 400 && !existsSync(join(folder, 'pid')); i++) await new Promise((wake) => setTimeout(wake, 10))
     abort.abort(new Error('enough'))
     await expect(going).rejects.toThrow('enough')
+  })
+
+  test('a cache that cannot keep the description of a failed command either: its exit code stands', async () => {
+    rmSync(join(folder, 'cache/journal'), { recursive: true, force: true })
+    writeFileSync(join(folder, 'cache/journal'), 'a file where the journal should be')
+    expect(await run('echo hi; exit 3')).toMatchObject({ status: 'uncached', exitCode: 3, stdout: 'hi\n' })
   })
 
   test('a cache that cannot be written any more: one warning, and the command runs', async () => {

@@ -51,7 +51,7 @@ export async function rememberLeftovers(
   before: readonly Foreign[],
 ): Promise<void> {
   const takenAtMs = Date.now()
-  const entries = newIn(workspace, outputs, before, takenAtMs).sort((a, b) => (a.path < b.path ? -1 : 1))
+  const entries = newIn(workspace, outputs, before, takenAtMs)
   if (entries.length === 0) return forgetLeftovers(workspace, outputs)
   const record = encodeRecord(entries, { result: NO_RESULT, bytes: 0, takenAtMs })
   await saveRecord(workspace, recordName(workspace, outputs), record, 'leftovers')
@@ -84,7 +84,6 @@ function openAll(workspace: Records): readonly Part[] {
 
 /** Content is asked only where the stamps cannot tell: of what was written right before it was recorded. */
 function isStill(snapshot: TreeSnapshot, i: number, now: StatIdentity, absolute: string): boolean {
-  if ((snapshot.mode(i) & TYPE) === DIRECTORY) return false
   if (snapshot.matches(i, now)) return true
   const recorded = snapshot.hash(i)
   if (recorded === undefined || snapshot.mode(i) !== now.mode || snapshot.sizeBytes(i) !== now.size) return false
