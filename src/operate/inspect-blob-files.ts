@@ -109,7 +109,7 @@ export async function isSoundFile(
   if (file === undefined) return false
   const content = streamDigest()
   try {
-    await using bytes = readLargeBlob(file, record, signal === undefined ? {} : { signal }, () => undefined)
+    await using bytes = readLargeBlob({ file, record }, signal === undefined ? {} : { signal }, () => undefined)
     for await (const chunk of bytes) content.update(chunk)
   } catch (error) {
     if (isCacheError(error) && error.code === 'store.corrupt') return false

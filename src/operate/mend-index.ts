@@ -1,7 +1,7 @@
 import type { Digest } from '../digest/digest.ts'
 import { sha256Hex } from '../digest/sha256.ts'
 import type { Leases } from '../store/contracts.ts'
-import { applyRecord } from '../store/local/apply-record.ts'
+import { applyLate } from '../store/local/apply-late.ts'
 import { mendAccounts } from '../store/local/collector/accounts.ts'
 import { type IndexDb, openIndexDb, sqliteCode } from '../store/local/index-db.ts'
 import { type Layout, segmentLease, segmentPath } from '../store/local/layout.ts'
@@ -69,7 +69,7 @@ export async function listUnlisted(index: IndexDb, layout: Layout, faults: reado
     if (fault.kind === 'unlisted') places.set(`${fault.place.segment}:${fault.place.offset}`, fault.place)
   for (const place of places.values()) {
     const record = readRecord(segmentPath(layout, place.segment), place)
-    if (record !== undefined) await index.write(() => applyRecord(index, layout, record, place))
+    if (record !== undefined) await index.write(() => applyLate(index, layout, record, place))
   }
 }
 

@@ -125,8 +125,8 @@ async function removeContents(layout: Layout, index: IndexDb, faults: readonly F
   const hashes = faults.flatMap((fault) => (fault.kind === 'content' ? [fault.hash] : []))
   if (hashes.length === 0) return
   const leases = fileLeases(layout.locks)
-  await using journal = openJournal({ layout, index, leases, durability: 'fast' })
-  await journal.commit([{ kind: 'blobs-removed', stampMs: Date.now(), hashes }], () => {
+  await using journal = openJournal({ layout, index, leases, durability: 'fast', now: Date.now })
+  await journal.commit([{ kind: 'blobs-removed', hashes }], () => {
     for (const hash of hashes) index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(hash))
     index.raiseGeneration()
   })

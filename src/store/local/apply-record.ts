@@ -5,7 +5,7 @@ import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote
 import { durationOf, namedSizeBytes } from '../named-blobs.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout } from './layout.ts'
-import { actionKey, blobKey, decodeActionRow, encodeActionRow, encodeBlobPlace } from './rows.ts'
+import { actionKey, blobKey, decodeBlobPlace, encodeActionRow, encodeBlobPlace } from './rows.ts'
 import { encodeDigests, type RecordPlace, type SegmentRecord } from './segment.ts'
 
 const PUT_BLOB = `
@@ -16,8 +16,8 @@ INSERT INTO actions (key, value, touched, hits, generation, clock) VALUES (?, ?,
 ON CONFLICT (key) DO UPDATE SET value=excluded.value, touched=excluded.touched, hits=excluded.hits, generation=excluded.generation, clock=excluded.clock`
 
 /**
- * Says in the index what a record of the journal says; within a write transaction. Records must come in the order of
- * their stamps where they are about the same action. Actions are put in as unchecked: the next look-up makes sure that
+ * Says in the index what a record of the journal says; within a write transaction, and in the order of the stamps where
+ * records are about the same (`applyLate` is for others). Actions are put in as unchecked: the next look-up makes sure that
  * all their blobs are there. `result` of an action record must be whole; the body of a pack is not looked at.
  */
 export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecord, place: RecordPlace): void {
@@ -35,13 +35,13 @@ export function applyRecord(index: IndexDb, layout: Layout, record: SegmentRecor
       indexAction(index, record, place)
       return
     case 'action-removed':
-      removeAction(index, record)
+      index.sql('DELETE FROM actions WHERE key=?').run(actionKey(record.instance, record.action.hash))
       return
     case 'blobs-removed':
-      // Not what others wrote again since, when this is what a dead writer left undone.
-      for (const hash of record.hashes)
-        index.sql('DELETE FROM blobs WHERE hash=? AND touched<=?').run(blobKey(hash), Math.floor(record.stampMs))
+      for (const hash of record.hashes) index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(hash))
       index.raiseGeneration()
+      return
+    case 'void':
       return
   }
 }
@@ -88,6 +88,15 @@ export function indexFile(
   index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(file.stampMs), storedBytes)
 }
 
+/** Whether the index names a file of that blob which is as long as it should be. */
+export function isFileInPlace(index: IndexDb, layout: Layout, hash: string): boolean {
+  const key = blobKey(hash)
+  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
+  const place = value && decodeBlobPlace(key, value)
+  if (place?.kind !== 'file') return false
+  return statSync(blobPath(layout, hash, place.codec), { throwIfNoEntry: false })?.size === place.storedBytes
+}
+
 /** The row of a blob that is kept as chunks, which may come later, or be gone: whoever looks for it looks for them too. */
 export function indexChunked(
   index: IndexDb,
@@ -99,20 +108,7 @@ export function indexChunked(
   index.sql(PUT_BLOB).run(key, encodeBlobPlace(key, place), Math.floor(stampMs), 0)
 }
 
-/** As with {@link indexAction}: what others put since stays. */
-function removeAction(index: IndexDb, { instance, action, stampMs }: SegmentRecord & { kind: 'action-removed' }): void {
-  const key = actionKey(instance, action.hash)
-  const value = index.sql('SELECT value FROM actions WHERE key=?').get(key)?.[0] as Uint8Array | undefined
-  const kept = value && decodeActionRow(key, value)
-  if (kept === undefined || kept.createdMs <= stampMs) index.sql('DELETE FROM actions WHERE key=?').run(key)
-}
-
 function indexAction(index: IndexDb, action: SegmentRecord & { kind: 'action' }, record: RecordPlace): void {
-  const key = actionKey(action.instance, action.action.hash)
-  const value = index.sql('SELECT value FROM actions WHERE key=?').get(key)?.[0] as Uint8Array | undefined
-  // What a dead writer left undone may be older than what others put since.
-  const before = value && decodeActionRow(key, value)
-  if (before !== undefined && before.createdMs > action.stampMs) return
   const result = ActionResult.decode(action.result)
   putActionRow(index, action, record, 0, {
     resultHash: sha256Hex(action.result),

@@ -5,7 +5,7 @@ import type { IndexDb } from './index-db.ts'
 import type { Journal } from './journal.ts'
 import { PACK_BYTES, PACK_MEMBER_BYTES, type Pack, PackBuilder } from './pack-builder.ts'
 import type { Presence } from './presence.ts'
-import type { Codec, RecordPlace, SegmentRecord } from './segment.ts'
+import type { Codec, NewRecord, RecordPlace } from './segment.ts'
 
 export interface BlobWriterOptions {
   readonly index: IndexDb
@@ -14,7 +14,6 @@ export interface BlobWriterOptions {
   readonly compression: Compression
   /** Blobs up to this size are in the index too. */
   readonly inlineBytes: number
-  readonly now: () => number
 }
 
 /** So much content goes into one append and one transaction at most, unless a turn of the event loop brings nothing more. */
@@ -23,9 +22,11 @@ const BATCH_BYTES = 8 << 20
 /** Buffers for packs go round, or thousands of them would wait for the garbage collector; enough for a batch. */
 const MOST_SPARE = BATCH_BYTES / PACK_BYTES
 
+type PackRecord = Extract<NewRecord, { kind: 'pack' }>
+
 interface EncodedPack {
   readonly pack: Pack
-  readonly record: Promise<SegmentRecord & { kind: 'pack' }>
+  readonly record: Promise<PackRecord>
 }
 
 /**
@@ -96,9 +97,9 @@ export class BlobWriter {
     this.#batch.push({ pack, record })
   }
 
-  async #recordOf(pack: Pack, as: Codec | undefined): Promise<SegmentRecord & { kind: 'pack' }> {
+  async #recordOf(pack: Pack, as: Codec | undefined): Promise<PackRecord> {
     const { codec, stored } = await this.#options.compression.encode(pack.content, as)
-    return { kind: 'pack', stampMs: this.#options.now(), codec, digests: pack.digests, body: stored }
+    return { kind: 'pack', codec, digests: pack.digests, body: stored }
   }
 
   #flush(): void {
@@ -117,11 +118,10 @@ export class BlobWriter {
     const { index, journal, presence, inlineBytes } = this.#options
     try {
       const records = await Promise.all(batch.map(({ record }) => record))
-      await journal.commit(records, (places) => {
+      await journal.commit(records, (places, { timeMs }) => {
         presence.refresh()
         batch.forEach(({ pack }, i) => {
-          const { stampMs } = records[i] as SegmentRecord
-          indexPack(index, pack.digests, places[i] as RecordPlace, stampMs, inlineOf(pack, inlineBytes))
+          indexPack(index, pack.digests, places[i] as RecordPlace, timeMs, inlineOf(pack, inlineBytes))
           for (const { hash } of pack.digests) presence.add(hash)
         })
       })

@@ -7,7 +7,7 @@ import { chunkSizes, fastCdcChunks } from './fast-cdc.ts'
 import type { LargeBlobOptions, StagedBlob } from './large-blob-writer.ts'
 import type { RecordPlace } from './segment.ts'
 
-export interface ChunkedOptions extends Pick<LargeBlobOptions, 'index' | 'journal' | 'presence' | 'now'> {
+export interface ChunkedOptions extends Pick<LargeBlobOptions, 'index' | 'journal' | 'presence'> {
   readonly writer: BlobWriter
   /** Whether a chunk needs not be written. */
   readonly isThere: (digest: Digest) => boolean
@@ -57,12 +57,12 @@ class StagedChunks implements StagedBlob {
   }
 
   async publish(): Promise<void> {
-    const { index, journal, presence, now } = this.#options
-    const record = { kind: 'chunked', stampMs: now(), digest: this.digest, chunks: this.#chunks } as const
-    await journal.commit([record], (places) => {
+    const { index, journal, presence } = this.#options
+    const record = { kind: 'chunked', digest: this.digest, chunks: this.#chunks } as const
+    await journal.commit([record], (places, { timeMs }) => {
       presence.refresh()
       if (presence.firstMissing(this.#chunks) !== undefined) throw collected(this.digest)
-      indexChunked(index, record, places[0] as RecordPlace)
+      indexChunked(index, { ...record, stampMs: timeMs }, places[0] as RecordPlace)
       presence.add(this.digest.hash)
     })
   }

@@ -2,11 +2,13 @@ import {
   close,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   ftruncate,
   mkdirSync,
   open,
   readdirSync,
   statSync,
+  writeSync,
   writev,
   writevSync,
 } from 'node:fs'
@@ -18,7 +20,15 @@ import { explained, isDiskFull } from './explained.ts'
 import { type IndexDb, isDamaged } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
-import { encodeRecord, piecesBytes, type RecordPlace, type SegmentRecord } from './segment.ts'
+import {
+  amendHeader,
+  encodeRecord,
+  type NewRecord,
+  piecesBytes,
+  RECORD_HEADER_BYTES,
+  type RecordPlace,
+} from './segment.ts'
+import { highestStamp, raiseStamp, stampAfter } from './stamps.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** The writing half of the journal: this process's own segment, held by a lease from the first write on. */
@@ -26,13 +36,24 @@ export interface Journal extends AsyncDisposable {
   /**
    * Appends the records, then runs `apply` with their places in a write transaction that makes them visible; done when
    * both are. What is asked for at the same time shares one append and one transaction, each `apply` in the order of
-   * asking. An `apply` that throws fails its own caller alone, and must do so before it changes anything.
+   * asking. An `apply` that throws fails its own caller alone, and must do so before it changes anything: its records then
+   * are void.
    */
-  commit<T>(records: readonly SegmentRecord[], apply: (places: readonly RecordPlace[]) => T): Promise<T>
+  commit<T>(records: readonly NewRecord[], apply: Apply<T>): Promise<T>
   /** The segment this process writes to, which it then keeps until the pin is let go: its number is in names of files. */
   pin(): Promise<SegmentPin>
   /** Goes on in another segment, unless this one is pinned: for the collector, who can then copy what lives out of it. */
   rotate(): Promise<void>
+}
+
+/** What happens in the transaction. */
+export type Apply<T> = (places: readonly RecordPlace[], commit: Commit) => T
+
+export interface Commit {
+  /** For the rows: the records' stamp as whole Unix milliseconds, or the time now where that is earlier, as after a clock was set back. */
+  readonly timeMs: number
+  /** The records shall not count: what they say is so already. */
+  readonly withdraw: () => void
 }
 
 export interface SegmentPin extends Disposable {
@@ -45,6 +66,7 @@ export interface JournalOptions {
   readonly leases: Leases
   /** `full`: on the disk before it is visible. */
   readonly durability: 'fast' | 'full'
+  readonly now: () => number
   /** Told of each append how many bytes it was and how long the medium took. */
   readonly onAppend?: (bytes: number, ms: number) => void
   /** Told when something could not be kept for want of room. */
@@ -67,10 +89,22 @@ interface Segment {
 }
 
 interface Entry {
-  readonly records: readonly SegmentRecord[]
-  readonly apply: (places: readonly RecordPlace[]) => unknown
+  readonly records: readonly NewRecord[]
+  readonly apply: Apply<unknown>
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
+}
+
+/** Of an append, by entry: where its records lie, and what can still be changed of them. */
+interface Appended {
+  readonly places: readonly RecordPlace[]
+  readonly headers: readonly AppendedHeader[]
+}
+
+interface AppendedHeader {
+  readonly place: RecordPlace
+  readonly bytes: Uint8Array
+  readonly isStamped: boolean
 }
 
 const openFile = promisify(open)
@@ -91,7 +125,7 @@ class SegmentJournal implements Journal {
     this.#options = options
   }
 
-  commit<T>(records: readonly SegmentRecord[], apply: (places: readonly RecordPlace[]) => T): Promise<T> {
+  commit<T>(records: readonly NewRecord[], apply: Apply<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#queue.push({ records, apply, resolve, reject })
     this.#draining ??= this.#drain()
@@ -141,8 +175,9 @@ class SegmentJournal implements Journal {
     this.#isRotating = false
     const segment = await this.#take(left)
     const before = segment.size
-    const places = await this.#append(segment, entries)
-    const outcomes = await this.#apply(segment, entries, places).catch(async (error: unknown) => {
+    const stampMs = this.#nextStamp()
+    const appended = await this.#append(segment, entries, stampMs)
+    const outcomes = await this.#apply(segment, entries, appended, stampMs).catch(async (error: unknown) => {
       // Nobody was told that it is kept, so no rebuild shall find it.
       segment.size = before
       await cutFile(segment.file, before).catch(() => undefined)
@@ -155,28 +190,56 @@ class SegmentJournal implements Journal {
     })
   }
 
-  #apply(segment: Segment, entries: readonly Entry[], places: readonly RecordPlace[][]): Promise<Outcome[]> {
-    const { index } = this.#options
+  #nextStamp(): number {
+    const { index, now } = this.#options
+    return stampAfter(
+      index.lookUp(() => highestStamp(index), 0),
+      now(),
+    )
+  }
+
+  #apply(
+    segment: Segment,
+    entries: readonly Entry[],
+    appended: readonly Appended[],
+    appendedMs: number,
+  ): Promise<Outcome[]> {
+    const { index, now } = this.#options
     return index.write(() => {
-      const done = entries.map((entry, i) => outcomeOf(() => entry.apply(places[i] as RecordPlace[])))
+      const amended = new Amendments(segment.file)
+      const highestMs = highestStamp(index)
+      const stampMs = appendedMs > highestMs ? appendedMs : stampAfter(highestMs, appendedMs)
+      // Others have committed since the append: what is visible later is to be later in the journal, too.
+      if (stampMs !== appendedMs) for (const { headers } of appended) amended.restamp(headers, stampMs)
+      const timeMs = Math.floor(Math.min(stampMs, now()))
+      const done = entries.map((entry, i) => {
+        const { places, headers } = appended[i] as Appended
+        const withdraw = () => amended.makeVoid(headers)
+        const outcome = outcomeOf(() => entry.apply(places, { timeMs, withdraw }))
+        if ('error' in outcome) withdraw()
+        return outcome
+      })
+      if (this.#options.durability === 'full') amended.sync()
+      raiseStamp(index, stampMs)
       setIndexed(index, segment.number, segment.size)
       return done
     })
   }
 
   /** All records in one write at the end of the segment. */
-  async #append(segment: Segment, entries: readonly Entry[]): Promise<RecordPlace[][]> {
+  async #append(segment: Segment, entries: readonly Entry[], stampMs: number): Promise<Appended[]> {
     const pieces: Uint8Array[] = []
     let offset = segment.size
-    const places = entries.map((entry) =>
-      entry.records.map((record) => {
-        const encoded = encodeRecord(record)
+    const appended = entries.map(({ records }) => {
+      const headers = records.map((record): AppendedHeader => {
+        const encoded = encodeRecord({ ...record, stampMs: record.stampMs ?? stampMs })
         const place = { segment: segment.number, offset, recordBytes: piecesBytes(encoded) }
         pieces.push(...encoded)
         offset += place.recordBytes
-        return place
-      }),
-    )
+        return { place, bytes: encoded[0] as Uint8Array, isStamped: record.stampMs !== undefined }
+      })
+      return { places: headers.map(({ place }) => place), headers }
+    })
     const start = performance.now()
     try {
       await writeAll(segment.file, pieces, segment.size, offset - segment.size)
@@ -188,7 +251,7 @@ class SegmentJournal implements Journal {
       throw error
     }
     segment.size = offset
-    return places
+    return appended
   }
 
   async #take(except?: number): Promise<Segment> {
@@ -211,6 +274,34 @@ class SegmentJournal implements Journal {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#draining
     await this.#letGo()
+  }
+}
+
+/** Changes of records that are appended and not yet visible: of their headers, where they lie. */
+class Amendments {
+  readonly #file: number
+  #isAny = false
+
+  constructor(file: number) {
+    this.#file = file
+  }
+
+  restamp(headers: readonly AppendedHeader[], stampMs: number): void {
+    for (const header of headers) if (!header.isStamped) this.#amend(header, { stampMs })
+  }
+
+  makeVoid(headers: readonly AppendedHeader[]): void {
+    for (const header of headers) this.#amend(header, 'void')
+  }
+
+  sync(): void {
+    if (this.#isAny) fdatasyncSync(this.#file)
+  }
+
+  #amend({ bytes, place }: AppendedHeader, change: { readonly stampMs: number } | 'void'): void {
+    amendHeader(bytes, change)
+    writeSync(this.#file, bytes, 0, RECORD_HEADER_BYTES, place.offset)
+    this.#isAny = true
   }
 }
 

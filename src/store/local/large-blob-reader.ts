@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32c } from '../../digest/crc32c.ts'
+import type { Digest } from '../../digest/digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { OpenBytes, ReadOptions } from '../contracts.ts'
 import { decode } from './compression.ts'
@@ -7,19 +8,22 @@ import type { SegmentRecord } from './segment.ts'
 
 export type FileRecord = SegmentRecord & { kind: 'file' }
 
+export interface OpenBlob {
+  readonly file: FileHandle
+  readonly record: FileRecord
+}
+
+/** What is to be done where the bytes are not what the record says: the blob as it is by now, or undefined where this is damage. */
+export type OnMismatch = () => Promise<OpenBlob | undefined> | undefined
+
 /**
  * The content of a large blob's file, or a part of it: chunk by chunk, each checked before it is handed out, the next one
- * being read and decompressed meanwhile. What does not check out is told to `onDamage` and ends the iteration with
+ * being read and decompressed meanwhile. What does not check out, and is not elsewhere by now, ends the iteration with
  * `store.corrupt`. Owns the file.
  */
-export function readLargeBlob(
-  file: FileHandle,
-  record: FileRecord,
-  options: ReadOptions,
-  onDamage: () => void,
-): OpenBytes {
-  const chunks = new Chunks(file, record, onDamage)
-  const iterator = contentOf(chunks, record, options)
+export function readLargeBlob(blob: OpenBlob, options: ReadOptions, onMismatch: OnMismatch): OpenBytes {
+  const chunks = new Chunks(blob, onMismatch)
+  const iterator = contentOf(chunks, blob.record, options)
   return {
     [Symbol.asyncIterator]: () => iterator,
     // A generator that never started has no `finally` to run.
@@ -55,22 +59,19 @@ async function* contentOf(
 }
 
 class Chunks implements AsyncDisposable {
-  readonly #record: FileRecord
-  readonly #offsets: Float64Array
-  readonly #onDamage: () => void
+  readonly #digest: Digest
+  readonly #onMismatch: OnMismatch
   readonly #reading = new Set<Promise<Uint8Array>>()
-  #file: FileHandle | undefined
+  readonly #files: FileHandle[]
+  #source: Promise<Source | undefined>
+  #isRenewed = false
+  #isClosed = false
 
-  constructor(file: FileHandle, record: FileRecord, onDamage: () => void) {
-    this.#file = file
-    this.#record = record
-    this.#onDamage = onDamage
-    this.#offsets = new Float64Array(record.chunks.length)
-    let offset = 0
-    record.chunks.forEach(({ storedBytes }, i) => {
-      this.#offsets[i] = offset
-      offset += storedBytes
-    })
+  constructor(blob: OpenBlob, onMismatch: OnMismatch) {
+    this.#digest = blob.record.digest
+    this.#files = [blob.file]
+    this.#source = Promise.resolve(new Source(blob))
+    this.#onMismatch = onMismatch
   }
 
   read(number: number): Promise<Uint8Array> {
@@ -84,45 +85,74 @@ class Chunks implements AsyncDisposable {
   }
 
   async #read(number: number): Promise<Uint8Array> {
-    const { digest, chunkBytes, codec, chunks } = this.#record
-    const chunk = chunks[number]
-    const file = this.#file
-    if (chunk === undefined || file === undefined) throw this.#damaged()
-    const stored = Buffer.allocUnsafeSlow(chunk.storedBytes)
-    let read = 0
-    while (read < stored.length) {
-      const { bytesRead } = await file.read(
-        stored,
-        read,
-        stored.length - read,
-        (this.#offsets[number] as number) + read,
-      )
-      if (bytesRead === 0) throw this.#damaged()
-      read += bytesRead
-    }
-    if (crc32c(stored) !== chunk.crc) throw this.#damaged()
-    try {
-      return await decode(codec, stored, Math.min(chunkBytes, digest.sizeBytes - number * chunkBytes))
-    } catch (error) {
-      throw this.#damaged(error)
+    for (;;) {
+      const from = this.#source
+      const source = this.#isClosed ? undefined : await from
+      if (source === undefined) throw damaged(this.#digest)
+      const content = await source.chunk(number)
+      if (content !== undefined) return content
+      if (this.#source !== from) continue
+      // Once: between the look-up and the opening of the file it may have been exchanged, seldom twice.
+      this.#source = this.#isRenewed ? Promise.resolve(undefined) : this.#renewed()
+      this.#isRenewed = true
     }
   }
 
-  #damaged(cause?: unknown): CacheError {
-    this.#onDamage()
-    const { hash } = this.#record.digest
-    return new CacheError('store.corrupt', `Blob ${hash} is damaged in the cache; it is no longer used.`, {
-      context: { hash },
-      cause,
-    })
+  async #renewed(): Promise<Source | undefined> {
+    const blob = await this.#onMismatch()
+    if (blob === undefined) return undefined
+    this.#files.push(blob.file)
+    return new Source(blob)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const file = this.#file
-    this.#file = undefined
+    this.#isClosed = true
     await Promise.allSettled(this.#reading)
-    await file?.close()
+    for (const file of this.#files.splice(0)) await file.close()
   }
+}
+
+class Source {
+  readonly #file: FileHandle
+  readonly #record: FileRecord
+  readonly #offsets: Float64Array
+
+  constructor({ file, record }: OpenBlob) {
+    this.#file = file
+    this.#record = record
+    this.#offsets = new Float64Array(record.chunks.length)
+    let offset = 0
+    record.chunks.forEach(({ storedBytes }, i) => {
+      this.#offsets[i] = offset
+      offset += storedBytes
+    })
+  }
+
+  /** Undefined: the file does not hold what the record says. */
+  async chunk(number: number): Promise<Uint8Array | undefined> {
+    const { digest, chunkBytes, codec, chunks } = this.#record
+    const chunk = chunks[number]
+    if (chunk === undefined) return undefined
+    const stored = Buffer.allocUnsafeSlow(chunk.storedBytes)
+    const start = this.#offsets[number] as number
+    for (let read = 0; read < stored.length; ) {
+      const { bytesRead } = await this.#file.read(stored, read, stored.length - read, start + read)
+      if (bytesRead === 0) return undefined
+      read += bytesRead
+    }
+    if (crc32c(stored) !== chunk.crc) return undefined
+    try {
+      return await decode(codec, stored, Math.min(chunkBytes, digest.sizeBytes - number * chunkBytes))
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function damaged({ hash }: Digest): CacheError {
+  return new CacheError('store.corrupt', `Blob ${hash} is damaged in the cache; it is no longer used.`, {
+    context: { hash },
+  })
 }
 
 /** The file, or undefined when it is gone. */

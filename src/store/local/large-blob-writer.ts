@@ -4,14 +4,14 @@ import { dirname } from 'node:path'
 import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
-import { indexFile } from './apply-record.ts'
+import { indexFile, isFileInPlace } from './apply-record.ts'
 import type { Compression } from './compression.ts'
 import { explained, isDiskFull } from './explained.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal, SegmentPin } from './journal.ts'
 import { blobPath, type Layout, stagingPath } from './layout.ts'
 import type { Presence } from './presence.ts'
-import type { Codec, RecordPlace, SegmentRecord } from './segment.ts'
+import type { Codec, NewRecord, RecordPlace } from './segment.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
@@ -28,13 +28,12 @@ export interface LargeBlobOptions {
   readonly durability: 'fast' | 'full'
   /** Told when something could not be kept for want of room. */
   readonly onFull?: () => void
-  readonly now: () => number
 }
 
 /** A large blob that is staged: its bytes are in `tmp/`, its name is known, nobody can see it. */
 export interface StagedBlob extends AsyncDisposable {
   readonly digest: Digest
-  /** Announces it in the journal, renames it into place and makes it visible. */
+  /** Announces it in the journal, renames it into place and makes it visible; unless another has kept the blob meanwhile. */
   publish(): Promise<void>
 }
 
@@ -79,7 +78,7 @@ export async function stageClonedBlob(
   })
 }
 
-type StagedRecord = SegmentRecord & { kind: 'file' }
+type StagedRecord = Extract<NewRecord, { kind: 'file' }>
 type StagedContent = Pick<StagedRecord, 'digest' | 'codec' | 'chunkBytes' | 'chunks'>
 
 /** `fill` makes the file at the path it is given, and says what is in it. */
@@ -93,8 +92,7 @@ async function stage(
   try {
     await mkdir(options.layout.tmp, { recursive: true, mode: 0o700 })
     const content = await fill(path)
-    if (content !== undefined)
-      return new Staged(options, pin, path, { kind: 'file', stampMs: options.now(), staging, ...content })
+    if (content !== undefined) return new Staged(options, pin, path, { kind: 'file', staging, ...content })
     pin[Symbol.dispose]()
     return undefined
   } catch (error) {
@@ -123,16 +121,20 @@ class Staged implements StagedBlob {
   }
 
   async publish(): Promise<void> {
-    await this.#options.journal.commit([this.#record], (places) => {
-      // Within the transaction, after the record is in the journal: a writer that dies from here on has announced the
-      // file, and the next one finds it under either name.
-      this.#moveIntoPlace()
-      const { index, layout, presence } = this.#options
+    const { index, layout, presence, journal } = this.#options
+    await journal.commit([this.#record], (places, { timeMs, withdraw }) => {
       presence.refresh()
-      indexFile(index, layout, this.#record, places[0] as RecordPlace, true)
+      // Another's file may have the same name and other chunks: exchanged before the commit, it would not be what his record says.
+      if (isFileInPlace(index, layout, this.digest.hash)) withdraw()
+      else {
+        // Within the transaction, after the record is in the journal: a writer that dies from here on has announced the
+        // file, and the next one finds it under either name.
+        this.#moveIntoPlace()
+        this.#isPublished = true
+        indexFile(index, layout, { ...this.#record, stampMs: timeMs }, places[0] as RecordPlace, true)
+      }
       presence.add(this.digest.hash)
     })
-    this.#isPublished = true
   }
 
   #moveIntoPlace(): void {

@@ -86,7 +86,7 @@ class LocalActions implements ActionStore {
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
-    const { index, journal, presence, readOnly, now, onPut } = this.#options
+    const { index, journal, presence, readOnly, onPut } = this.#options
     if (readOnly)
       throw new CacheError('store.read-only', 'The action result was not kept: the cache is open for reading only.')
     const named = await this.#named(scope, result, signal)
@@ -99,13 +99,13 @@ class LocalActions implements ActionStore {
     }
     const bytes = ActionResult.encode(result).finish()
     const facts = { resultHash: sha256Hex(bytes), durationMs: durationOf(result), contentBytes: named.contentBytes }
-    const record = { kind: 'action', stampMs: now(), instance: scope.instance, action, result: bytes } as const
+    const record = { kind: 'action', instance: scope.instance, action, result: bytes } as const
     const key = actionKey(scope.instance, action.hash)
-    const outcome = await journal.commit([record], (places): PutOutcome => {
+    const outcome = await journal.commit([record], (places, { timeMs }): PutOutcome => {
       const generation = presence.refresh()
       refuseIncomplete(presence.firstMissing(named.digests))
       const before = this.#kept(key)
-      putActionRow(index, record, places[0] as RecordPlace, generation, facts)
+      putActionRow(index, { ...record, stampMs: timeMs }, places[0] as RecordPlace, generation, facts)
       return before === undefined ? 'new' : sameOutcome(before, result) ? 'same' : 'different'
     })
     onPut()
@@ -113,12 +113,12 @@ class LocalActions implements ActionStore {
   }
 
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
-    const { index, journal, now, readOnly } = this.#options
+    const { index, journal, readOnly } = this.#options
     if (readOnly) throw new CacheError('store.read-only', 'Nothing was removed: the cache is open for reading only.')
     const key = actionKey(scope.instance, action.hash)
     const isThere = index.lookUp(() => index.sql('SELECT 1 FROM actions WHERE key=?').get(key) !== undefined, false)
     if (!isThere) return false
-    const record = { kind: 'action-removed', stampMs: now(), instance: scope.instance, action } as const
+    const record = { kind: 'action-removed', instance: scope.instance, action } as const
     return journal.commit([record], () => index.sql('DELETE FROM actions WHERE key=?').run(key) > 0)
   }
 

@@ -18,7 +18,7 @@ import { readPacks, type Wanted } from './batch-read.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
-import type { FileRecord } from './large-blob-reader.ts'
+import type { OpenBlob } from './large-blob-reader.ts'
 import type { LargeBlobOptions, StagedBlob } from './large-blob-writer.ts'
 import { blobPath, segmentPath } from './layout.ts'
 import type { Marks } from './marks.ts'
@@ -239,18 +239,31 @@ class LocalBlobs implements BlobStore, Ingest {
     place: BlobPlace & { kind: 'file' },
     options: ReadOptions,
   ): Promise<OpenBytes | undefined> {
-    const { layout, damage } = this.#options
-    const { openLargeBlob, readLargeBlob } = await import('./large-blob-reader.ts')
-    const onDamage = () => damage.blob(digest.hash, place)
-    const record = readRecord(segmentPath(layout, place.record.segment), place.record)
-    const file =
-      record?.kind === 'file' && record.digest.hash === digest.hash
-        ? await openLargeBlob(blobPath(layout, digest.hash, place.codec))
-        : undefined
-    if (file !== undefined) return readLargeBlob(file, record as FileRecord, options, onDamage)
+    const { readLargeBlob } = await import('./large-blob-reader.ts')
+    const blob = await this.#openFile(digest, place)
+    if (blob !== undefined) return readLargeBlob(blob, options, () => this.#newerFile(digest, place))
     if (this.#isElsewhere(digest, place)) return this.read(scope, digest, options)
-    onDamage()
+    this.#options.damage.blob(digest.hash, place)
     return undefined
+  }
+
+  async #openFile(digest: Digest, place: BlobPlace & { kind: 'file' }): Promise<OpenBlob | undefined> {
+    const { layout } = this.#options
+    const { openLargeBlob } = await import('./large-blob-reader.ts')
+    const record = readRecord(segmentPath(layout, place.record.segment), place.record)
+    if (record?.kind !== 'file' || record.digest.hash !== digest.hash) return undefined
+    const file = await openLargeBlob(blobPath(layout, digest.hash, place.codec))
+    return file && { file, record }
+  }
+
+  /** The file may be another than the row told of: the blob was removed and kept again since, or its record was moved. */
+  async #newerFile(digest: Digest, before: BlobPlace & { kind: 'file' }): Promise<OpenBlob | undefined> {
+    if (!this.#isElsewhere(digest, before)) {
+      this.#options.damage.blob(digest.hash, before)
+      return undefined
+    }
+    const place = this.#index.lookUp(() => this.#find(digest), undefined)
+    return place?.kind === 'file' ? this.#openFile(digest, place) : undefined
   }
 
   async #readChunked(

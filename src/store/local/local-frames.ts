@@ -83,11 +83,11 @@ class LocalFrames implements Frames {
   }
 
   async #keep(digest: Digest, body: Uint8Array): Promise<void> {
-    const { index, journal, presence, now } = this.#options
-    const record = { kind: 'pack', stampMs: now(), codec: 'zstd', digests: [digest], body } as const
-    await journal.commit([record], (places) => {
+    const { index, journal, presence } = this.#options
+    const record = { kind: 'pack', codec: 'zstd', digests: [digest], body } as const
+    await journal.commit([record], (places, { timeMs }) => {
       presence.refresh()
-      indexPack(index, record.digests, places[0] as RecordPlace, record.stampMs)
+      indexPack(index, record.digests, places[0] as RecordPlace, timeMs)
       presence.add(digest.hash)
     })
   }

@@ -91,8 +91,8 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const compression = compressionOf(options.compression ?? 'auto')
   const onAppend = compression.wrote.bind(compression)
   const onFull = () => keeper.full()
-  const journal = lazyJournal({ layout, index, leases, durability, onAppend, onFull })
-  const presence = new Presence(index)
+  const journal = lazyJournal({ layout, index, leases, durability, now, onAppend, onFull })
+  const presence = new Presence(index, now)
   const marks = new Marks(index, now)
   const damage = new Damage(index, layout, readOnly)
   const shared = { onFull, layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }

@@ -1,5 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { IndexDb } from './index-db.ts'
+import { MARK_STEP_MS } from './marks.ts'
 import { blobKey, decodeBlobPlace } from './rows.ts'
 import { decodeDigests } from './segment.ts'
 
@@ -9,19 +10,27 @@ import { decodeDigests } from './segment.ts'
  */
 export class Presence {
   readonly #index: IndexDb
+  readonly #now: () => number
   readonly #known = new Set<string>()
   /** Asked for and not found: a write of these needs no second look. */
   readonly #absent = new Set<string>()
   #generation = 0
+  #sinceMs = 0
 
-  constructor(index: IndexDb) {
+  constructor(index: IndexDb, now: () => number) {
     this.#index = index
+    this.#now = now
   }
 
-  /** Looks at the generation, forgets what was known under another one, and returns it. First thing in a transaction. */
+  /**
+   * Looks at the generation, forgets what was known under another one, and returns it. First thing in a transaction. Forgets
+   * from time to time in any case: only what is looked up is marked as used.
+   */
   refresh(): number {
     const generation = this.#index.generation()
-    if (generation !== this.#generation || this.#known.size > MOST_KNOWN) this.forget()
+    const ageMs = this.#now() - this.#sinceMs
+    const isOld = ageMs >= MARK_STEP_MS / 2 || ageMs < 0
+    if (generation !== this.#generation || isOld || this.#known.size > MOST_KNOWN) this.forget()
     this.#generation = generation
     return generation
   }
@@ -63,6 +72,7 @@ export class Presence {
   forget(): void {
     this.#known.clear()
     this.#absent.clear()
+    this.#sinceMs = this.#now()
   }
 }
 

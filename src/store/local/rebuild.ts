@@ -7,6 +7,7 @@ import { type Layout, segmentOfName, segmentPath } from './layout.ts'
 import { setIndexed } from './recover.ts'
 import { scanSegment } from './salvage.ts'
 import { decodeRecord, type RecordPlace, type SegmentRecord } from './segment.ts'
+import { raiseStamp } from './stamps.ts'
 
 /** What a rebuild found. */
 export interface RebuildReport {
@@ -58,6 +59,7 @@ export async function rebuildIndex(
   await applyAll(index, layout, records, signal)
   await index.write(() => {
     for (const [segment, bytes] of ends) setIndexed(index, segment, bytes)
+    raiseStamp(index, records.at(-1)?.stampMs ?? 0)
   }, signal)
   return { segments: segments.length, records: records.length, damagedBytes }
 }

@@ -3,6 +3,7 @@ import { beforeEach, expect, it, onTestFinished } from 'vitest'
 import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
@@ -91,3 +92,31 @@ it.each([
   expect((await store.actions.get(scope, action('a'))).kind).toBe(isThere ? 'hit' : 'miss')
   expect(await gives(store, bytes)).toBe(isThere ? true : undefined)
 })
+
+it.each([-60_000, 60_000])(
+  'what a dead writer put %i ms from a removal is in a rebuild as in the index',
+  async (ageMs) => {
+    {
+      await using store = await openLocalStore({ dir })
+      await store.actions.put(scope, action('a'), result([]))
+      await store.actions.remove(scope, action('a'))
+    }
+    const bytes = ActionResult.encode({ ...result([]), exitCode: 7 }).finish()
+    appended({ kind: 'action', stampMs: Date.now() + ageMs, instance: '', action: action('a'), result: bytes })
+    await recover()
+    await expectExitCode(7)
+    rmSync(layoutOf(dir).index)
+    await expectExitCode(7)
+    {
+      await using store = await openLocalStore({ dir })
+      await store.actions.put(scope, action('a'), result([]))
+    }
+    rmSync(layoutOf(dir).index)
+    await expectExitCode(0)
+  },
+)
+
+async function expectExitCode(exitCode: number): Promise<void> {
+  await using store = await openLocalStore({ dir })
+  expect(await store.actions.get(scope, action('a'))).toMatchObject({ kind: 'hit', result: { exitCode } })
+}

@@ -1,12 +1,23 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
-import { applyRecord } from './apply-record.ts'
+import { applyLate } from './apply-late.ts'
+import { isFileInPlace } from './apply-record.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout, segmentOfStaging, segmentPath, stagingPath } from './layout.ts'
-import { readRecord } from './record-file.ts'
-import { blobKey, decodeBlobPlace } from './rows.ts'
+import { readExactly, readRecord } from './record-file.ts'
 import { type FoundRecord, scanSegment } from './salvage.ts'
-import type { SegmentRecord } from './segment.ts'
+import { amendHeader, RECORD_HEADER_BYTES, type RecordPlace, recordExtent, type SegmentRecord } from './segment.ts'
+import { highestStamp, raiseStamp, stampAfter } from './stamps.ts'
 
 /**
  * Brings to its end what a writer left undone that died: for the holder of the segment's lease alone. Whole records
@@ -19,12 +30,8 @@ export async function recoverSegment(index: IndexDb, layout: Layout, segment: nu
   const { found, isFollowed } = wholeRecords(path, segment, start)
   const torn = found.reduce((_, { place }) => place.offset + place.recordBytes, start)
   const end = isFollowed ? sizeOf(path) : torn
-  for (const { record } of found)
-    if (record.kind === 'file' && !isKept(index, layout, record.digest.hash)) placeFile(layout, segment, record)
   await index.write(() => {
-    for (const { record, place } of found)
-      if (record.kind !== 'file' || !isKept(index, layout, record.digest.hash))
-        applyRecord(index, layout, record, place)
+    commitLate(index, layout, found)
     setIndexed(index, segment, end)
   })
   if (sizeOf(path) > end) truncateSync(path, end)
@@ -68,13 +75,43 @@ function wholeRecords(path: string, segment: number, start: number): { found: Fo
   return { found, isFollowed: false }
 }
 
-/** Another writer has kept the blob meanwhile: in a file that may be encoded differently, as its own record says. */
-function isKept(index: IndexDb, layout: Layout, hash: string): boolean {
-  const key = blobKey(hash)
-  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-  const place = value && decodeBlobPlace(key, value)
-  return place?.kind === 'file' && sizeOf(blobPath(layout, hash, place.codec)) === place.storedBytes
+/**
+ * What counts of the records is committed now, so that it comes after what others committed since, as it does in the index;
+ * what does not is void, and cannot come back when that is gone which it was older than.
+ */
+function commitLate(index: IndexDb, layout: Layout, found: readonly FoundRecord[]): void {
+  const highestMs = highestStamp(index)
+  const lateMs = stampAfter(highestMs, 0)
+  const counting = found.map(({ record, place }) => {
+    if (record.kind === 'file' && !isFileInPlace(index, layout, record.digest.hash))
+      placeFile(layout, place.segment, record)
+    return applyLate(index, layout, record, place)
+  })
+  let lastMs = highestMs
+  found.forEach(({ record, place }, i) => {
+    const isLate = record.stampMs <= highestMs
+    if (counting[i] === 'none') amend(layout, place, 'void')
+    else if (counting[i] === 'all' && isLate) amend(layout, place, { stampMs: lateMs })
+    lastMs = Math.max(lastMs, isLate ? lateMs : record.stampMs)
+  })
+  raiseStamp(index, lastMs)
 }
+
+/** Changes a record where it lies. */
+function amend(layout: Layout, place: RecordPlace, change: { readonly stampMs: number } | 'void'): void {
+  const file = openSync(segmentPath(layout, place.segment), 'r+')
+  try {
+    const extent = recordExtent(readExactly(file, place.offset, RECORD_HEADER_BYTES) ?? NOTHING)
+    const header = extent && readExactly(file, place.offset, RECORD_HEADER_BYTES + extent.headBytes)
+    if (header === undefined) return
+    amendHeader(header, change)
+    writeSync(file, header, 0, RECORD_HEADER_BYTES, place.offset)
+  } finally {
+    closeSync(file)
+  }
+}
+
+const NOTHING = new Uint8Array(0)
 
 /** The writer died between its announcement and the rename; the staged file that is as long as announced is the one. */
 function placeFile(layout: Layout, segment: number, record: SegmentRecord & { kind: 'file' }): void {

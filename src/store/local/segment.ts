@@ -58,6 +58,12 @@ export type SegmentRecord =
     }
   /** Evicted on purpose: a rebuild need not bring them back. */
   | { readonly kind: 'blobs-removed'; readonly stampMs: number; readonly hashes: readonly string[] }
+  /** Was appended as another, and taken back before it was visible. */
+  | { readonly kind: 'void'; readonly stampMs: number }
+
+/** A record that its commit stamps; with a stamp it keeps that. */
+export type NewRecord = WithoutStamp<SegmentRecord>
+type WithoutStamp<R> = R extends SegmentRecord ? Omit<R, 'stampMs'> & { readonly stampMs?: number } : never
 
 /** How stored bytes stand for content. */
 export type Codec = 'raw' | 'zstd'
@@ -75,7 +81,7 @@ const MAGIC = 0x31_55_43_52 // "RCU1"
 const PACK_ENTRY_BYTES = 36
 const FILE_HEAD_BYTES = 48
 const CHUNKED_HEAD_BYTES = 40
-const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed', 'chunked'] as const
+const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed', 'chunked', 'void'] as const
 const NONE = new Uint8Array(0)
 
 /** The header, head and body of a record, in the pieces that one `writev` puts after each other. */
@@ -94,6 +100,17 @@ export function encodeRecord(record: SegmentRecord): Uint8Array[] {
   bytes.set(head, RECORD_HEADER_BYTES)
   bytes.writeUInt32LE(headCrc(bytes, head.length), 28)
   return body.length === 0 ? [bytes] : [bytes, body]
+}
+
+/**
+ * Puts another stamp into the header and head of an encoded record, or makes it void. Only the first
+ * {@link RECORD_HEADER_BYTES} change, so that a record can be changed where it lies.
+ */
+export function amendHeader(headerAndHead: Uint8Array, change: { readonly stampMs: number } | 'void'): void {
+  const bytes = asBuffer(headerAndHead)
+  if (change === 'void') bytes[4] = KINDS.indexOf('void') + 1
+  else bytes.writeDoubleLE(change.stampMs, 16)
+  bytes.writeUInt32LE(headCrc(bytes, bytes.readUInt32LE(8)), 28)
 }
 
 /** Bytes of the pieces of an encoded record. */
@@ -176,6 +193,8 @@ function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefi
       return { kind: 'blobs-removed', stampMs, hashes: hashList(head) }
     case 'chunked':
       return { kind: 'chunked', stampMs, ...chunkedHead(head) }
+    case 'void':
+      return { kind: 'void', stampMs }
     default:
       return undefined
   }
@@ -194,6 +213,8 @@ function encodeHead(record: SegmentRecord): Uint8Array {
       return Buffer.from(record.hashes.join(''), 'hex')
     case 'chunked':
       return encodeChunkedHead(record)
+    case 'void':
+      return NONE
   }
 }
 

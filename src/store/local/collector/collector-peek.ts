@@ -93,6 +93,6 @@ async function wholeFile(
   const file = await openLargeBlob(blobPath(layout, digest.hash, record.codec))
   if (file === undefined) return undefined
   const chunks: Uint8Array[] = []
-  for await (const chunk of readLargeBlob(file, record, {}, () => undefined)) chunks.push(chunk)
+  for await (const chunk of readLargeBlob({ file, record }, {}, () => undefined)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }

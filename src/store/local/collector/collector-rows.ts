@@ -7,7 +7,8 @@ import type { Journal } from '../journal.ts'
 import { type Layout, segmentPath } from '../layout.ts'
 import { type ActionRow, type BlobPlace, decodeActionRow, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
-import type { RecordPlace, SegmentRecord } from '../segment.ts'
+import type { NewRecord, RecordPlace } from '../segment.ts'
+import { takeStamp } from '../stamps.ts'
 import type { Census } from './collector-census.ts'
 import type { LiveAction, Marks } from './collector-marks.ts'
 
@@ -88,30 +89,31 @@ export async function removeActions(
   victims: readonly Victim[],
   options: { readonly nowMs: number; readonly isDry: boolean; readonly age: number },
 ): Promise<RemovedAction[]> {
-  const removals: SegmentRecord[] = []
-  const take = () => {
+  const removals: NewRecord[] = []
+  const take = (stampMs: number) => {
     removals.length = 0
     return victims.flatMap((victim) => {
       const row = takeAction(index, victim, options.isDry)
       if (row === undefined) return []
       const { action, instance, record, result } = row
-      removals.push({ kind: 'action-removed', stampMs: options.nowMs, instance, action })
+      removals.push({ kind: 'action-removed', stampMs, instance, action })
       return [
         { victim, action: asActionDigest(action), result: Uint8Array.from(result), recordBytes: record.recordBytes },
       ]
     })
   }
-  if (options.isDry) return index.read(take)
+  if (options.isDry) return index.read(() => take(options.nowMs))
   const gone = await index.write(() => {
     index.sql('UPDATE accounts SET clock=max(clock, ?)').run(options.age)
-    return take()
+    // Of now: what is put again before the removals are in the journal comes after them.
+    return take(takeStamp(index, options.nowMs))
   })
   if (removals.length > 0) await journalled(journal, removals)
   return gone
 }
 
 /** On a full disk without: there it matters more to free something than that a rebuild does not bring it back. */
-async function journalled(journal: Journal, records: readonly SegmentRecord[]): Promise<void> {
+async function journalled(journal: Journal, records: readonly NewRecord[]): Promise<void> {
   try {
     await journal.commit(records, () => undefined)
   } catch (error) {
@@ -188,16 +190,19 @@ export async function removeBlobs(
   for (;;) {
     await mark(news.take())
     let late: LiveAction[] = []
+    let stampMs = 0
     const gone = await index.write(() => {
       // A put that comes now waits for this transaction, and then sees that its blobs are gone.
       late = news.take()
-      return late.length > 0 ? undefined : takeBlobs(index, removal)
+      if (late.length > 0) return undefined
+      stampMs = takeStamp(index, removal.nowMs)
+      return takeBlobs(index, removal)
     })
     await mark(late)
     if (gone === undefined) continue
     if (gone.length > 0) {
       const hashes = gone.map(({ hash }) => hash)
-      await journalled(journal, [{ kind: 'blobs-removed', stampMs: removal.nowMs, hashes }])
+      await journalled(journal, [{ kind: 'blobs-removed', stampMs, hashes }])
     }
     const files = gone.flatMap(({ hash, place }) => (place?.kind === 'file' ? [{ hash, place }] : []))
     return { count: gone.length, files }

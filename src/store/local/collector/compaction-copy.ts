@@ -92,6 +92,8 @@ export class SegmentCopy {
         return this.#isNeeded(record.stampMs) ? record : undefined
       case 'blobs-removed':
         return this.#livingRemoval(record)
+      case 'void':
+        return undefined
     }
   }
 

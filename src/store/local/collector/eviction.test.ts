@@ -300,7 +300,10 @@ test('a result that names its outputs by a root directory alone keeps them', asy
   await store.actions.put(DEFAULT_SCOPE, key, result)
   aheadMs += 10 * DAY
   expect((await store.catalog.collect()).removedBlobs).toBe(0)
-  expect(await store.blobs.missing(DEFAULT_SCOPE, [inner, outer, sub, root])).toEqual([])
+  {
+    await using asking = await open()
+    expect(await asking.blobs.missing(DEFAULT_SCOPE, [inner, outer, sub, root])).toEqual([])
+  }
   await store.actions.remove(DEFAULT_SCOPE, key)
   aheadMs += 10 * DAY
   expect((await store.catalog.collect()).removedBlobs).toBe(4)
