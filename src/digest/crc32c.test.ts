@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { crc32c, crc32cOfFew } from './crc32c.ts'
 
 describe('crc32c', () => {
@@ -38,6 +38,30 @@ describe('crc32c', () => {
         expect(crc32cOfFew(a)).toBe(byDefinition(a))
       }),
     )
+  })
+
+  test('goes on from what was summed without the module, wherever a process comes to load it', async () => {
+    const bytes = Uint8Array.from({ length: 3000 }, (_, i) => (i * 2654435761) >>> 24)
+    for (const pieceBytes of [1, 100, 511, 512, 513, 1023, 1024, 1025]) {
+      vi.resetModules()
+      const fresh = await import('./crc32c.ts')
+      let sum = 0
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const end = Math.min(at + pieceBytes, bytes.length)
+        sum = fresh.crc32c(bytes.subarray(0, end), sum, at)
+        expect(sum, `${end} bytes, ${pieceBytes} at a time`).toBe(byDefinition(bytes.subarray(0, end)))
+      }
+    }
+  })
+
+  test('of a part leaves out what is before it', () => {
+    const bytes = Uint8Array.from({ length: 130_001 }, (_, i) => (i * 2654435761) >>> 24)
+    for (const length of [0, 4, 5, 300, 122_880, 122_881, 130_001])
+      for (const from of [0, 1, 4, 300, 122_881].filter((bound) => bound <= length)) {
+        const part = bytes.subarray(0, length)
+        expect(crc32c(part, 7, from), `${length} from ${from}`).toBe(crc32c(bytes.slice(from, length), 7))
+        if (length < 1000) expect(crc32cOfFew(part, 7, from)).toBe(crc32c(bytes.slice(from, length), 7))
+      }
   })
 
   test('sees every flipped bit', () => {

@@ -5,6 +5,7 @@ import {
   actionKey,
   type BlobPlace,
   blobKey,
+  checkedActionRow,
   decodeActionRow,
   decodeBlobPlace,
   decodeRecordRow,
@@ -56,11 +57,16 @@ describe('rows of the index', () => {
         flip,
         (name, instance, at, number, resultHash, result, change) => {
           const key = actionKey(instance, name)
-          const numbers = { createdMs: number, durationMs: number / 3, contentBytes: number + 1 }
+          const numbers = { createdMs: number + 2, durationMs: number / 3, contentBytes: number + 1 }
           const action = { hash: name, sizeBytes: number }
           const row = encodeActionRow(key, { action, instance, record: at, ...numbers, resultHash, result })
           expect(decodeActionRow(key, row)).toMatchObject({ action, record: at, ...numbers, resultHash, result })
           expect(decodeActionRow(key, changed(row, change))).toBeUndefined()
+          const looked = checkedActionRow(key, new Uint8Array(row))
+          const resultDigest = { hash: resultHash, sizeBytes: result.length }
+          const kept = { actionBytes: number, createdMs: number + 2, resultDigest }
+          expect(looked).toMatchObject({ ...kept, result: new Uint8Array(result) })
+          expect(checkedActionRow(key, changed(row, change))).toBeUndefined()
         },
       ),
     )

@@ -54,6 +54,7 @@ export interface ActionRow {
 }
 
 const BLOB_KINDS = ['inline', 'pack', 'file', 'chunked'] as const
+const CRC_BYTES = 4
 const PLACE_BYTES = 44
 const VERIFIED_BYTES = 16
 const ACTION_BYTES = 88
@@ -164,22 +165,22 @@ export function decodeActionRow(key: Uint8Array, value: Uint8Array): ActionRow |
 
 /** An action's row that checked out; each part is read from it when asked for, since most look-ups need few. */
 export class CheckedActionRow {
-  readonly #row: Buffer
+  readonly #row: Uint8Array
 
-  constructor(row: Buffer) {
+  constructor(row: Uint8Array) {
     this.#row = row
   }
 
   get actionBytes(): number {
-    return this.#row.readDoubleLE(24)
+    return doubleAt(this.#row, 24)
   }
 
   get createdMs(): number {
-    return this.#row.readDoubleLE(32)
+    return doubleAt(this.#row, 32)
   }
 
   get resultDigest(): Digest {
-    return { hash: this.#row.toString('hex', 56, 88), sizeBytes: this.#row.length - ACTION_BYTES }
+    return { hash: bufferOf(this.#row).toString('hex', 56, 88), sizeBytes: this.#row.length - ACTION_BYTES }
   }
 
   /** The encoded ActionResult. */
@@ -190,8 +191,7 @@ export class CheckedActionRow {
 
 /** Undefined as in {@link decodeActionRow}. */
 export function checkedActionRow(key: Uint8Array, value: Uint8Array): CheckedActionRow | undefined {
-  const row = checked('actions', key, value, ACTION_BYTES)
-  return row && new CheckedActionRow(row)
+  return isIntact('actions', key, value, ACTION_BYTES) ? new CheckedActionRow(value) : undefined
 }
 
 /** A workspace record's row value: crc u32 | record. */
@@ -219,12 +219,30 @@ function sealed(table: Table, key: Uint8Array, row: Buffer): Buffer {
 }
 
 function checked(table: Table, key: Uint8Array, value: Uint8Array, leastBytes: number): Buffer | undefined {
-  // In a damaged index a column may be of any type.
-  if (!(value instanceof Uint8Array) || value.length < leastBytes) return undefined
-  const row = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return row.readUInt32LE(0) === rowCrc(table, key, row) ? row : undefined
+  return isIntact(table, key, value, leastBytes) ? bufferOf(value) : undefined
 }
 
-function rowCrc(table: Table, key: Uint8Array, row: Buffer): number {
-  return crc32c(row.subarray(4), crc32c(key, TABLE_SEEDS[table]))
+/** Makes no views: of an array from SQLite the first one takes Bun longer than all else that a look-up does with it. */
+function isIntact(table: Table, key: Uint8Array, value: Uint8Array, leastBytes: number): boolean {
+  // In a damaged index a column may be of any type.
+  if (!(value instanceof Uint8Array) || value.length < leastBytes) return false
+  let crc = 0
+  for (let at = CRC_BYTES - 1; at >= 0; at--) crc = (crc << 8) | (value[at] as number)
+  return crc >>> 0 === rowCrc(table, key, value)
+}
+
+function rowCrc(table: Table, key: Uint8Array, row: Uint8Array): number {
+  return crc32c(row, crc32c(key, TABLE_SEEDS[table]), CRC_BYTES)
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+const eightBytes = new DataView(new ArrayBuffer(8))
+
+/** Little-endian, without a view of the row. */
+function doubleAt(row: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) eightBytes.setUint8(i, row[at + i] as number)
+  return eightBytes.getFloat64(0, true)
 }
