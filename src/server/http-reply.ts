@@ -14,11 +14,12 @@ export async function sendReply(
 ): Promise<number> {
   const sizeBytes = sizeOf(reply.body)
   const headers = { ...reply.headers, 'content-length': String(sizeBytes), ...(!keepAlive && { connection: 'close' }) }
+  const { body } = reply
   if (isHead || sizeBytes === 0) {
     response.writeHead(reply.status, headers).end()
+    if (typeof body === 'object' && 'bytes' in body) await body.bytes[Symbol.asyncDispose]()
     return 0
   }
-  const { body } = reply
   if (typeof body === 'string' || body instanceof Uint8Array) {
     response.writeHead(reply.status, headers).end(body)
     return sizeBytes

@@ -131,6 +131,29 @@ test('who waits for 100 Continue is told to go on, or at once that it may not', 
   expect((await answerOf(stay)).statusCode).toBe(413)
   expect(continued).toBe(false)
   stay.destroy()
+  // However little it would be: it has not been sent.
+  const small = uploadTo('/gradle/c', {
+    expect: '100-continue',
+    'content-length': '4',
+    authorization: `Bearer ${READ}`,
+  })
+  expect((await answerOf(small)).headers.connection).toBe('close')
+  small.destroy()
+})
+
+test('a refused upload is taken in where it is small, so that the connection lives on, and cut off where it is large', async () => {
+  await restarted(store, { gate: gateOf(`read ${READ}`, 'tokens') })
+  for (const [size, connection] of [
+    [900_000, 'keep-alive'],
+    [1_100_000, 'close'],
+  ] as const) {
+    const upload = uploadTo('/v1/cache/1', { 'content-length': String(size), authorization: `Bearer ${READ}` })
+    upload.on('error', () => undefined)
+    upload.end(Buffer.alloc(size))
+    const answer = await answerOf(upload)
+    expect([answer.statusCode, answer.headers.connection]).toEqual([403, connection])
+    upload.destroy()
+  }
 })
 
 const READ = 'read-token-0123456789'
@@ -158,6 +181,12 @@ describe('tokens', () => {
     expect((await ask(path, { headers: bearer(READ) })).status).toBe(404)
     expect((await put(path, bytes, basic(WRITE))).ok).toBe(true)
     expect(await bytesIn(await ask(path, { headers: basic(READ) }))).toHaveLength(9)
+  })
+
+  test('a preflight needs none, since a browser sends none', async () => {
+    const answer = await ask('/v8/artifacts/a', { method: 'OPTIONS' })
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('access-control-allow-headers')).toContain('Authorization')
   })
 
   test('whoever watches needs none', async () => {
@@ -261,24 +290,46 @@ describe('a fault of ours', () => {
   test('while bytes go out cuts the connection', async () => {
     const bytes = content(3_000_000, 1)
     await put('/v1/cache/1', bytes)
-    const blobs: Served['blobs'] = {
-      missing: (...args) => store.blobs.missing(...args),
-      readBatch: (...args) => store.blobs.readBatch(...args),
-      write: (...args) => store.blobs.write(...args),
-      ingest: (...args) => store.blobs.ingest(...args),
-      async read(...args) {
+    for (const end of [endingEarly, endingSilently]) {
+      const blobs = readingBy(async (...args) => {
         const whole = await store.blobs.read(...args)
         return (
           whole && {
-            [Symbol.asyncIterator]: () => endingEarly(whole),
+            [Symbol.asyncIterator]: () => end(whole),
             [Symbol.asyncDispose]: () => whole[Symbol.asyncDispose](),
           }
         )
-      },
+      })
+      await restarted({ ...store, blobs })
+      await expect(ask('/v1/cache/1').then(bytesIn)).rejects.toThrow()
     }
-    await restarted({ ...store, blobs })
-    await expect(ask('/v1/cache/1').then(bytesIn)).rejects.toThrow()
   })
+})
+
+test('a name that is too long for a key keeps nothing', async () => {
+  expect((await put(`/v1/cache/${'7'.repeat(1900)}`, content(1, 1))).status).toBe(200)
+  expect((await put(`/v1/cache/${'7'.repeat(2000)}`, content(1, 1))).status).toBe(404)
+})
+
+test('a look at a large artifact holds no file', async () => {
+  await put('/ccache/a', content(3_000_000, 1))
+  let disposed = 0
+  const blobs = readingBy(async (...args) => {
+    const whole = await store.blobs.read(...args)
+    return (
+      whole && {
+        [Symbol.asyncIterator]: () => whole[Symbol.asyncIterator](),
+        [Symbol.asyncDispose]: async () => {
+          disposed++
+          await whole[Symbol.asyncDispose]()
+        },
+      }
+    )
+  })
+  await restarted({ ...store, blobs })
+  const answer = await ask('/ccache/a', { method: 'HEAD' })
+  expect(answer.headers.get('content-length')).toBe('3000000')
+  expect(disposed).toBe(1)
 })
 
 test('a request for nothing that is here', async () => {
@@ -306,7 +357,8 @@ test('at its end, what is under way finishes, and nothing new is taken', async (
   const ended = server[Symbol.asyncDispose]()
   await expect(fetch(`${url}/readyz`)).rejects.toThrow()
   upload.end('half')
-  expect((await answerOf(upload)).statusCode).toBe(200)
+  const { statusCode, headers } = await answerOf(upload)
+  expect([statusCode, headers.connection]).toEqual([200, 'close'])
   await ended
   expect(await store.actions.get(scope, (await import('./artifacts.ts')).artifactKey('nx', '1'))).toMatchObject({
     kind: 'hit',
@@ -349,6 +401,24 @@ function uploadTo(path: string, headers: Record<string, string>): ClientRequest 
 
 function answerOf(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => request.once('response', resolve).once('error', reject))
+}
+
+/** The store, with blobs that are read in another way. */
+function readingBy(read: Served['blobs']['read']): Served['blobs'] {
+  return {
+    missing: (...args) => store.blobs.missing(...args),
+    readBatch: (...args) => store.blobs.readBatch(...args),
+    write: (...args) => store.blobs.write(...args),
+    ingest: (...args) => store.blobs.ingest(...args),
+    read,
+  }
+}
+
+async function* endingSilently(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    yield chunk
+    return
+  }
 }
 
 async function* endingEarly(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
