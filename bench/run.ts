@@ -29,6 +29,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./compression.ts')).compression,
   async () => (await import('./disk.ts')).disk,
   async () => (await import('./eviction.ts')).eviction,
+  async () => (await import('./collect.ts')).collectBenchmark,
   async () => (await import('./chunking.ts')).chunking,
   async () => (await import('./reflink.ts')).reflink,
 ]

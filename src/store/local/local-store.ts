@@ -128,8 +128,11 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
 function openFailure(error: unknown, dir: string): unknown {
   const code = sqliteCode(error)
   if (code === undefined || isBusy(error)) return systemCode(error) === undefined ? error : explained(error, dir)
-  const asSystem = code === SQLITE_FULL ? 'ENOSPC' : 'EACCES'
+  const isFull = code === SQLITE_FULL || (error as { errcode?: unknown }).errcode === SQLITE_IOERR_SHMSIZE
+  const asSystem = isFull ? 'ENOSPC' : 'EACCES'
   return explained(Object.assign(new Error(String(error)), { code: asSystem, cause: error }), dir)
 }
 
 const SQLITE_FULL = 13
+/** Not even the few kilobytes find room by which processes share the index. */
+const SQLITE_IOERR_SHMSIZE = 4874

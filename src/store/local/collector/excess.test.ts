@@ -8,8 +8,9 @@ import { layoutOf } from '../layout.ts'
 import { openLocalStore } from '../local-store.ts'
 import { accountsOf, diskBytesOf } from './accounts.ts'
 import type { CatalogParts } from './catalog.ts'
+import { targetsOf } from './eviction.ts'
 import { excessOf } from './excess.ts'
-import type { QuotaOptions } from './quota.ts'
+import { type QuotaOptions, quotaOf } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
 
 test('each limit has a mark below it, and is passed above', async () => {
@@ -34,6 +35,11 @@ test('each limit has a mark below it, and is passed above', async () => {
   }
   expect([45, 41, 40, 39].map((maxEntries) => under({ maxEntries }))).toEqual(['none', 'mark', 'mark', 'limit'])
   const { blocks, bsize } = statfsSync(dir)
+  // Past the mark, and only then, the low mark is what a collection has to come down to.
+  const targets = (limits: QuotaOptions) => targetsOf(index, layout, quotaOf(dir, limits), undefined)
+  expect(targets({ maxCasBytes: cas * 1.04 }).casBytes).toBeCloseTo(cas * 1.04 * 0.8, 0)
+  expect(targets({ maxCasBytes: cas * 1.1 }).casBytes).toBe(Number.POSITIVE_INFINITY)
+  expect([45, 41, 39].map((maxEntries) => targets({ maxEntries }).entries)).toEqual([Number.POSITIVE_INFINITY, 33, 32])
   expect(under({ minFreeBytes: 1 })).toBe('none')
   expect(under({ minFreeBytes: blocks * bsize })).toBe('limit')
 })

@@ -115,6 +115,35 @@ test.for([
   expect(await checkEntry(store, 'after', shape)).toBe('whole')
 })
 
+test('who finds the disk full makes room for the next', async ({ skip }) => {
+  skip(!isMounted, 'a tmpfs cannot be mounted here')
+  const dir = join(disk, 'cache')
+  mkdirSync(dir)
+  let aheadMs = 0
+  const options = { dir, maxCacheBytes: DISK_BYTES, now: () => Date.now() + aheadMs }
+  const shape = { ...SHAPE, largeBytes: 1_300_000 }
+  {
+    await using store = await openLocalStore(options)
+    for (const name of ['a', 'b', 'c']) await saveEntry(store, name, shape)
+  }
+  {
+    await using store = await openLocalStore(options)
+    fillUp()
+    aheadMs = DAY
+    await expect(saveEntry(store, 'more', shape)).rejects.toMatchObject({ code: 'store.full' })
+  }
+  {
+    await using store = await openLocalStore(options)
+    await saveEntry(store, 'more', SHAPE)
+    expect(await checkEntry(store, 'more', SHAPE)).toBe('whole')
+    const states = await Promise.all(['a', 'b', 'c'].map((name) => checkEntry(store, name, shape)))
+    expect(new Set(states)).toEqual(new Set(['whole', 'absent']))
+  }
+  // Without a byte for what processes share, it is not the permissions.
+  fillUp()
+  await expect(openLocalStore(options)).rejects.toMatchObject({ code: 'store.full' })
+})
+
 test('a reserve is kept where little is free, and no larger than it has to be', async ({ skip }) => {
   skip(!isMounted, 'a tmpfs cannot be mounted here')
   const dir = join(disk, 'cache')
