@@ -221,6 +221,29 @@ describe('finds the run to compare with', () => {
     expect(await ask(now.key)).toMatchObject({ kind: 'same-key', previous: { startedMs: 5 } })
   })
 
+  test('the newest, though an older one had the same key: what was changed back is no "same"', async () => {
+    const [now, other] = [await key(), await key({ env: { MODE: 'two' } })]
+    ran(now.key, 1)
+    ran(other.key, 2, 'build', 'uncached')
+    expect(await ask(now.key)).toMatchObject({ kind: 'changed', previous: { startedMs: 2 } })
+    blobs.delete(other.action.digest.hash)
+    expect(await ask(now.key)).toMatchObject({ kind: 'not-comparable', previous: { startedMs: 2 } })
+  })
+
+  test('one of five keys at most, however often each was tried', async () => {
+    ran((await key()).key, 1)
+    const failed = async (mode: string) => {
+      const { key: digest, action } = await key({ env: { MODE: mode } })
+      blobs.delete(action.digest.hash)
+      for (let i = 0; i < 3; i++) ran(digest, 2, 'build', 'uncached')
+    }
+    const now = await key({ env: { MODE: 'now' } })
+    for (const mode of ['a', 'b', 'c', 'd']) await failed(mode)
+    expect(await ask(now.key)).toMatchObject({ kind: 'changed', previous: { startedMs: 1 } })
+    await failed('e')
+    expect(await ask(now.key)).toMatchObject({ kind: 'not-comparable', previous: { startedMs: 2 } })
+  })
+
   test('an older one where the newer was not kept', async () => {
     const [kept, failed] = [await key(), await key({ env: { MODE: 'two' } })]
     blobs.delete(failed.action.digest.hash)
