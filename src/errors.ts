@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'command.not-found'
   /** The program of the command may not be executed (exit 126). */
   | 'command.not-executable'
+  /** The system has no file handles left to start the command with. */
+  | 'command.no-handles'
   /** The same work did not end within the time given to wait for it. */
   | 'wait.timed-out'
   /** The cache folder cannot be used: not ours, not writable, a file, on a network file system. */

@@ -31,7 +31,9 @@ function systemFailure(error: unknown): CacheError | undefined {
   const { code, path } = (error ?? {}) as { code?: unknown; path?: unknown }
   if (!(error instanceof Error) || typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code)) return undefined
   const what = error.message.replace(/^[A-Z0-9]+: /, '').split(',')[0]
-  return new CacheError('usage', `${typeof path === 'string' ? `${path}: ` : ''}${what} (${code})`, { cause: error })
+  const hint = code === 'EMFILE' || code === 'ENFILE' ? 'Raise the limit of open files: ulimit -n 1024.' : undefined
+  const message = `${typeof path === 'string' ? `${path}: ` : ''}${what} (${code})`
+  return new CacheError('usage', message, { cause: error, ...(hint === undefined ? {} : { hint }) })
 }
 
 /** Names in messages may hold line ends, and a line of ours stays one line. */

@@ -69,6 +69,26 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
       }
     })
 
+    it.each(['inner', 'root', 'file', undefined])(
+      'refuses directories below a root of which %s is not there',
+      async (gone) => {
+        const write = (bytes: Uint8Array, name: string) =>
+          name === gone ? undefined : opened.blobs.write(scope, digestOf(bytes), bytes)
+        const file = Buffer.from('file')
+        const inner = directoryOf([digestOf(file)], [])
+        const root = directoryOf([], [digestOf(inner), digestOf(inner)])
+        await Promise.all([write(file, 'file'), write(inner, 'inner'), write(root, 'root')])
+        const put = actions.put(scope, action('a'), withRoot(digestOf(root)))
+        if (gone === undefined) expect(await put).toBe('new')
+        else await expect(put).rejects.toMatchObject({ code: 'store.incomplete' })
+      },
+    )
+
+    it('refuses a root directory that is none', async () => {
+      const none = await keep('\xff\xff not a directory')
+      await expect(actions.put(scope, action('a'), withRoot(none))).rejects.toMatchObject({ code: 'store.incomplete' })
+    })
+
     it('refuses a tree that is none', async () => {
       const noTree = await keep('\xff\xff not a tree')
       await expect(actions.put(scope, action('a'), withTree(noTree))).rejects.toMatchObject({
@@ -138,6 +158,17 @@ export function result(files: readonly Digest[]): ActionResult {
 
 function withTree(treeDigest: Digest): ActionResult {
   return { ...result([]), outputDirectories: [{ path: 'dist', treeDigest, isTopologicallySorted: false }] }
+}
+
+function withRoot(rootDirectoryDigest: Digest): ActionResult {
+  const directory = { path: 'dist', treeDigest: undefined, isTopologicallySorted: false, rootDirectoryDigest }
+  return { ...result([]), outputDirectories: [directory] }
+}
+
+function directoryOf(files: readonly Digest[], directories: readonly Digest[]): Uint8Array {
+  const nodes = files.map((digest, i) => ({ name: `f${i}`, digest, isExecutable: false }))
+  const folders = directories.map((digest, i) => ({ name: `d${i}`, digest }))
+  return Directory.encode({ files: nodes, directories: folders, symlinks: [] }).finish()
 }
 
 /** The files in a folder in a folder. */

@@ -1,12 +1,12 @@
 import type { Digest } from '../digest/digest.ts'
-import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { type ActionResult, Directory } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { RunDetail } from '../proto/recue/v1/recue.ts'
 import { treeFileDigests } from './tree-digests.ts'
 
 /** Reads a small blob whole; undefined when it is not there. */
 export type ReadBlob = (digest: Digest) => Promise<Uint8Array | undefined>
 
-/** What an action result names, trees and what they name included. */
+/** What an action result names, trees, directories and what they name included. */
 export interface NamedBlobs {
   readonly digests: readonly Digest[]
   /** Content bytes of all of them. */
@@ -14,17 +14,19 @@ export interface NamedBlobs {
 }
 
 /**
- * All blobs that must be there for the result to be complete; undefined when a tree that has to be read for that is not
- * there or is none. Empty blobs are left out: every store has them.
+ * All blobs that must be there for the result to be complete; undefined when a tree or directory that has to be read for
+ * that is not there or is none. Empty blobs are left out: every store has them.
  */
 export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<NamedBlobs | undefined> {
   const found = directDigests(result)
-  for (const { treeDigest } of result.outputDirectories) {
-    if (treeDigest === undefined) continue
-    const bytes = await read(treeDigest)
-    const files = bytes && treeFileDigests(bytes)
-    if (files === undefined) return undefined
-    for (const digest of files) found.push(digest)
+  for (const { treeDigest, rootDirectoryDigest } of result.outputDirectories) {
+    if (treeDigest !== undefined) {
+      const bytes = await read(treeDigest)
+      const files = bytes && treeFileDigests(bytes)
+      if (files === undefined) return undefined
+      for (const digest of files) found.push(digest)
+    }
+    if (rootDirectoryDigest !== undefined && !(await addBelow(rootDirectoryDigest, read, found))) return undefined
   }
   const digests = new Map<string, Digest>()
   let contentBytes = 0
@@ -33,6 +35,33 @@ export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<
     if (digest.sizeBytes > 0) digests.set(digest.hash, digest)
   }
   return { digests: [...digests.values()], contentBytes }
+}
+
+/** What a directory and those below it name, each read once. False when one is not there, or is none. */
+async function addBelow(root: Digest, read: ReadBlob, found: Digest[]): Promise<boolean> {
+  const seen = new Set<string>()
+  const waiting = [root]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next.hash)) continue
+    seen.add(next.hash)
+    const directory = directoryIn(await read(next))
+    if (directory === undefined) return false
+    for (const { digest } of directory.files) if (digest !== undefined) found.push(digest)
+    for (const { digest } of directory.directories) {
+      if (digest === undefined) continue
+      found.push(digest)
+      waiting.push(digest)
+    }
+  }
+  return true
+}
+
+function directoryIn(bytes: Uint8Array | undefined): Directory | undefined {
+  try {
+    return bytes && Directory.decode(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 /** Content bytes of what the result names itself, without what its trees name: for those who cannot read them. */

@@ -1,14 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openLocalStore } from '../../src/store/local/local-store.ts'
 import { type EntryShape, SMALL, saveEntry } from './entries.ts'
+import { COMPILED } from './processes.ts'
 import { entriesOfStore, expectTidy, wholeEntries } from './store-checks.ts'
 
 const SHAPE: EntryShape = { ...SMALL, fileBytes: 3000, largeBytes: 1_100_000 }
 const WORKER = join(import.meta.dirname, 'worker.ts')
+const CLI = join(import.meta.dirname, '../../src/cli/main.ts')
 let dir: string
 
 beforeEach(() => {
@@ -28,6 +30,29 @@ test('out of file handles at any place: what was acknowledged is there, and what
   expect(acknowledged.length).toBeLessThan(6)
   await expectTidy(dir)
   expect(await entriesOfStore(dir, acknowledged, SHAPE)).toEqual(acknowledged)
+})
+
+test('out of file handles at any place: the command runs if it can be started, and what is said tells what to do', () => {
+  const ends = [24, 26, 28, 30, 31, 36].map((handles) => {
+    const folder = join(dir, `run-${handles}`)
+    mkdirSync(join(folder, 'src'), { recursive: true })
+    writeFileSync(join(folder, 'src/a'), 'a')
+    const command = ['sh', '-c', 'mkdir -p dist; cat src/a > dist/a; echo made']
+    const args = [CLI, 'run', '--cache-dir', join(folder, 'cache'), '-i', 'src', '-o', 'dist', '--', ...command]
+    const script = `ulimit -n ${handles}; exec "$@"`
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script, 'sh', process.execPath, ...args], {
+      cwd: folder,
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+      encoding: 'utf8',
+    })
+    expect(stderr).not.toContain('bug in recue')
+    if (status === 0) expect([stdout, readFileSync(join(folder, 'dist/a'), 'utf8')], stderr).toEqual(['made\n', 'a'])
+    else expect(stderr).toMatch(/ulimit -n|too many open files/)
+    if (/not kept|not used/.test(stderr)) expect(stderr).toContain('ulimit -n')
+    return { isUncached: status === 0 && /not kept|not used/.test(stderr), isKept: / kept 1 file/.test(stderr) }
+  })
+  expect(ends.filter(({ isUncached }) => isUncached).length).toBeGreaterThan(0)
+  expect(ends.at(-1)?.isKept).toBe(true)
 })
 
 test('a clock that is set back a year: nothing is lost, and what is put then is there', async () => {

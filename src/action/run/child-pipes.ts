@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OutputStreams } from './child-output.ts'
@@ -12,6 +12,7 @@ export interface OutputPipes extends Disposable {
 
 /** What `spawn` calls a pipe is a socket on every Unix, and Linux alone refuses to open a socket by its path (ENXIO). */
 const NEEDED = process.platform === 'linux'
+const NAMES = ['stdout', 'stderr'] as const
 
 /**
  * Pipes that a command can open again as `/dev/stdout` and `/dev/stderr`. Undefined where they are not needed, and where
@@ -22,13 +23,23 @@ export async function openPipes(): Promise<OutputPipes | undefined> {
   let folder: string | undefined
   try {
     folder = mkdtempSync(join(tmpdir(), 'recue-pipes-'))
-    const paths = [join(folder, 'stdout'), join(folder, 'stderr')] as const
+    const paths = [join(folder, NAMES[0]), join(folder, NAMES[1])] as const
     return (await makeFifos(paths)) ? pipesAt(paths) : undefined
   } catch {
     return undefined
   } finally {
     // From here on they have no name, like any pipe, and go with the last process that holds them.
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+    if (folder !== undefined) removeFolder(folder)
+  }
+}
+
+/** What is in it is known: to look for it would take a file handle, of which there may be none. */
+function removeFolder(folder: string): void {
+  try {
+    for (const name of NAMES) rmSync(join(folder, name), { force: true })
+    rmdirSync(folder)
+  } catch {
+    // It is in the system's folder for what may be left.
   }
 }
 

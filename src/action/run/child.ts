@@ -1,6 +1,6 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process'
 import type { Readable } from 'node:stream'
-import { CacheError, systemCode } from '../../errors.ts'
+import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import { type Deliver, type OutputStreams, pumpOutput } from './child-output.ts'
 import { openPipes } from './child-pipes.ts'
 import { hearSignals } from './child-signals.ts'
@@ -49,6 +49,8 @@ export interface ChildEnd {
   readonly wasInterrupted: boolean
   /** A process that the command left behind still holds its output: what comes from it is not waited for. */
   readonly leftBehind: boolean
+  /** For want of file handles it had this process's own streams: `onOutput` heard nothing. */
+  readonly isUnheard: boolean
   readonly startedMs: number
   readonly durationMs: number
 }
@@ -81,6 +83,7 @@ export async function runChild(request: ChildRequest): Promise<ChildEnd> {
       endedBy: why ?? (code === null ? 'signal' : 'exit'),
       wasInterrupted: signals?.heard() ?? false,
       leftBehind,
+      isUnheard: streams === undefined && request.interactive !== true,
       startedMs,
       durationMs: performance.now() - start,
     }
@@ -98,12 +101,18 @@ interface Spawned {
 async function spawned(request: ChildRequest): Promise<Spawned> {
   if (request.interactive) return { child: await spawn(request, 'inherit'), streams: undefined }
   using stdinFile = request.stdin === undefined ? undefined : openStdinFile(request.stdin)
-  const stdin = request.stdin === undefined ? 'ignore' : (stdinFile?.file ?? 'pipe')
-  using pipes = await openPipes()
-  if (pipes === undefined) {
-    const child = await spawn(request, [stdin, 'pipe', 'pipe'])
-    return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable } }
+  const stdin: Stdin = request.stdin === undefined ? 'ignore' : (stdinFile?.file ?? 'pipe')
+  try {
+    return (await spawnedIntoPipes(request, stdin)) ?? (await spawnedIntoSockets(request, stdin))
+  } catch (error) {
+    if (!isCacheError(error) || error.code !== 'command.no-handles' || request.stdin !== undefined) throw error
   }
+  return { child: await spawn(request, ['ignore', 'inherit', 'inherit']), streams: undefined }
+}
+
+async function spawnedIntoPipes(request: ChildRequest, stdin: Stdin): Promise<Spawned | undefined> {
+  using pipes = await openPipes()
+  if (pipes === undefined) return undefined
   const { streams, childEnds } = pipes
   try {
     return { child: await spawn(request, [stdin, ...childEnds]), streams }
@@ -112,6 +121,13 @@ async function spawned(request: ChildRequest): Promise<Spawned> {
     throw error
   }
 }
+
+async function spawnedIntoSockets(request: ChildRequest, stdin: Stdin): Promise<Spawned> {
+  const child = await spawn(request, [stdin, 'pipe', 'pipe'])
+  return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable } }
+}
+
+type Stdin = 'ignore' | 'pipe' | number
 
 async function spawn(request: ChildRequest, stdio: StdioOptions): Promise<ChildProcess> {
   const [name = '', ...rest] = request.argv
@@ -139,6 +155,13 @@ function notStarted(name: string, program: string, cause: unknown): unknown {
     case 'ENOTDIR':
       return new CacheError('command.not-found', `${name}: command not found.`, {
         hint: 'A script whose interpreter (its first line) is missing looks the same.',
+        cause,
+        context,
+      })
+    case 'EMFILE':
+    case 'ENFILE':
+      return new CacheError('command.no-handles', `${name}: there are no file handles left to start it with.`, {
+        hint: 'Raise the limit of open files: ulimit -n 1024.',
         cause,
         context,
       })

@@ -35,6 +35,7 @@ function whyEndingIsNotKept(end: CommandEnd, { cacheFailures, timeoutMs }: RunOp
   if (end.endedBy === 'timeout') return `the command was ended after ${formatDuration(timeoutMs ?? 0)}`
   if (end.endedBy === 'signal') return `a signal ended the command (exit code ${end.exitCode})`
   if (end.exitCode !== 0 && !cacheFailures) return `the command failed with exit code ${end.exitCode}`
+  if (end.isUnheard) return 'too few file handles are left to hear the command: raise their limit (ulimit -n)'
   if (end.leftBehind) return 'a process that the command left in the background still holds its output'
   return undefined
 }

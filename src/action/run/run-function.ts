@@ -67,6 +67,7 @@ const ENDED = {
   endedBy: 'exit',
   wasInterrupted: false,
   leftBehind: false,
+  isUnheard: false,
   colourForced: false,
   isReaderGone: false,
 } as const

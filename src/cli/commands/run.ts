@@ -8,7 +8,7 @@ import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
 import type { Runner } from '../runner.ts'
 import { type Configured, configureWithoutCache, openSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
-import { quoted, type WorkSource, worksAsked } from '../work.ts'
+import { quoted, type Work, type WorkSource, worksAsked } from '../work.ts'
 
 const OPTIONS = { ...KEY_OPTIONS, ...RUN_OPTIONS }
 type Context = CommandContext<typeof OPTIONS>
@@ -66,7 +66,10 @@ async function runIn(context: Context, { configured, cache, fault }: Opened): Pr
   }
   const [only] = isAlone(context, configured) ? worksAsked(context, source) : []
   if (only !== undefined) {
-    const { exitCode, report } = await runOne(only, runner, context.output)
+    const { exitCode, report } = await runOne(only, runner, context.output).catch((error: unknown) => {
+      if (cache === undefined || !isCacheError(error) || error.code !== 'command.no-handles') throw error
+      return runOneAlone(only, cache, runner, context.output)
+    })
     writeReport(context, settings, report)
     return exitCode
   }
@@ -74,6 +77,20 @@ async function runIn(context: Context, { configured, cache, fault }: Opened): Pr
   const { exitCode, report } = await runTasks(context, source, runner)
   writeReport(context, settings, () => report)
   return exitCode
+}
+
+/** The command goes before the cache: it has not begun, and what the cache held open may be enough for it. */
+async function runOneAlone(
+  work: Work,
+  cache: Cache,
+  runner: Runner,
+  output: Context['output'],
+): ReturnType<typeof runOne> {
+  const { stderr } = output
+  const fault = 'the cache is not used: too few files may be open at once. Raise the limit: ulimit -n 1024.'
+  if (!work.settings.quiet) stderr.line(`recue: ${stderr.terminal.paint('yellow', 'warning')}: ${fault}`)
+  await cache.close().catch(() => undefined)
+  return runOne(work, { ...runner, cache: undefined, withoutCache: fault }, output)
 }
 
 interface Opened {
