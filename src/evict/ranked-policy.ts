@@ -5,7 +5,6 @@ import type { AgeingPolicy, Evictable } from './policy.ts'
 /** The lowest rank leaves first; a policy says what the rank is. O(log n) a call, about 120 bytes an entry. */
 export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implements AgeingPolicy<K> {
   readonly #heap = new Heap<K>()
-  #uses = 0
   #age: number
 
   constructor(age = 0) {
@@ -21,9 +20,7 @@ export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implemen
     this.remove(entry.key)
     const ranked = new Ranked(entry)
     ranked.uses = past.uses
-    ranked.rank = this.rank(entry, past)
-    ranked.lastUse = ++this.#uses
-    this.#heap.push(ranked)
+    this.#heap.push(ranked, this.rankOf(ranked, past.age))
     this.hold(ranked)
   }
 
@@ -42,15 +39,13 @@ export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implemen
 
   protected override placed(entry: Evictable<K>): Ranked<K> {
     const ranked = new Ranked(entry)
-    this.#rank(ranked)
-    this.#heap.push(ranked)
+    this.#heap.push(ranked, this.rankOf(ranked, this.#age))
     return ranked
   }
 
   protected override used(entry: Ranked<K>): void {
     entry.uses++
-    this.#rank(entry)
-    this.#heap.moved(entry)
+    this.#heap.move(entry, this.rankOf(entry, this.#age))
   }
 
   protected override removed(entry: Ranked<K>): void {
@@ -58,13 +53,8 @@ export abstract class RankedPolicy<K> extends KeyedPolicy<K, Ranked<K>> implemen
   }
 
   protected override evicted(victim: Ranked<K>): void {
-    this.removed(victim)
     // Restored entries may be from before the present age.
-    this.#age = Math.max(this.#age, victim.rank)
-  }
-
-  #rank(entry: Ranked<K>): void {
-    entry.rank = this.rankOf(entry, this.#age)
-    entry.lastUse = ++this.#uses
+    this.#age = Math.max(this.#age, this.#heap.lowestRank)
+    this.removed(victim)
   }
 }
