@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
+import type { Bytes } from '../contracts.ts'
 import { indexFile, isFileInPlace } from './apply-record.ts'
 import type { Compression } from './compression.ts'
 import { explained, isDiskFull } from './explained.ts'
@@ -43,7 +44,7 @@ export interface StagedBlob extends AsyncDisposable {
  */
 export async function stageLargeBlob(
   options: LargeBlobOptions,
-  bytes: AsyncIterable<Uint8Array>,
+  bytes: Bytes,
   signal?: AbortSignal,
 ): Promise<StagedBlob> {
   const staged = await stage(options, async (path) => {
@@ -159,7 +160,7 @@ class Staged implements StagedBlob {
 
 async function writeChunks(
   file: FileHandle,
-  bytes: AsyncIterable<Uint8Array>,
+  bytes: Bytes,
   compression: Compression,
   signal: AbortSignal | undefined,
 ): Promise<StagedContent> {
@@ -174,7 +175,7 @@ async function writeChunks(
     await writeFully(file, stored)
     compression.wrote(stored.length, performance.now() - start)
   }
-  for await (const chunk of chunked(bytes, CHUNK_BYTES)) {
+  for await (const chunk of bytes instanceof Uint8Array ? slices(bytes, CHUNK_BYTES) : chunked(bytes, CHUNK_BYTES)) {
     signal?.throwIfAborted()
     const encoded = compression.encode(chunk, codec)
     encoded.catch(() => undefined)
@@ -213,6 +214,11 @@ async function* contentOf(file: FileHandle): AsyncGenerator<Uint8Array> {
 async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
   let written = 0
   while (written < bytes.length) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten
+}
+
+/** What is in memory already stays as it is until it is written. */
+function* slices(bytes: Uint8Array, chunkBytes: number): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
 }
 
 /**

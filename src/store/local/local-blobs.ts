@@ -144,7 +144,7 @@ class LocalBlobs implements BlobStore, Ingest {
     if (!(bytes instanceof Uint8Array)) return this.#writeStream(digest, bytes, signal)
     if (this.#isThere(digest)) return
     if (bytes.length <= BATCH_BLOB_BYTES) return this.#options.writer.write(digest, bytes)
-    return this.#writeLarge(digest, once(bytes), signal)
+    return this.#writeLarge(digest, bytes, signal)
   }
 
   async ingest(_scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest> {
@@ -167,17 +167,17 @@ class LocalBlobs implements BlobStore, Ingest {
     if (!this.#isThere(digest)) await this.#options.writer.write(digest, whole)
   }
 
-  async #writeLarge(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  async #writeLarge(digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     await using staged = await this.#stage(bytes, signal)
     refuseOther(digest, staged.digest)
     if (!this.#isThere(digest)) await staged.publish()
   }
 
-  async #stage(bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<StagedBlob> {
+  async #stage(bytes: Bytes, signal?: AbortSignal): Promise<StagedBlob> {
     if (this.#options.chunking === 'fastcdc') {
       const { stageChunked } = await import('./chunked-writer.ts')
       const isThere = (digest: Digest) => this.#isThere(digest)
-      return stageChunked({ ...this.#options, isThere }, bytes, signal)
+      return stageChunked({ ...this.#options, isThere }, bytes instanceof Uint8Array ? once(bytes) : bytes, signal)
     }
     const { stageLargeBlob } = await import('./large-blob-writer.ts')
     return stageLargeBlob(this.#options, bytes, signal)
