@@ -212,12 +212,27 @@ async function measure(entries: number, folder: string): Promise<readonly Row[]>
   cpSync(dir, alone, { recursive: true })
   const plain = await answer<{ cpuMs: number; removed: number }>(child('plain', dir, path.join(folder, 'plain.db')))
   const ours = await answer<Collected>(child('collect', alone, String(entries)))
+  const idle = await timesBeside(alone, entries, () => new Promise((resolve) => setTimeout(resolve, IDLE_MS)))
+  const beside = await timesBeside(dir, entries, () => answer(child('collect', dir, String(entries))))
+  return rows(entries, { ours, plain, idle, beside })
+}
+
+/** As long as a collection takes, or so. */
+const IDLE_MS = 4_000
+
+interface Neighbour {
+  readonly reads: Times
+  readonly puts: Times
+}
+
+/** What a process that reads and puts meets while something else goes on. */
+async function timesBeside(dir: string, entries: number, work: () => Promise<unknown>): Promise<Neighbour> {
   const other = child('neighbour', dir, String(entries))
-  const told = answer<{ reads: Times; puts: Times }>(other)
+  const told = answer<Neighbour>(other)
   await new Promise((resolve) => other.once('message', resolve))
-  const beside = await answer<Collected>(child('collect', dir, String(entries)))
+  await work()
   other.send('stop')
-  return rows(entries, { ours, plain, beside, ...(await told) })
+  return told
 }
 
 function rows(
@@ -225,14 +240,20 @@ function rows(
   m: {
     ours: Collected
     plain: { cpuMs: number; removed: number }
-    beside: Collected
-    reads: Times
-    puts: Times
+    idle: Neighbour
+    beside: Neighbour
   },
 ): Row[] {
   const each = (m.ours.cpuMs * 1000) / m.ours.removedActions
   const floor = (m.plain.cpuMs * 1000) / m.plain.removed
   const of = `collect, ${entries} entries`
+  const against = (what: string, ours: Times, idle: Times, bar?: number): Row => ({
+    what: `${of}: ${what}`,
+    ours: `${ours.p99Ms.toFixed(2)} ms (longest ${ours.mostMs.toFixed(0)})`,
+    theirs: `idle ${idle.p99Ms.toFixed(2)} ms (longest ${idle.mostMs.toFixed(0)})`,
+    ratio: ours.p99Ms / idle.p99Ms,
+    ...(bar === undefined ? {} : { bar }),
+  })
   const fact = (what: string, ours: string, ratio: number, bar?: number, unit?: string): Row => ({
     what: `${of}: ${what}`,
     ours,
@@ -250,8 +271,8 @@ function rows(
     },
     fact('memory above that of an idle process', '', m.ours.peakBytes / 2 ** 20, 300, 'MiB'),
     fact('longest step, processor time', '', m.ours.longestMs, 20, 'ms'),
-    fact('a reader beside it', `p99 ${m.reads.p99Ms.toFixed(2)} ms`, m.reads.mostMs, 20, 'ms'),
-    fact('a put beside it', `p99 ${m.puts.p99Ms.toFixed(1)} ms`, m.puts.mostMs, undefined, 'ms'),
+    against('a reader beside it, p99', m.beside.reads, m.idle.reads, 3),
+    against('a put beside it, p99', m.beside.puts, m.idle.puts),
   ]
 }
 

@@ -7,9 +7,14 @@ import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { readWhole } from '../read-whole.ts'
-import { openIndexDb } from './index-db.ts'
+import { BlobWriter } from './blob-writer.ts'
+import { stageChunked } from './chunked-writer.ts'
+import { createTables, openIndexDb } from './index-db.ts'
+import { openJournal } from './journal.ts'
 import { layoutOf, segmentPath } from './layout.ts'
+import { fileLeases } from './leases.ts'
 import { type LocalStore, openLocalStore } from './local-store.ts'
+import { Presence } from './presence.ts'
 import { blobKey, decodeBlobPlace } from './rows.ts'
 import { decodeDigests } from './segment.ts'
 import { gives, keep, temporaryFolder } from './temporary-store.fixture.ts'
@@ -157,6 +162,29 @@ it('is written by many at once, in one process and with others that keep it whol
   await Promise.all([keep(store, BLOB), keep(plain, BLOB), keep(store, BLOB)])
   expect(await gives(store, BLOB)).toBe(true)
   expect(await gives(plain, BLOB)).toBe(true)
+})
+
+it('that cannot be written says why, not that a part of it is missing', async () => {
+  const dir = temporaryFolder(onTestFinished)
+  const failure = new Error('no more threads')
+  const compression = { encode: () => Promise.reject(failure), isDense: () => false, wrote: () => undefined }
+  using index = openIndexDb(layoutOf(dir).index, { readOnly: false, durability: 'fast' })
+  await createTables(index)
+  const presence = new Presence(index, Date.now)
+  const layout = layoutOf(dir)
+  await using journal = openJournal({
+    layout,
+    index,
+    leases: fileLeases(layout.locks),
+    durability: 'fast',
+    now: Date.now,
+  })
+  const writer = new BlobWriter({ index, journal, presence, compression, inlineBytes: 0 })
+  // So few chunks that all of them are under way at its end.
+  const source = (async function* () {
+    yield BLOB.subarray(0, 200_000)
+  })()
+  await expect(stageChunked({ index, journal, presence, writer, isThere: () => false }, source)).rejects.toBe(failure)
 })
 
 async function opened(now?: () => number): Promise<{ store: LocalStore; dir: string; close: () => Promise<void> }> {

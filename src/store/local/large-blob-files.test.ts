@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -21,11 +22,16 @@ import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
-import { openIndexDb } from './index-db.ts'
-import { blobPath, layoutOf, segmentPath } from './layout.ts'
+import { indexFile } from './apply-record.ts'
+import { type IndexDb, openIndexDb } from './index-db.ts'
+import { openJournal } from './journal.ts'
+import { blobPath, type Layout, layoutOf, segmentPath } from './layout.ts'
+import { fileLeases } from './leases.ts'
 import { type LocalStore, type LocalStoreOptions, openLocalStore } from './local-store.ts'
+import { readRecord } from './record-file.ts'
 import { reflinkFolder } from './reflink-folder.fixture.ts'
 import { blobKey, decodeBlobPlace } from './rows.ts'
+import type { RecordPlace } from './segment.ts'
 import { gives, keep, temporaryFolder } from './temporary-store.fixture.ts'
 import { verifySegment } from './verify-segment.ts'
 
@@ -119,6 +125,29 @@ describe('hard links', () => {
     linkSync(join(dir, 'other'), stored(dir, digest))
     utimesSync(stored(dir, digest), atime, mtime)
     expect(await place(digest, 'b', PLAIN)).toBeUndefined()
+  })
+
+  it('of a file whose checksums are right and whose digest is not are none', async () => {
+    const { store, dir, close } = await opened({ hardLink: true })
+    const digest = await keptLongAgo(store, dir, NOISE)
+    const other = await keptLongAgo(store, dir, randomBytes(NOISE.length))
+    await close()
+    const layout = layoutOf(join(dir, 'cache'))
+    await withIndex(dir, async (index) => {
+      const record = recordOf(index, layout, other)
+      if (record?.kind !== 'file') throw new Error('the other blob is no file')
+      copyFileSync(stored(dir, other), stored(dir, digest))
+      const leases = fileLeases(layout.locks)
+      await using journal = openJournal({ layout, index, leases, durability: 'fast', now: Date.now })
+      await journal.commit([{ ...record, digest }], (places) =>
+        indexFile(index, layout, { ...record, digest }, places[0] as RecordPlace),
+      )
+    })
+    await using again = await openLocalStore({ dir: join(dir, 'cache'), hardLink: true })
+    age(stored(dir, digest), 100)
+    expect(await again.files.place(scope, digest, join(dir, 'a'), PLAIN)).toBeUndefined()
+    expect(existsSync(join(dir, 'a'))).toBe(false)
+    expect(await again.files.place(scope, other, join(dir, 'b'), PLAIN)).toBe('linked')
   })
 
   it('of a file that was cut, and has its time again, are none', async () => {
@@ -279,6 +308,12 @@ async function keptLongAgo(store: LocalStore, dir: string, bytes: Uint8Array): P
 async function withIndex<T>(dir: string, work: (index: ReturnType<typeof openIndexDb>) => Promise<T> | T): Promise<T> {
   using index = openIndexDb(layoutOf(join(dir, 'cache')).index, { readOnly: false, durability: 'fast' })
   return await work(index)
+}
+
+function recordOf(index: IndexDb, layout: Layout, { hash }: Digest) {
+  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(blobKey(hash))?.[0] as Uint8Array
+  const place = decodeBlobPlace(blobKey(hash), value)
+  return place && readRecord(segmentPath(layout, place.record.segment), place.record)
 }
 
 function verifiedOf(dir: string, { hash }: Digest) {
