@@ -132,7 +132,7 @@ function convert(spec: OptionSpec, written: unknown, place: string): unknown {
   if (spec.kind === 'map') return isText ? mapOf(written as readonly string[], place) : written
   const value: unknown = isText ? written.at(-1) : written
   if (typeof value !== 'string') return spec.kind === 'text' ? String(value) : value
-  return naming(place, () => notBelow(spec.least, value, convertText(spec, value)))
+  return naming(place, () => notBelow(spec, value, convertText(spec, value)))
 }
 
 /** Runs `read`, and says of a mistake at which flag, variable or key it was made. Throws `usage`. */
@@ -145,9 +145,9 @@ export function naming<Value>(place: string, read: () => Value): Value {
   }
 }
 
-function notBelow(least: number | undefined, text: string, value: unknown): unknown {
+function notBelow({ least, summary }: OptionSpec, text: string, value: unknown): unknown {
   if (least === undefined || typeof value !== 'number' || value >= least) return value
-  throw new CacheError('usage', `"${text}" is too little.`)
+  throw new CacheError('usage', `"${text}" is too little.`, { hint: summary })
 }
 
 function convertText(spec: OptionSpec, text: string): unknown {

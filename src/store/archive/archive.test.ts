@@ -123,10 +123,13 @@ describe('an archive that is not what it should be', () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(bytes.length - 1), async (length) => {
         const target = memoryStore()
-        await expect(imported(bytes.subarray(0, length), target, 9000)).rejects.toMatchObject(refused)
+        const end = await imported(bytes.subarray(0, length), target, 9000).catch((error: unknown) => error)
+        // Behind its last entry a tar has zeros, and zlib takes a stream that ends between two blocks for whole.
+        if (end instanceof Error || bytes.length - length > 20) expect(end).toMatchObject(refused)
+        else expect(end).toMatchObject({ actions: keys.length })
         await expectWhole(target)
       }),
-      { numRuns: 25 },
+      { numRuns: 25, examples: [[bytes.length - 13], [bytes.length - 1]] },
     )
   })
 
@@ -169,6 +172,7 @@ describe('an archive that is not what it should be', () => {
     ['an entry that escapes', [head, ['../../etc/passwd', 'x']]],
     ['an entry of another kind', [head, ['blobs/short', 'x']]],
     ['a blob under another name', [head, [`blobs/${'0'.repeat(64)}`, 'x']]],
+    ['a large blob under another name', [head, [`blobs/${'0'.repeat(64)}`, content(2_000_000, 9)]]],
     ['a result under another name', [head, [`actions/${hash}-1/${'0'.repeat(64)}`, '']]],
     ['a result that is none', [head, [`actions/${hash}-1/${hash}`, 'x']]],
     ['no end', [head, [`blobs/${hash}`, 'x']]],

@@ -125,15 +125,24 @@ class Unpacking {
     const { scope, signal } = this.#options
     this.#report.blobs++
     this.#report.contentBytes += digest.sizeBytes
-    if (digest.sizeBytes > BATCH_BLOB_BYTES) return this.#to.blobs.write(scope, digest, body, signal)
+    if (digest.sizeBytes > BATCH_BLOB_BYTES) return this.#largeBlob(digest, body)
     const bytes = await wholeOf(body, digest.sizeBytes)
-    if (digestOf(bytes).hash !== digest.hash) throw damaged(`blob ${digest.hash} is not what its name says`)
+    if (digestOf(bytes).hash !== digest.hash) throw otherContent(digest)
     const written = this.#to.blobs.write(scope, digest, bytes, signal)
     // It is awaited with the others; until then nobody may call it unhandled.
     written.catch(() => undefined)
     this.#pending.push(written)
     this.#pendingBytes += bytes.length
     if (this.#pendingBytes >= MOST_PENDING_BYTES) await this.#written()
+  }
+
+  async #largeBlob(digest: Digest, body: ReadableStream<Uint8Array>): Promise<void> {
+    const { scope, signal } = this.#options
+    try {
+      await this.#to.blobs.write(scope, digest, body, signal)
+    } catch (error) {
+      throw isCacheError(error) && error.code === 'store.corrupt' ? withCause(otherContent(digest), error) : error
+    }
   }
 
   async #action({ action, resultHash }: EntryName & { kind: 'action' }, bytes: Uint8Array): Promise<void> {
@@ -171,6 +180,10 @@ function decoded(bytes: Uint8Array): ActionResult | undefined {
   } catch {
     return undefined
   }
+}
+
+function otherContent({ hash }: Digest): CacheError {
+  return damaged(`blob ${hash} is not what its name says`)
 }
 
 function damaged(why: string): CacheError {
