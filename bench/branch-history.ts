@@ -1,6 +1,6 @@
-import { appendFileSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { type Cache, openCache } from '../src/cache.ts'
+import { checkOut, modules, seeded } from './edited-packages.ts'
 import { node } from './place.ts'
 
 /**
@@ -22,7 +22,6 @@ interface Package {
   readonly entry: string
 }
 
-const modules = path.resolve(import.meta.dirname, '../node_modules')
 const PACKAGES: readonly Package[] = [
   ['protobuf', '@bufbuild/protobuf/dist/esm', 'index.js'],
   ['knip', 'knip/dist', 'index.js'],
@@ -66,8 +65,8 @@ function tasksOf({ entry }: Package): readonly { readonly line: string; readonly
 }
 
 interface Branch {
-  /** How often each package was edited on the way to here, and by whom: the same name is the same content. */
-  readonly versions: Map<string, readonly string[]>
+  /** The edits of each package on the way to here: the same number is the same content. */
+  readonly versions: Map<string, readonly number[]>
   /** What this branch is about. */
   readonly topic: readonly Package[]
 }
@@ -110,7 +109,7 @@ class History {
 
   async #edit(branch: Branch): Promise<string> {
     const { name } = branch.topic[this.#below(branch.topic.length)] as Package
-    branch.versions.set(name, [...(branch.versions.get(name) ?? []), `edit ${++this.#edits}`])
+    branch.versions.set(name, [...(branch.versions.get(name) ?? []), ++this.#edits])
     await this.build(this.#random() < 0.5 ? branch.topic : PACKAGES)
     return `edited ${name}`
   }
@@ -145,38 +144,14 @@ class History {
     }
   }
 
-  /** Each edit adds a line of code to a file that its name decides. */
-  #checkOut({ name, from }: Package, cwd: string, edits: readonly string[]): void {
+  #checkOut({ name, from }: Package, cwd: string, edits: readonly number[]): void {
     const version = edits.join()
     if (this.#there.get(name) === version) return
     this.#there.set(name, version)
-    rmSync(path.join(cwd, 'src'), { recursive: true, force: true })
-    mkdirSync(cwd, { recursive: true })
-    cpSync(path.join(modules, from), path.join(cwd, 'src'), {
-      recursive: true,
-      filter: (file) => !file.slice(modules.length + from.length + 1).includes('node_modules'),
-    })
-    const files = readdirSync(path.join(cwd, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((file) => /\.m?js$/.test(file))
-      .sort()
-    for (const edit of edits) {
-      const file = files[(Number(edit.slice(5)) * 7919) % files.length] as string
-      appendFileSync(path.join(cwd, 'src', file), `\n;globalThis.__edited = ${JSON.stringify(edit)}\n`)
-    }
+    checkOut(from, cwd, edits)
   }
 
   #below(limit: number): number {
     return Math.floor(this.#random() * limit)
-  }
-}
-
-/** Mulberry32: the same numbers everywhere. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }

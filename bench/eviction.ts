@@ -1,6 +1,7 @@
 /**
- * What leaves a full cache, and what it costs to do that again: the default policy beside LRU and Belady's optimum, on tasks
- * that were recorded while a monorepo was worked on in branches. `--record FILE` records anew, in some minutes.
+ * What leaves a full cache, and what it costs to do that again: the default policy beside LRU, others and Belady's optimum,
+ * on tasks that were recorded while a monorepo was worked on in branches, and while developers built what they changed.
+ * `--record branches|developers [FILE]` records anew, in a quarter of an hour.
  */
 import { createReadStream, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -12,45 +13,73 @@ import { readCsv } from '../src/evict/traces/csv.ts'
 import { ledgerTrace } from '../src/observe/ledger-trace.ts'
 import { type Benchmark, type Row, runAlone } from './benchmark.ts'
 import { buildHistory } from './branch-history.ts'
+import { developHistory } from './developer-history.ts'
 import { inPlace } from './place.ts'
 
-const recorded = path.resolve(import.meta.dirname, '../test/fixtures/traces/branches.csv.gz')
-const STEPS = 240
-/** Of all that was ever made. From a quarter on, what the branches in use need fits, and there is little left to choose. */
-const SHARES = [
-  { share: 1 / 16, bar: 0.85 },
-  { share: 1 / 8, bar: 0.85 },
-  { share: 1 / 4, bar: undefined },
-  { share: 1 / 2, bar: undefined },
-] as const
+const traces = path.resolve(import.meta.dirname, '../test/fixtures/traces')
+/** Histories of different shape, recorded one by one; the policy was chosen on the first. */
+const RECORDED = {
+  branches: { file: path.join(traces, 'branches.csv.gz'), history: buildHistory, steps: 240 },
+  developers: { file: path.join(traces, 'developers.csv.gz'), history: developHistory, steps: 300 },
+} as const
+type Recorded = keyof typeof RECORDED
+
+/** Of all that was ever made. */
+const SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2] as const
+const OTHERS = ['lru', 'w-tinylfu', 's3-fifo', 'gdsf-original'] as const
+/** What the default is to cost at most of what LRU costs, over all sizes. */
+const BAR = 0.85
 
 export const eviction: Benchmark = { name: 'eviction', run: measure }
 
 async function measure(): Promise<Row[]> {
-  const trace = await read(recorded)
   const rows: Row[] = []
-  for (const { share, bar } of SHARES) {
-    const replay = { capacity: Math.round(share * footprint(trace)), countsObjects: false }
-    const ours = await simulate(trace, POLICIES.gdsf, replay)
-    const what = `cost of misses, cache of 1/${1 / share}`
-    const against = async (name: 'lru' | 'w-tinylfu' | 'gdsf-original') =>
-      row(what, trace, ours, name, await simulate(trace, POLICIES[name], replay))
-    rows.push({ ...(await against('lru')), ...(bar === undefined ? {} : { bar }) })
-    rows.push(await against('w-tinylfu'), await against('gdsf-original'))
-    rows.push(row(what, trace, ours, 'belady', await simulateBelady(trace, replay)))
-  }
+  for (const name of Object.keys(RECORDED) as Recorded[]) rows.push(...(await compare(name)))
   return rows
 }
 
-function row(what: string, { costs }: Trace, ours: Misses, name: string, theirs: Misses): Row {
-  const all = costs?.reduce((sum, one) => sum + one, 0) ?? 0
-  const shown = (found: Misses) => `${((100 * found.missedCostMs) / all).toFixed(2)} %`
-  return {
-    what,
-    ours: `gdsf ${shown(ours)}`,
-    theirs: `${name} ${shown(theirs)}`,
-    ratio: ours.missedCostMs / theirs.missedCostMs,
+async function compare(name: Recorded): Promise<Row[]> {
+  const trace = await read(RECORDED[name].file)
+  const all = trace.costs?.reduce((sum, one) => sum + one, 0) ?? 0
+  const rows: Row[] = []
+  const sums = new Map<string, number>()
+  for (const share of SHARES) {
+    const replay = { capacity: Math.round(share * footprint(trace)), countsObjects: false }
+    const cost = async (policy: string, misses: Promise<Misses>) => {
+      const found = (await misses).missedCostMs / all
+      sums.set(policy, (sums.get(policy) ?? 0) + found / SHARES.length)
+      return found
+    }
+    const ours = await cost('gdsf', simulate(trace, POLICIES.gdsf, replay))
+    const what = `${name}: cost of misses, cache of 1/${1 / share}`
+    for (const other of OTHERS)
+      rows.push(row(what, ours, other, await cost(other, simulate(trace, POLICIES[other], replay))))
+    rows.push(row(what, ours, 'belady', await cost('belady', simulateBelady(trace, replay))))
   }
+  const mean = (policy: string) => sums.get(policy) ?? 0
+  const what = `${name}: the same, mean of these sizes`
+  for (const other of [...OTHERS, 'belady'])
+    rows.push({ ...row(what, mean('gdsf'), other, mean(other)), ...(other === 'lru' ? { bar: BAR } : {}) })
+  const first = firstCost(trace) / all
+  rows.push(row(`${name}: without what is asked for first`, mean('gdsf') - first, 'lru', mean('lru') - first))
+  return rows
+}
+
+/** Costs as shares of what everything would take without a cache. */
+function row(what: string, ours: number, name: string, theirs: number): Row {
+  const shown = (cost: number) => `${(100 * cost).toFixed(2)} %`
+  return { what, ours: `gdsf ${shown(ours)}`, theirs: `${name} ${shown(theirs)}`, ratio: ours / theirs }
+}
+
+/** What no cache can save. */
+function firstCost({ keys, costs, objects }: Trace): number {
+  const seen = new Uint8Array(objects)
+  let cost = 0
+  for (const [at, key] of keys.entries()) {
+    if (seen[key] === 0) cost += costs?.[at] ?? 0
+    seen[key] = 1
+  }
+  return cost
 }
 
 function footprint({ keys, sizes, objects }: Trace): number {
@@ -65,9 +94,9 @@ async function read(file: string): Promise<Trace> {
   return builder.trace()
 }
 
-async function record(file: string): Promise<void> {
+async function record({ history, steps }: (typeof RECORDED)[Recorded], file: string): Promise<void> {
   await inPlace('eviction', async (folder) => {
-    await using cache = await buildHistory(folder, STEPS, (line) => process.stdout.write(`${line}\n`))
+    await using cache = await history(folder, steps, (line) => process.stdout.write(`${line}\n`))
     const { requests, keys, sizes, costs } = ledgerTrace(cache.ledger.records())
     const lines = ['key,size,cost_ms']
     for (let at = 0; at < requests; at++) lines.push(`${keys[at]},${sizes?.[at]},${Math.round(costs?.[at] ?? 0)}`)
@@ -76,7 +105,8 @@ async function record(file: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  const at = process.argv.indexOf('--record')
-  if (at === -1) await runAlone(eviction)
-  else await record(path.resolve(process.argv[at + 1] ?? recorded))
+  const [, , option, name, file] = process.argv
+  if (option !== '--record') await runAlone(eviction)
+  else if (name !== 'branches' && name !== 'developers') throw new Error('--record branches|developers [FILE]')
+  else await record(RECORDED[name], path.resolve(file ?? RECORDED[name].file))
 }
