@@ -9,6 +9,8 @@ import {
   openSync,
   rmSync,
   statfsSync,
+  truncateSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +21,8 @@ import { openIndexDb } from '../index-db.ts'
 import { layoutOf } from '../layout.ts'
 import { openLocalStore } from '../local-store.ts'
 import { accountErrors } from './accounts.ts'
-import { RESERVE_BYTES } from './reserve.ts'
+import { quotaOf } from './quota.ts'
+import { keepReserve, RESERVE_BYTES } from './reserve.ts'
 
 const MIB = 2 ** 20
 const DISK_BYTES = 16 * MIB
@@ -113,6 +116,19 @@ test.for([
   expect(accountErrors(reader, layoutOf(dir), { files: true })).toEqual([])
   await saveEntry(store, 'after', shape)
   expect(await checkEntry(store, 'after', shape)).toBe('whole')
+})
+
+test('a small disk has a small quota, and no reserve once it is nearly full', ({ skip }) => {
+  skip(!isMounted, 'a tmpfs cannot be mounted here')
+  expect(quotaOf(disk).maxCacheBytes).toBe(DISK_BYTES / 10)
+  const layout = layoutOf(disk)
+  const freeBytes = () => statfsSync(disk).bavail * statfsSync(disk).bsize
+  writeFileSync(join(disk, 'ballast'), Buffer.alloc(freeBytes() - 1.5 * RESERVE_BYTES))
+  keepReserve(layout)
+  expect(existsSync(join(disk, 'reserve'))).toBe(false)
+  truncateSync(join(disk, 'ballast'), 0)
+  keepReserve(layout)
+  expect(existsSync(join(disk, 'reserve'))).toBe(true)
 })
 
 test('who finds the disk full makes room for the next', async ({ skip }) => {
