@@ -226,6 +226,7 @@ describe('a mistake is exit 125 with a clear line and no stack', () => {
     [['run'], 'There is nothing to run.'],
     [['run', '--'], 'There is no command after --.'],
     [['run', 'ls'], 'There is no task ls.'],
+    [['run', '-i', 'src', 'npm', 'test'], 'put -- before it: recue run … -- npm test'],
     [['run', '-o', 'dist', 'npm', 'run', 'it all'], "put -- before it: recue run … -- npm run 'it all'"],
     [['run', '--forse', '--', 'ls'], 'Did you mean --force?'],
     [['run', '--timeout', 'long', '--', 'ls'], '--timeout: "long" is not a duration.'],
@@ -251,6 +252,11 @@ describe('a mistake is exit 125 with a clear line and no stack', () => {
       stderr: expect.stringContaining('recue run -o OUTPUT -- npm run build'),
     })
     expect(recue(['run', 'toString']).stderr).toContain('There is no task toString.')
+    mkdirSync(join(root, 'sub'))
+    writeFileSync(join(root, 'sub/package.json'), '{"scripts": {"check": "tsc"}}')
+    expect(recue(['run', '--root', root, 'check'], { cwd: join(root, 'sub') }).stderr).toContain('npm run check')
+    writeFileSync(join(root, 'sub/package.json'), '{"scripts":')
+    expect(recue(['run', '--root', root, 'check'], { cwd: join(root, 'sub') }).stderr).toContain('no task check.')
   })
 
   test('not found is 127, not executable is 126', () => {
