@@ -20,11 +20,9 @@ export function applyLate(
   switch (record.kind) {
     case 'void':
       return 'none'
-    case 'file': {
-      const other = blobRecord(index, record.digest.hash)
-      if (isFileInPlace(index, layout, record.digest.hash) && !isSame(other, place)) return 'none'
+    case 'file':
+      if (isKeptElsewhere(index, layout, record.digest.hash, place)) return 'none'
       break
-    }
     case 'action':
     case 'action-removed':
       if (!isOlder(actionPlace(index, record))) return 'none'
@@ -39,8 +37,12 @@ export function applyLate(
   return 'all'
 }
 
-function isSame(a: RecordPlace | undefined, b: RecordPlace): boolean {
-  return a?.segment === b.segment && a.offset === b.offset
+/** In a file that is as another record says, which is there: after a power cut the index may name one that is gone. */
+function isKeptElsewhere(index: IndexDb, layout: Layout, hash: string, here: RecordPlace): boolean {
+  const other = blobRecord(index, hash)
+  if (other === undefined || (other.segment === here.segment && other.offset === here.offset)) return false
+  const isThere = readRecord(segmentPath(layout, other.segment), other)?.kind === 'file'
+  return isThere && isFileInPlace(index, layout, hash)
 }
 
 /** Of a record that is damaged or gone nobody can say that it is later. */
