@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zstdCompressSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
 import { content } from '../content.fixture.ts'
@@ -40,6 +41,29 @@ test('a damaged frame is never given out', async () => {
   }
   expect(await given(0)).toBeUndefined()
   await expect(given(1)).rejects.toMatchObject({ code: 'store.corrupt' })
+})
+
+test.each([9000, 2_500_000])(
+  'frames of a blob of %i bytes that is there already are not kept once more',
+  async (size) => {
+    const dir = temporaryFolder(onTestFinished)
+    await using store = await openLocalStore({ dir })
+    const bytes = content(size, 1)
+    const digest = await keep(store, bytes)
+    const stored = () =>
+      [...filesIn(join(dir, 'journal')), ...filesIn(join(dir, 'blobs'))].map((path) => statSync(path))
+    const before = stored()
+    await store.frames.writeFrame(scope, digest, zstdCompressSync(bytes))
+    expect(stored().map(({ ino, size }) => [ino, size])).toEqual(before.map(({ ino, size }) => [ino, size]))
+  },
+)
+
+test('a blob in more frames than it is worth is refused', async () => {
+  await using store = await openLocalStore({ dir: temporaryFolder(onTestFinished) })
+  const bytes = Buffer.alloc(10_001, 'a')
+  const frame = zstdCompressSync(bytes.subarray(0, 1), { pledgedSrcSize: 1 })
+  const writing = store.frames.writeFrame(scope, digestOf(bytes), Buffer.concat(new Array(10_001).fill(frame)))
+  await expect(writing).rejects.toThrow('too many')
 })
 
 test('opened for reading, frames are given and none are taken', async () => {
