@@ -118,6 +118,7 @@ class SegmentJournal implements Journal {
   #taking: Promise<Segment> | undefined
   #pins = 0
   #isRotating = false
+  #lastStampMs = 0
   #queue: Entry[] = []
   #draining: Promise<void> | undefined
 
@@ -190,12 +191,9 @@ class SegmentJournal implements Journal {
     })
   }
 
+  /** By what this process knows: what others have committed since is seen in the transaction, and seldom later than now. */
   #nextStamp(): number {
-    const { index, now } = this.#options
-    return stampAfter(
-      index.lookUp(() => highestStamp(index), 0),
-      now(),
-    )
+    return stampAfter(this.#lastStampMs, this.#options.now())
   }
 
   #apply(
@@ -221,6 +219,7 @@ class SegmentJournal implements Journal {
       })
       if (this.#options.durability === 'full') amended.sync()
       raiseStamp(index, stampMs)
+      this.#lastStampMs = stampMs
       setIndexed(index, segment.number, segment.size)
       return done
     })
