@@ -26,6 +26,10 @@ export interface OrderOptions {
 
 /** Ranked between two turns of others. */
 const RANKED_A_STEP = 5_000
+/** Looked up between two turns of others. */
+const LOOKED_UP_A_STEP = 50_000
+
+type Step = () => Promise<void>
 
 /**
  * The order in which the policy gives up these results: by its ranks, which are sorted in steps. To hand a million entries
@@ -38,27 +42,26 @@ export async function evictionOrder(
   { policy, age, signal }: OrderOptions,
 ): Promise<EvictionOrder> {
   const step = () => breathe(undefined, signal === undefined ? {} : { signal })
-  const byUse = placed(
+  const byUse = await placed(
     candidates,
-    await orderOf(
-      mapped(candidates, (number) => census.touchedMsOf(number)),
-      step,
-    ),
+    await orderOf(await mapped(candidates, (of) => census.touchedMsOf(of), step), step),
+    step,
   )
   if (policy === 'lru') return { numbers: byUse, ages: new Float64Array(byUse.length).fill(age) }
   const ranks = await ranksOf(census, byUse, policy === 'gdsf' ? gdsf(age) : lfuDa(age), step)
   // Of equal ranks the one used first is first: the order is kept.
   const byRank = await orderOf(ranks, step)
-  return { numbers: placed(byUse, byRank), ages: mapped(byRank, (place) => Math.max(age, ranks[place] as number)) }
+  const ages = await mapped(byRank, (place) => Math.max(age, ranks[place] as number), step)
+  return { numbers: await placed(byUse, byRank, step), ages }
 }
 
 async function ranksOf(
   census: ActionCensus,
   numbers: Uint32Array,
   policy: AgeingPolicy<number>,
-  step: () => Promise<void>,
+  step: Step,
 ): Promise<Float64Array> {
-  const meanCostMs = meanCostOf(census, numbers)
+  const meanCostMs = await meanCostOf(census, numbers, step)
   const ranks = new Float64Array(numbers.length)
   for (let i = 0; i < numbers.length; i++) {
     const key = numbers[i] as number
@@ -70,25 +73,32 @@ async function ranksOf(
 }
 
 /** Of those that are known: the best guess for the others. 0 where none is. */
-function meanCostOf(census: ActionCensus, numbers: Uint32Array): number {
+async function meanCostOf(census: ActionCensus, numbers: Uint32Array, step: Step): Promise<number> {
   let sum = 0
   let known = 0
-  for (const number of numbers) {
-    const costMs = census.costMsOf(number)
+  for (let i = 0; i < numbers.length; i++) {
+    const costMs = census.costMsOf(numbers[i] as number)
     sum += costMs
     if (costMs > 0) known++
+    if (i % LOOKED_UP_A_STEP === 0) await step()
   }
   return known === 0 ? 0 : sum / known
 }
 
-function mapped(numbers: Uint32Array, of: (number: number) => number): Float64Array {
+async function mapped(numbers: Uint32Array, of: (number: number) => number, step: Step): Promise<Float64Array> {
   const values = new Float64Array(numbers.length)
-  for (let i = 0; i < values.length; i++) values[i] = of(numbers[i] as number)
+  for (let i = 0; i < values.length; i++) {
+    values[i] = of(numbers[i] as number)
+    if (i % LOOKED_UP_A_STEP === 0) await step()
+  }
   return values
 }
 
-function placed(numbers: Uint32Array, places: Uint32Array): Uint32Array {
+async function placed(numbers: Uint32Array, places: Uint32Array, step: Step): Promise<Uint32Array> {
   const result = new Uint32Array(numbers.length)
-  for (let i = 0; i < result.length; i++) result[i] = numbers[places[i] as number] as number
+  for (let i = 0; i < result.length; i++) {
+    result[i] = numbers[places[i] as number] as number
+    if (i % LOOKED_UP_A_STEP === 0) await step()
+  }
   return result
 }
