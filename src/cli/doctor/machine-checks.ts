@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { hasVariable, type OptionSpec, variableName } from '../options.ts'
+import { COMMANDS } from '../commands.ts'
+import { hasVariable, type OptionTable, variableName } from '../options.ts'
 import { ALL_OPTIONS } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
@@ -33,11 +34,12 @@ function git({ environment: { PATH } }: Subject): Finding {
 const RUNTIME_VARIABLES = ['NODE_OPTIONS', 'BUN_OPTIONS', 'BUN_BE_BUN']
 
 /** Names alone: values may be secret. */
-function environment({ environment: variables }: Subject): Finding {
+async function environment({ environment: variables }: Subject): Promise<Finding> {
   const set = Object.keys(variables).filter((name) => name.startsWith('RECUE_'))
-  const known = new Set(
-    Object.entries<OptionSpec>(ALL_OPTIONS).flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : [])),
-  )
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
+  const tables: readonly OptionTable[] = [ALL_OPTIONS, ...commands.map(({ command }) => command.options)]
+  const options = tables.flatMap((table) => Object.entries(table))
+  const known = new Set(options.flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : [])))
   const unknown = set.filter((name) => !known.has(name))
   if (unknown.length > 0)
     return warn(
