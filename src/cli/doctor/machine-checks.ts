@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { COMMANDS } from '../commands.ts'
-import { hasVariable, type OptionTable, variableName } from '../options.ts'
+import { hasVariable, type OptionSpec, variableName } from '../options.ts'
 import { ALL_OPTIONS } from '../settings.ts'
 import { VERSION } from '../version.ts'
 import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
@@ -36,10 +35,13 @@ const RUNTIME_VARIABLES = ['NODE_OPTIONS', 'BUN_OPTIONS', 'BUN_BE_BUN']
 /** Names alone: values may be secret. */
 async function environment({ environment: variables }: Subject): Promise<Finding> {
   const set = Object.keys(variables).filter((name) => name.startsWith('RECUE_'))
-  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
-  const tables: readonly OptionTable[] = [ALL_OPTIONS, ...commands.map(({ command }) => command.options)]
-  const options = tables.flatMap((table) => Object.entries(table))
-  const known = new Set(options.flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : [])))
+  // The one command that has variables of its own.
+  const { command: serve } = await import('../commands/serve.ts')
+  const known = new Set(
+    Object.entries<OptionSpec>({ ...ALL_OPTIONS, ...serve.options }).flatMap(([key, spec]) =>
+      hasVariable(spec) ? [variableName(key)] : [],
+    ),
+  )
   const unknown = set.filter((name) => !known.has(name))
   if (unknown.length > 0)
     return warn(
