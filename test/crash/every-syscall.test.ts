@@ -3,10 +3,11 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openLocalStore } from '../../src/store/local/local-store.ts'
-import { saveEntry } from './entries.ts'
-import { MIXED, OLD } from './every-call-entries.ts'
+import { reflinkFolder } from '../../src/store/local/reflink-folder.fixture.ts'
+import { bytesOf, saveEntry } from './entries.ts'
+import { MIXED, OLD, sourceOf } from './every-call-entries.ts'
 import { contentsOf, expectAccounted, type IndexContents, rebuiltContents } from './index-contents.ts'
 import { COMPILED } from './processes.ts'
 import { entriesOfStore, expectTidy, filesBelow } from './store-checks.ts'
@@ -16,7 +17,7 @@ import { countCalls, hasStrace, killAt, runOnce, type SystemCall, type Traced, t
  * kill -9 at the system calls that change anything, one process for each: all of them with RECUE_CRASH_ALL=1, else so many
  * of each job, evenly over its time. `kill.test.ts` kills at random moments, with or without strace.
  */
-const SAMPLE = process.env.RECUE_CRASH_ALL === '1' ? Number.POSITIVE_INFINITY : 16
+const SAMPLE = process.env.RECUE_CRASH_ALL === '1' ? Number.POSITIVE_INFINITY : 10
 const AT_ONCE = 3
 const WORKER = join(import.meta.dirname, 'every-call-worker.ts')
 const NEW = ['new-0', 'new-1']
@@ -35,6 +36,8 @@ beforeAll(async () => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 interface Job {
+  /** Where the folders of its runs are; undefined: where others are. */
+  readonly base?: string
   /** Makes a fresh folder for one run, and says what to run in it. */
   readonly prepare: (folder: string) => Traced
   /** After a kill, or at the end of the run. */
@@ -43,7 +46,8 @@ interface Job {
 
 /** Every call once, several at a time. */
 async function killAtCalls(job: Job): Promise<void> {
-  const first = join(dir, 'first')
+  const { base = dir } = job
+  const first = join(base, 'first')
   await runOnce(job.prepare(first))
   rmSync(first, { recursive: true })
   const { calls: all } = await countCalls(job.prepare(first))
@@ -55,7 +59,7 @@ async function killAtCalls(job: Job): Promise<void> {
   const killSome = async () => {
     for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
       const [number, call] = next
-      const folder = join(dir, `killed-${number}`)
+      const folder = join(base, `killed-${number}`)
       const end = await killAt(job.prepare(folder), call)
       if (end.signal === 'SIGKILL') killed++
       try {
@@ -127,6 +131,11 @@ const PUT: Job = {
   prepare: ofStore('put'),
   check: (folder, { lines }) => expectSound(folder, { must: [...OLD, ...savedIn(lines)], mayComeBack: false }),
 }
+const CHUNKED: Job = { ...PUT, prepare: ofStore('put-chunked') }
+const DRAIN: Job = {
+  prepare: ofStore('drain'),
+  check: (folder) => expectSound(folder, { must: OLD, mayComeBack: false }),
+}
 const FIRST_PUT: Job = {
   prepare: (folder) => ({ args: [WORKER, folder, 'put'] }),
   check: (folder, { lines }) => expectSound(folder, { must: savedIn(lines), mayComeBack: false }),
@@ -148,11 +157,27 @@ describe.skipIf(!isTraceable)('kill -9 at every system call of', () => {
   test.each([
     ['a put', PUT],
     ['the first put into a new folder', FIRST_PUT],
+    ['a put of a blob in chunks', CHUNKED],
     ['a collection that compacts', COLLECT],
+    ['a compaction without room for a copy', DRAIN],
     ['an opening that builds the index', REBUILD],
     ['an opening that finds an index of an older version', OLDER_INDEX],
   ])('%s: what was acknowledged is whole, nothing else is left', async (_name, job) => {
     await killAtCalls(job)
+  })
+})
+
+test.skipIf(!isTraceable)('kill -9 at every system call of a put of a cloned file', async ({ skip }) => {
+  const base = reflinkFolder(onTestFinished)
+  if (base === undefined) console.log('skipped: no file system that clones files can be had (kill -9 in a clone)')
+  skip(base === undefined, 'no file system that clones files can be had')
+  await killAtCalls({
+    ...PUT,
+    base: String(base),
+    prepare(folder) {
+      for (const name of NEW) writeFileSync(sourceOf(folder, name), bytesOf(`${name} large`, MIXED.largeBytes))
+      return ofStore('put-cloned')(folder)
+    },
   })
 })
 

@@ -4,7 +4,7 @@ import { isDiskFull } from '../explained.ts'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
-import { recoverSegment } from '../recover.ts'
+import { indexedBytes, recoverSegment } from '../recover.ts'
 import { type BlobPlace, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
 import type { RecordPlace, SegmentRecord } from '../segment.ts'
@@ -65,6 +65,11 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
   for (const segment of segmentsOf(layout)) {
     const sizeBytes = statSync(segmentPath(layout, segment), { throwIfNoEntry: false })?.size ?? 0
     const { bytes, actionBytes, rows } = named.segments.get(segment) ?? NOTHING_NAMED
+    if (sizeBytes < indexedBytes(index, segment)) {
+      // Who cut off what he had copied was killed, or it is damaged: nobody writes to it any more.
+      found.push({ segment, deadShare: 1, rows })
+      continue
+    }
     if (sizeBytes === 0) continue
     // A record counts whole there, if only one of its blobs lives; so the share of the dead is at least this.
     const least = 1 - bytes / sizeBytes
