@@ -14,7 +14,7 @@ import { type Damage, damages, inflict } from './damages.ts'
 import { SMALL, saveEntry } from './entries.ts'
 
 /** RECUE_DAMAGES=5000 for a long run; the seed of a failure is in its message. */
-const RUNS = Number(process.env.RECUE_DAMAGES ?? 120)
+const RUNS = Number(process.env.RECUE_DAMAGES ?? 80)
 
 let stores: Stores
 beforeAll(async () => {
@@ -82,6 +82,27 @@ describe('any damage of a closed store', () => {
     )
   })
 })
+
+test.each([{ chunking: 'fastcdc' }, { hardLink: true }] as const)(
+  'any damage of a closed store whose large blobs are kept otherwise: %o',
+  async (options) => {
+    using others = await makeStores(options)
+    const property = fc.asyncProperty(damages('any'), fc.boolean(), async (damage, wasKilled) => {
+      const dir = others.copy(wasKilled ? others.killed : others.closed)
+      const what = inflict(dir, damage, { olderDir: others.older })
+      if ((await readEverything(dir)) !== undefined) {
+        await readEverything(dir)
+        await saveEverything(dir, options)
+        expect(await saveEverything(dir, options), what).toEqual([])
+        expect(await readEverything(dir), what).toEqual(NAMES)
+      }
+      const { left } = await repairStore(dir)
+      if (left !== undefined) expect([left.faults, left.unfinished], what).toEqual([[], []])
+      rmSync(dir, { recursive: true })
+    })
+    await fc.assert(property, { numRuns: Math.ceil(RUNS / 4), endOnFailure: RUNS > 500 })
+  },
+)
 
 test('contents damaged under a process that has the store open: no wrong bytes, no exception', async () => {
   const holder = fork(join(import.meta.dirname, 'damage-holder.ts'))

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Cache, openCache } from '../../src/cache.ts'
+import { type Cache, type CacheOptions, openCache } from '../../src/cache.ts'
 import { isCacheError } from '../../src/errors.ts'
 import { RunRecord } from '../../src/proto/recue/v1/recue.ts'
 import { fileLeases } from '../../src/store/local/leases.ts'
@@ -13,6 +13,9 @@ const TINY: EntryShape = { ...SMALL, fileBytes: 90 }
 export const NAMES: readonly string[] = ['a', 'b', 'c', 'd', 'e']
 const shapeOf = (name: string) => (name === 'a' || name === 'd' ? SHAPE : TINY)
 const RECORD = Buffer.from('where this workspace stands, '.repeat(20))
+
+/** How large blobs are kept. */
+export type KeptAs = Pick<CacheOptions, 'chunking' | 'hardLink'>
 
 /** One store at three moments, as folders to be copied. */
 export class Stores implements Disposable {
@@ -35,18 +38,18 @@ export class Stores implements Disposable {
   }
 }
 
-export async function makeStores(): Promise<Stores> {
+export async function makeStores(options: KeptAs = {}): Promise<Stores> {
   const stores = new Stores()
   const dir = join(stores.base, 'live')
   {
-    await using cache = await openCache({ cacheDir: dir })
+    await using cache = await openCache({ cacheDir: dir, ...options })
     for (const name of NAMES.slice(0, 3)) await saveEntry(cache, name, shapeOf(name))
     await cache.records.save('inputs', 'one', RECORD)
     cache.ledger.append(run('one', 1))
   }
   cpSync(dir, stores.older, { recursive: true })
   {
-    await using cache = await openCache({ cacheDir: dir })
+    await using cache = await openCache({ cacheDir: dir, ...options })
     for (const name of NAMES.slice(3)) await saveEntry(cache, name, shapeOf(name))
     await cache.records.save('outputs', 'two', RECORD)
     cache.ledger.append(run('two', 2))
@@ -90,9 +93,9 @@ export async function readOpen(cache: Cache): Promise<string[]> {
 }
 
 /** Saves every entry; what goes wrong must be told as the store's own. */
-export async function saveEverything(dir: string): Promise<string[]> {
+export async function saveEverything(dir: string, options: KeptAs = {}): Promise<string[]> {
   const failures: string[] = []
-  await using cache = await openCache({ cacheDir: dir })
+  await using cache = await openCache({ cacheDir: dir, ...options })
   for (const name of NAMES)
     await saveEntry(cache, name, shapeOf(name)).catch((error: unknown) => {
       if (!isCacheError(error)) throw error

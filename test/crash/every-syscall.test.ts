@@ -17,7 +17,7 @@ import { countCalls, hasStrace, killAt, runOnce, type SystemCall, type Traced, t
  * kill -9 at the system calls that change anything, one process for each: all of them with RECUE_CRASH_ALL=1, else so many
  * of each job, evenly over its time. `kill.test.ts` kills at random moments, with or without strace.
  */
-const SAMPLE = process.env.RECUE_CRASH_ALL === '1' ? Number.POSITIVE_INFINITY : 10
+const SAMPLE = process.env.RECUE_CRASH_ALL === '1' ? Number.POSITIVE_INFINITY : 8
 const AT_ONCE = 3
 const WORKER = join(import.meta.dirname, 'every-call-worker.ts')
 const NEW = ['new-0', 'new-1']

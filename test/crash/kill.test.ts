@@ -8,6 +8,8 @@ import { type EntryShape, SMALL, saveEntry } from './entries.ts'
 import { type Runtime, startWorker } from './processes.ts'
 import { entriesOfStore, expectTidy } from './store-checks.ts'
 
+/** How many times as often; RECUE_CRASH_MORE=10 for a long run. */
+const MORE = Number(process.env.RECUE_CRASH_MORE ?? 1)
 const SHAPE: EntryShape = { ...SMALL, fileBytes: 3000 }
 const WITH_LARGE: EntryShape = { ...SHAPE, largeBytes: 1_300_000 }
 let dir: string
@@ -33,13 +35,13 @@ const savedIn = (lines: readonly string[]) =>
 
 describe('killed in a save', () => {
   test.each([
-    ['small blobs', SHAPE, 12, 'node'],
-    ['large blobs', WITH_LARGE, 8, 'node'],
+    ['small blobs', SHAPE, 8, 'node'],
+    ['large blobs', WITH_LARGE, 6, 'node'],
     ['large blobs, in Bun', WITH_LARGE, 4, 'bun'],
   ] as const)('%s: what was acknowledged is there, everything there is whole', async (_name, shape, times, runtime) => {
     const all: string[] = []
     const acknowledged: string[] = []
-    for (let i = 0; i < times; i++) {
+    for (let i = 0; i < times * MORE; i++) {
       const lines = await killed([dir, 'save', `k${i}`, '200', String(shape.largeBytes)], 150, runtime)
       const saved = savedIn(lines)
       acknowledged.push(...saved)
@@ -56,8 +58,8 @@ describe('killed in a save', () => {
 
 describe('killed in a collection', () => {
   test.each([
-    ['small blobs', SHAPE, 14],
-    ['large blobs', WITH_LARGE, 5],
+    ['small blobs', SHAPE, 8],
+    ['large blobs', WITH_LARGE, 2],
   ])('%s: every entry is whole or absent, and the next collection ends it', async (_name, shape, times) => {
     const original = join(dir, 'original')
     const names = Array.from({ length: 40 }, (_, i) => `e${i}`)
@@ -65,7 +67,7 @@ describe('killed in a collection', () => {
       await using store = await openLocalStore({ dir: original })
       for (const name of names) await saveEntry(store, name, shape)
     }
-    for (let i = 0; i < times; i++) {
+    for (let i = 0; i < times * MORE; i++) {
       const copy = join(dir, `copy-${i}`)
       cpSync(original, copy, { recursive: true })
       await killed([copy, 'collect', '', '7'], 120)

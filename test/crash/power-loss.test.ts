@@ -12,7 +12,7 @@ import { entriesOfStore, wholeEntries } from './store-checks.ts'
 import { hasStrace } from './system-calls.ts'
 
 /** RECUE_CRASH_CUTS makes it more. */
-const CUTS = Number(process.env.RECUE_CRASH_CUTS ?? 20)
+const CUTS = Number(process.env.RECUE_CRASH_CUTS ?? 12)
 const WORKER = join(import.meta.dirname, 'every-call-worker.ts')
 const ALL = [...OLD, 'new-0', 'new-1']
 
