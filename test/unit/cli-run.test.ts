@@ -133,11 +133,11 @@ describe('a command line', () => {
   test('runs once, and is replayed with its outputs, streams and exit code', () => {
     const miss = recue(BUILD)
     expect(miss).toMatchObject({ status: 0, stdout: 'built\n' })
-    expect(miss.stderr).toMatch(/^hm\nrecue: miss [0-9a-f]{10} \(first run\) · kept 1 file \(4 B\) · \d+ ms\n$/)
+    expect(miss.stderr).toMatch(/^hm\nrecue: miss [0-9a-f]{10} \(first run\) · kept 1 file \(4 B\) · [\d.]+ m?s\n$/)
     rmSync(join(root, 'dist'), { recursive: true })
     const hit = recue(BUILD)
     expect(hit).toMatchObject({ status: 0, stdout: 'built\n' })
-    expect(hit.stderr).toMatch(/^hm\nrecue: hit [0-9a-f]{10} · restored 1 file \(4 B\) ·.* ms\n$/)
+    expect(hit.stderr).toMatch(/^hm\nrecue: hit [0-9a-f]{10} · restored 1 file \(4 B\) ·.* m?s\n$/)
     expect(readFileSync(join(root, 'dist', 'a'), 'utf8')).toBe('one\n')
   })
 
