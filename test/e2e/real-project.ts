@@ -103,7 +103,7 @@ export const realProjects: readonly RealProject[] = [
       writeJson(path.join(folder, 'package.json'), { name: 'zod-tests', type: 'module', private: true })
       writeFileSync(
         path.join(folder, 'vitest.config.ts'),
-        "export default { test: { include: ['src/v4/classic/tests/{string,number,union,record}.test.ts'], cache: false } }\n",
+        "export default { test: { include: ['src/v4/classic/tests/{string,number,union,record}.test.ts'], cache: false, testTimeout: 60_000 } }\n",
       )
     },
     command: ['vitest', 'run'],
