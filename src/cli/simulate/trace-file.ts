@@ -81,5 +81,6 @@ function explained(file: string, error: unknown): unknown {
   const code = systemCode(error)
   if (isCacheError(error) || code === undefined || !(error instanceof Error)) return error
   if (code === 'ENOENT') return new CacheError('usage', `There is no trace ${file}.`, { cause: error })
-  return new CacheError('usage', `${file} cannot be read (${code}).`, { cause: error })
+  const why = code.startsWith('Z') ? 'it is cut off, or not compressed as its name says' : code
+  return new CacheError('usage', `${file} cannot be read (${why}).`, { cause: error })
 }
