@@ -103,7 +103,10 @@ async function spawned(request: ChildRequest): Promise<Spawned> {
   using stdinFile = request.stdin === undefined ? undefined : openStdinFile(request.stdin)
   const stdin: Stdin = request.stdin === undefined ? 'ignore' : (stdinFile?.file ?? 'pipe')
   try {
-    return (await spawnedIntoPipes(request, stdin)) ?? (await spawnedIntoSockets(request, stdin))
+    const inPipes = await spawnedIntoPipes(request, stdin)
+    if (inPipes !== undefined) return inPipes
+    const child = await spawn(request, [stdin, 'pipe', 'pipe'])
+    return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable } }
   } catch (error) {
     if (!isCacheError(error) || error.code !== 'command.no-handles' || request.stdin !== undefined) throw error
   }
@@ -120,11 +123,6 @@ async function spawnedIntoPipes(request: ChildRequest, stdin: Stdin): Promise<Sp
     for (const stream of Object.values(streams)) stream.destroy()
     throw error
   }
-}
-
-async function spawnedIntoSockets(request: ChildRequest, stdin: Stdin): Promise<Spawned> {
-  const child = await spawn(request, [stdin, 'pipe', 'pipe'])
-  return { child, streams: { stdout: child.stdout as Readable, stderr: child.stderr as Readable } }
 }
 
 type Stdin = 'ignore' | 'pipe' | number
