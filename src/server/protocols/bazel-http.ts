@@ -10,6 +10,7 @@ import {
   type Reply,
   type Served,
 } from '../protocol.ts'
+import { wholeBody } from '../whole-body.ts'
 
 const HASH = /^[0-9a-f]{64}$/
 /** Action results hold no content beyond short output. */
@@ -92,15 +93,10 @@ async function putResult(request: ProtocolRequest, { actions, names }: Served, h
 }
 
 async function resultIn({ body }: ProtocolRequest): Promise<ActionResult | undefined> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > MOST_RESULT_BYTES) return undefined
-    chunks.push(chunk)
-  }
+  const bytes = await wholeBody(body, MOST_RESULT_BYTES)
+  if (bytes === undefined) return undefined
   try {
-    return ActionResult.decode(Buffer.concat(chunks))
+    return ActionResult.decode(bytes)
   } catch {
     return undefined
   }

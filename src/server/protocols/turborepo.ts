@@ -7,6 +7,7 @@ import {
   type Reply,
   type Served,
 } from '../protocol.ts'
+import { wholeBody } from '../whole-body.ts'
 
 /** Kept with an artifact and given back byte for byte: a repository that signs would else miss for ever. */
 const KEPT_HEADERS = ['x-artifact-duration', 'x-artifact-tag', 'x-artifact-sha', 'x-artifact-dirty-hash'] as const
@@ -94,15 +95,10 @@ function factsOf({ digest, headers }: { digest: { sizeBytes: number }; headers: 
 }
 
 async function hashesIn({ body }: ProtocolRequest): Promise<readonly string[] | undefined> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    if (bytes > MOST_QUERY_BYTES) return undefined
-    chunks.push(chunk)
-  }
+  const bytes = await wholeBody(body, MOST_QUERY_BYTES)
+  if (bytes === undefined) return undefined
   try {
-    const { hashes } = JSON.parse(Buffer.concat(chunks).toString()) as { hashes: unknown }
+    const { hashes } = JSON.parse(bytes.toString()) as { hashes: unknown }
     return Array.isArray(hashes) && hashes.every((hash) => typeof hash === 'string') ? hashes : undefined
   } catch {
     return undefined
