@@ -1,4 +1,4 @@
-import type { Collected } from '../../src/store/local/collector/collector.ts'
+import type { Collected } from '../../src/store/local/collector/collected.ts'
 import { drainSegment } from '../../src/store/local/collector/compaction-drain.ts'
 import { quotaOf } from '../../src/store/local/collector/quota.ts'
 import { compressionOf } from '../../src/store/local/compression.ts'

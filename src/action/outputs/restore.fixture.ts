@@ -23,7 +23,8 @@ import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { Workspace } from '../workspace.ts'
 import { capture } from './capture.ts'
 import { declareOutputs } from './output-declarations.ts'
-import { type RestoreOutcome, restore } from './restore.ts'
+import { restore } from './restore.ts'
+import type { RestoreOutcome } from './restore-outcome.ts'
 
 /** A checkout in a temp folder, a real store beside it, and words for what a test does with them. */
 export interface Checkout extends AsyncDisposable {

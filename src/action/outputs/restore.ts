@@ -10,6 +10,7 @@ import { openLeftovers } from './leftovers.ts'
 import { type Comparison, compareWithDisk } from './restore-compare.ts'
 import { guardRestore, type RestoreGuard } from './restore-guard.ts'
 import { objectionToResult } from './restore-objections.ts'
+import type { RestoreOutcome } from './restore-outcome.ts'
 import { type Compared, contentBytes, finalRecord, intendedRecord, recordOfKept } from './restore-outputs-record.ts'
 import { type Plan, planRestore } from './restore-plan.ts'
 import type { Step } from './restore-record.ts'
@@ -20,25 +21,6 @@ import { type Mounts, readMounts } from './staging-mounts.ts'
 import { standing } from './standing.ts'
 import { trashFolder } from './trash.ts'
 import { type EncodedRecord, openVouchers, recordName, saveRecord, type Vouchers } from './workspace-record.ts'
-
-export type RestoreOutcome =
-  | {
-      readonly kind: 'restored'
-      /** Root-relative files and links of the result, sorted. */
-      readonly files: readonly string[]
-      /** How many of them had to be written. */
-      readonly written: number
-      /** Content of all files. */
-      readonly bytes: number
-      /** Things of the user's that were in the way, now in the trash. */
-      readonly trashed: readonly string[]
-      /** Stale things that are not recue's to touch. */
-      readonly left: readonly string[]
-    }
-  /** A blob of the result is gone: nothing was touched. */
-  | { readonly kind: 'incomplete'; readonly digest: Digest }
-  /** It would have cost something of the user's: nothing was touched. */
-  | { readonly kind: 'refused'; readonly reason: string }
 
 /**
  * Makes the outputs in the workspace those of the result. What is right already is not written. All content is staged

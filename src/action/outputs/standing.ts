@@ -1,7 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { Workspace } from '../workspace.ts'
-import type { RestoreOutcome } from './restore.ts'
+import type { RestoreOutcome } from './restore-outcome.ts'
 import { loadRecord, recordedFiles, recordName } from './workspace-record.ts'
 
 /**

@@ -5,7 +5,7 @@ import type { RunOptions } from '../run-outcome.ts'
 import type { Workspace } from '../workspace.ts'
 import { RunClock } from './run-action-clock.ts'
 import type { CommandEnd } from './run-action-command.ts'
-import type { Prepared } from './run-action-unkept.ts'
+import type { Prepared } from './run-action-prepared.ts'
 import type { StreamCapture } from './stream-capture.ts'
 
 /** What a run needs of a cache. */

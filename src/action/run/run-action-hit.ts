@@ -1,7 +1,7 @@
 import { commandDurationMs } from '../action-result.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
-import type { RestoreOutcome } from '../outputs/restore.ts'
+import type { RestoreOutcome } from '../outputs/restore-outcome.ts'
 import { standing } from '../outputs/standing.ts'
 import type { RunOutcome } from '../run-outcome.ts'
 import { openReplay, type Replay } from './replay.ts'

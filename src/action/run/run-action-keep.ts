@@ -5,25 +5,15 @@ import { actionResult, type ResultStream } from '../action-result.ts'
 import type { KeyedAction, Message } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
 import { type CaptureOutcome, capture } from '../outputs/capture.ts'
-import { type Foreign, untouched } from '../outputs/clean-foreign.ts'
+import { untouched } from '../outputs/clean-foreign.ts'
 import type { ActiveRun } from './run-action-active.ts'
-import type { CommandEnd } from './run-action-command.ts'
+import type { Done } from './run-action-done.ts'
 import { whyNotKept } from './run-action-verdict.ts'
-import type { CapturedStream, StreamCapture } from './stream-capture.ts'
+import type { CapturedStream } from './stream-capture.ts'
 
 export type Keeping =
   | { readonly kind: 'kept'; readonly files: readonly string[]; readonly bytes: number }
   | { readonly kind: 'not-kept'; readonly reason: string }
-
-/** What a command did, and what is needed to judge it. */
-export interface Done {
-  readonly end: CommandEnd
-  readonly streams: StreamCapture
-  /** By the clock that files are stamped with, before the command began. */
-  readonly sinceMs: number
-  /** What was in the outputs before it and is not recue's. */
-  readonly foreign: readonly Foreign[]
-}
 
 /** Up to this size an output stream is part of the action result: one read less for a hit. */
 const INLINE_STREAM_BYTES = 16 << 10

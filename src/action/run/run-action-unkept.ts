@@ -2,20 +2,14 @@ import { join } from 'node:path'
 import type { ActionDigest } from '../../digest/digest.ts'
 import { childEnvironment } from '../key/environment.ts'
 import { findExecutable } from '../key/executable.ts'
-import type { ChildEnvironment, OutputDeclaration } from '../key/keyed-action.ts'
+import type { ChildEnvironment } from '../key/keyed-action.ts'
 import type { ActionRequest } from '../request.ts'
 import type { RunNotice, RunOptions, RunOutcome } from '../run-outcome.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import { RunClock } from './run-action-clock.ts'
 import { type CommandEnd, runCommand } from './run-action-command.ts'
 import { holdOutputs } from './run-action-outputs.ts'
-
-/** What is known of a command that is to be run. */
-export interface Prepared {
-  readonly program: string
-  readonly environment: ChildEnvironment
-  readonly outputs: readonly OutputDeclaration[]
-}
+import type { Prepared } from './run-action-prepared.ts'
 
 /** For when there is no store to ask, or none is to be asked: the same environment and exit codes, and nothing is kept. */
 export async function runUncached(request: ActionRequest, options: RunOptions, reason: string): Promise<RunOutcome> {

@@ -8,7 +8,7 @@ import { strays } from '../outputs/strays.ts'
 import type { RunOptions } from '../run-outcome.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
-import type { Done } from './run-action-keep.ts'
+import type { Done } from './run-action-done.ts'
 import { MOST_STREAM_BYTES } from './stream-capture.ts'
 
 /** Outputs proposed at once. */

@@ -7,7 +7,7 @@ import { ActiveRun, type Engine } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
 import { replayHit } from './run-action-hit.ts'
 import { look } from './run-action-look.ts'
-import type { Prepared } from './run-action-unkept.ts'
+import type { Prepared } from './run-action-prepared.ts'
 import type { StreamCapture } from './stream-capture.ts'
 
 /**

@@ -1,41 +1,20 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { CollectOptions, CollectReport, Leases } from '../../contracts.ts'
-import type { Compression } from '../compression.ts'
-import type { IndexDb } from '../index-db.ts'
-import type { Journal } from '../journal.ts'
-import type { Layout } from '../layout.ts'
+import type { CollectOptions, CollectReport } from '../../contracts.ts'
 import { MARK_STEP_MS } from '../marks.ts'
 import { pinsAt, sweepPins } from '../pins.ts'
 import { accountsOf, diskBytesOf, restBytes } from './accounts.ts'
 import { type ActionCensus, takeActionCensus } from './action-census.ts'
+import type { Collected } from './collected.ts'
 import { type Census, takeCensus } from './collector-census.ts'
 import { removeOrphanFiles, unlinkBlobFiles } from './collector-files.ts'
-import { Marks, type PeekBlob } from './collector-marks.ts'
+import { Marks } from './collector-marks.ts'
 import { listActions, NewActions, removeActions, removeBlobs } from './collector-rows.ts'
 import { sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
 import { compactSegments } from './compaction.ts'
 import { type EvictionPlan, planEviction, type Targets, targetsOf, victimOf } from './eviction.ts'
-import type { PolicyName } from './eviction-order.ts'
-import type { Quota } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
 import { keepReserve } from './reserve.ts'
 import { Room } from './room.ts'
-
-/** What a collection works on. */
-export interface Collected {
-  readonly layout: Layout
-  readonly index: IndexDb
-  readonly journal: Journal
-  readonly leases: Leases
-  readonly quota: Quota
-  readonly policy: PolicyName
-  readonly readOnly: boolean
-  readonly peek: PeekBlob
-  readonly compression: Compression
-  readonly now: () => number
-  /** Writes down the access marks that this process still gathers. */
-  readonly flushMarks: () => Promise<void>
-}
 
 /** A blob that no action result names is left for so long after its last use: a save that is under way may be about to name it. */
 export const GRACE_MS = 3 * MARK_STEP_MS

@@ -15,7 +15,7 @@ import {
 } from '../rows.ts'
 import { type FoundRecord, scanSegment } from '../salvage.ts'
 import type { RecordPlace, SegmentRecord } from '../segment.ts'
-import type { Collected } from './collector.ts'
+import type { Collected } from './collected.ts'
 import { packContent } from './collector-peek.ts'
 import { samePlace } from './collector-rows.ts'
 

@@ -4,7 +4,7 @@ import { isDiskFull } from '../explained.ts'
 import { segmentLease, segmentPath } from '../layout.ts'
 import { setIndexed } from '../recover.ts'
 import { scanSegment } from '../salvage.ts'
-import type { Collected } from './collector.ts'
+import type { Collected } from './collected.ts'
 import { SegmentCopy } from './compaction-copy.ts'
 import { forgetLostSegments, forgetRows, syncSegment } from './segment-end.ts'
 
