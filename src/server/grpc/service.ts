@@ -23,15 +23,15 @@ export interface GrpcCall {
 export type NeededAccess = Access
 
 /** A message's two directions, as generated code has them. */
-interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array }
-  decode(bytes: Uint8Array): T
+interface Codec {
+  encode(message: never): { finish(): Uint8Array }
+  decode(bytes: Uint8Array): unknown
 }
 
 interface MethodDefinition {
   readonly name: string
-  readonly requestType: Codec<never>
-  readonly responseType: Codec<never>
+  readonly requestType: Codec
+  readonly responseType: Codec
   readonly requestStream: boolean
   readonly responseStream: boolean
 }
