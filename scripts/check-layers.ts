@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 /** From the floor up. A single file counts as a room of its own; those on one line may import each other. */
 const floors = [
-  ['errors.ts', 'units'],
+  ['errors.ts', 'units', 'version.ts'],
   ['digest'],
   ['proto'],
   ['evict'],
@@ -20,6 +20,7 @@ const floors = [
   ['cache.ts', 'memoize.ts'],
   ['migrate'],
   ['server'],
+  ['connect'],
   ['cli'],
   ['library.ts'],
 ]

@@ -1,9 +1,9 @@
+import { VERSION } from '../version.ts'
 import type { Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
 import { flagName, flagOf, type OptionSpec, type OptionTable } from './options.ts'
 import type { Terminal } from './terminal.ts'
-import { VERSION } from './version.ts'
 
 /** Narrower is easier to read, and a terminal of 80 columns is still the common one. */
 const WIDEST = 80

@@ -1,5 +1,6 @@
 import { resolve as resolvePath } from 'node:path'
 import { CacheError } from '../errors.ts'
+import { VERSION } from '../version.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { COMMON_OPTIONS, STORE_OPTIONS } from './common-options.ts'
@@ -9,7 +10,6 @@ import { type Output, openOutput, writeAll } from './output.ts'
 import { type ParsedArguments, parseArguments } from './parse-arguments.ts'
 import { ALL_OPTIONS, environmentLayer, type Layer, resolve, valuesOf } from './settings.ts'
 import { terminalOf } from './terminal.ts'
-import { VERSION } from './version.ts'
 
 start()
 

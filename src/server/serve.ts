@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gate } from './access.ts'
+import { GREETING_PATH, greeting } from './greeting.ts'
 import { type HttpListener, type ListenAddress, listenHttp } from './http-listener.ts'
 import { sendReply } from './http-reply.ts'
 import { bodyOf, type RequestBody } from './http-request.ts'
@@ -130,7 +131,7 @@ class CacheServer {
     { bytes, contentLength }: { bytes: AsyncIterable<Uint8Array>; contentLength: number | undefined },
     signal: AbortSignal,
   ): Promise<Answered> {
-    const own = this.#own(method, url.pathname)
+    const own = this.#own(method, url.pathname, headers.authorization)
     if (own !== undefined) return { reply: own, protocol: 'recue', instance: '' }
     const route = routeOf(PROTOCOLS, url.pathname)
     if (route === undefined) return { reply: NOBODYS, protocol: '', instance: '' }
@@ -153,10 +154,11 @@ class CacheServer {
     return { reply, protocol: protocol.name, instance }
   }
 
-  /** For whoever watches over the server; no token is asked for, and nothing is told but that it lives. */
-  #own(method: string, path: string): Reply | undefined {
+  /** For whoever watches over the server; no token is asked for, and nothing is told but that it lives, and what a token shown may. */
+  #own(method: string, path: string, authorization: string | undefined): Reply | undefined {
     if (method !== 'GET' && method !== 'HEAD') return undefined
     if (path === '/healthz') return { status: 200, body: 'ok\n' }
+    if (path === GREETING_PATH) return greeting(this.#options.gate.accessOf(authorization))
     if (path === '/readyz') return this.isReady ? { status: 200, body: 'ready\n' } : { status: 503, body: 'ending\n' }
     return undefined
   }

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { isRacy, type StatIdentity, sameIdentity, statIdentity } from '../../digest/stat-identity.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../version.ts'
 import type { ConfigDocument } from './project.ts'
 
 /** A checked config as this machine keeps it, so that a hit need not parse, check or run it. */

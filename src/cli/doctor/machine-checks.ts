@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { VERSION } from '../../version.ts'
 import { hasVariable, type OptionSpec, variableName } from '../options.ts'
 import { ALL_OPTIONS } from '../settings.ts'
-import { VERSION } from '../version.ts'
 import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
 
 /** What lies around the cache. */

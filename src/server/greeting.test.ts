@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { VERSION } from '../version.ts'
+import { gateOf } from './access.ts'
+import { GREETING_PATH } from './greeting.ts'
+import { temporaryServer } from './temporary-server.fixture.ts'
+
+const READ = 'reads-and-no-more-0'
+const WRITE = 'writes-and-reads-00'
+
+test('a server says that it is one, and what a token may; its version only to who may something', async () => {
+  await using server = await temporaryServer({ gate: gateOf(`read ${READ}\nwrite ${WRITE}\n`, 'tokens') })
+  const said = async (headers: Record<string, string>) =>
+    (await fetch(server.url + GREETING_PATH, { headers })).json() as Promise<unknown>
+  expect(await said({ authorization: `Bearer ${READ}` })).toEqual({ server: 'recue', access: 'read', version: VERSION })
+  expect(await said({ authorization: `Bearer ${WRITE}` })).toMatchObject({ access: 'write' })
+  expect(await said({})).toEqual({ server: 'recue', access: 'none' })
+  expect(await said({ authorization: 'Bearer another-token-000' })).toEqual({ server: 'recue', access: 'none' })
+})
+
+test('below the same name lives the instance of that name', async () => {
+  await using server = await temporaryServer()
+  expect((await fetch(`${server.url}${GREETING_PATH}/v1/cache/1`)).status).toBe(404)
+  expect((await fetch(`${server.url}${GREETING_PATH}/v8/artifacts/status`)).status).toBe(200)
+})
