@@ -24,6 +24,7 @@ import type {
   Catalog,
   CollectOptions,
   CollectReport,
+  Frames,
   Ingest,
   Leases,
   PutOutcome,
@@ -107,6 +108,7 @@ export interface Cache extends AsyncDisposable {
   /** Waits for the runs under way, then closes the store. Closing twice is fine. */
   close(): Promise<void>
   readonly blobs: BlobStore & Ingest
+  readonly frames: Frames
   readonly names: BlobNames
   readonly actions: ActionStore
   readonly catalog: Catalog
@@ -160,6 +162,7 @@ class LocalCache implements Cache {
   readonly dir: string
   readonly readOnly: boolean
   readonly blobs: BlobStore & Ingest
+  readonly frames: Frames
   readonly names: BlobNames
   readonly actions: ActionStore
   readonly catalog: Catalog
@@ -180,6 +183,7 @@ class LocalCache implements Cache {
     this.dir = store.dir
     this.readOnly = readOnly
     this.blobs = (tier ?? store).blobs
+    this.frames = store.frames
     this.names = store.names
     this.actions = (tier ?? store).actions
     this.catalog = store.catalog

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ActionStore, BlobNames, BlobStore, Ingest, OpenBytes, Scope } from '../store/contracts.ts'
+import type { ActionStore, BlobNames, BlobStore, Frames, Ingest, OpenBytes, Scope } from '../store/contracts.ts'
 import type { Access } from './access.ts'
 
 /** The store as the server sees it. */
 export interface Served {
   readonly blobs: BlobStore & Ingest
+  readonly frames: Frames
   readonly actions: ActionStore
   readonly names: BlobNames
 }

@@ -280,7 +280,7 @@ describe('a fault of ours', () => {
     ['/ccache/a', 404, 200],
     [`/ac/${'ab'.repeat(32)}`, 404, 503],
   ])('at %s is told as a miss, and to us as what it was', async (path, read, write) => {
-    await restarted({ blobs: store.blobs, names: store.names, actions: reads })
+    await restarted({ ...store, actions: reads })
     expect((await ask(path)).status).toBe(read)
     expect((await put(path, new Uint8Array(0))).status).toBe(write)
     expect(faults).toHaveLength(2)
