@@ -1,0 +1,20 @@
+import { type ErrorCode, isCacheError } from '../../errors.ts'
+import { GrpcCode, GrpcStatus } from './status.ts'
+
+const CODES: Partial<Record<ErrorCode, { readonly code: GrpcCode; readonly message: string }>> = {
+  'store.full': { code: GrpcCode.RESOURCE_EXHAUSTED, message: 'No space is left.' },
+  'store.busy': { code: GrpcCode.UNAVAILABLE, message: 'The store is busy.' },
+  'store.read-only': { code: GrpcCode.PERMISSION_DENIED, message: 'The store is read-only.' },
+  'store.incomplete': { code: GrpcCode.FAILED_PRECONDITION, message: 'A blob that is named is not there.' },
+  'store.no-entry': { code: GrpcCode.NOT_FOUND, message: 'Nothing is kept under that key.' },
+}
+
+/**
+ * What a client is told of what a handler threw. Only what a handler says by a GrpcStatus of its own goes out word for
+ * word: other messages may name paths.
+ */
+export function statusOf(error: unknown): GrpcStatus {
+  if (error instanceof GrpcStatus) return error
+  const known = isCacheError(error) ? CODES[error.code] : undefined
+  return new GrpcStatus(known?.code ?? GrpcCode.INTERNAL, known?.message ?? 'A fault of the server, told in its log.')
+}

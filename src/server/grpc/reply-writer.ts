@@ -1,0 +1,100 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { trailersOf } from './metadata.ts'
+import { EncodedMessage } from './service.ts'
+import { GrpcCode, type GrpcStatus } from './status.ts'
+
+const HEADERS = { ':status': 200, 'content-type': 'application/grpc' } as const
+const WITH_TRAILERS = { waitForTrailers: true } as const
+const OK_TRAILERS = { 'grpc-status': '0' } as const
+const PREFIX_BYTES = 5
+/** Pieces up to this are copied into one chunk, which costs less than a chunk of its own for each. */
+const MOST_COPIED_BYTES = 16 * 1024
+
+/** Writes the answer of a call: messages, then the status. Once it is ended, or its client gone, it writes nothing more. */
+export class ReplyWriter {
+  sentBytes = 0
+  #isEnded = false
+  #trailers: OutgoingHttpHeaders = OK_TRAILERS
+  readonly #stream: ServerHttp2Stream
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded || this.#stream.destroyed
+  }
+
+  /** The one message and the status OK, which leave together. */
+  only(message: EncodedMessage | Uint8Array): void {
+    if (this.isEnded) return
+    const chunks = this.#framed(message)
+    this.#isEnded = true
+    this.#begin()
+    const last = chunks.pop()
+    for (const chunk of chunks) this.#stream.write(chunk)
+    this.#stream.end(last)
+  }
+
+  /** Done when the client takes more. */
+  async write(message: EncodedMessage | Uint8Array): Promise<void> {
+    if (this.isEnded) return
+    const chunks = this.#framed(message)
+    if (!this.#stream.headersSent) this.#begin()
+    let takesMore = true
+    for (const chunk of chunks) takesMore = this.#stream.write(chunk)
+    if (!takesMore) await drained(this.#stream)
+  }
+
+  /** A client that does not read what was written before would never see the status: its stream is cut. */
+  end(status: GrpcStatus): void {
+    if (this.isEnded) return
+    this.#isEnded = true
+    if (!this.#stream.headersSent) this.#stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true })
+    else if (status.code === GrpcCode.DEADLINE_EXCEEDED && this.#stream.writableLength > 0)
+      this.#stream.close(constants.NGHTTP2_CANCEL)
+    else {
+      this.#trailers = trailersOf(status)
+      this.#stream.end()
+    }
+  }
+
+  endAsHttp(status: number): void {
+    this.#isEnded = true
+    this.#stream.respond({ ':status': status }, { endStream: true })
+  }
+
+  #begin(): void {
+    this.#stream.respond(HEADERS, WITH_TRAILERS)
+    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(this.#trailers))
+  }
+
+  #framed(message: EncodedMessage | Uint8Array): Uint8Array[] {
+    const pieces = message instanceof EncodedMessage ? message.pieces : [message]
+    let bytes = 0
+    for (const piece of pieces) bytes += piece.length
+    this.sentBytes += PREFIX_BYTES + bytes
+    const isSmall = bytes <= MOST_COPIED_BYTES
+    const head = Buffer.allocUnsafe(isSmall ? PREFIX_BYTES + bytes : PREFIX_BYTES)
+    head[0] = 0
+    head.writeUInt32BE(bytes, 1)
+    if (!isSmall) return [head, ...pieces]
+    let at = PREFIX_BYTES
+    for (const piece of pieces) {
+      head.set(piece, at)
+      at += piece.length
+    }
+    return [head]
+  }
+}
+
+function drained(stream: ServerHttp2Stream): Promise<void> {
+  if (stream.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done)
+      resolve()
+    }
+    stream.on('drain', done).on('close', done)
+  })
+}

@@ -1,0 +1,123 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { MessageParser, type ReceivedMessage } from './message-parser.ts'
+import { GrpcCode, GrpcStatus } from './status.ts'
+
+const unzipped = promisify(gunzip)
+
+export interface RequestLimits {
+  /** The largest message, uncompressed. */
+  readonly mostMessageBytes: number
+  readonly encoding: 'identity' | 'gzip'
+}
+
+/** The messages of a call, read from its stream only as fast as they are taken: one ahead of who takes them. */
+export class RequestReader {
+  receivedBytes = 0
+  readonly #stream: ServerHttp2Stream
+  readonly #limits: RequestLimits
+  readonly #parser: MessageParser
+  readonly #ready: ReceivedMessage[] = []
+  #state: 'reading' | 'ended' | 'discarding' = 'reading'
+  #failure: GrpcStatus | undefined
+  #wake: (() => void) | undefined
+  #mayDiscard = 0
+
+  constructor(stream: ServerHttp2Stream, limits: RequestLimits) {
+    this.#stream = stream
+    this.#limits = limits
+    this.#parser = new MessageParser(limits.mostMessageBytes, (message) => this.#ready.push(message))
+    stream.on('data', (chunk: Uint8Array) => this.#take(chunk))
+    stream.on('end', () => this.#end())
+  }
+
+  /** The next message; undefined at their end. Throws GrpcStatus when what comes is no such thing, or the client has gone. */
+  async next(): Promise<Uint8Array | undefined> {
+    while (this.#ready.length === 0 && this.#failure === undefined && this.#state === 'reading') {
+      this.#stream.resume()
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    const message = this.#ready.shift()
+    if (message !== undefined) {
+      if (this.#ready.length === 0 && this.#state === 'reading') this.#stream.resume()
+      return message.isCompressed ? this.#uncompressed(message.bytes) : message.bytes
+    }
+    if (this.#failure !== undefined) throw this.#failure
+    return undefined
+  }
+
+  /** Of a method that takes one. Throws GrpcStatus where there are none or several. */
+  async only(): Promise<Uint8Array> {
+    const message = await this.next()
+    if (message === undefined) throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes a message; none came.')
+    if ((await this.next()) !== undefined)
+      throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes one message; several came.')
+    return message
+  }
+
+  /** No more comes: whoever waits for a message is told why. */
+  fail(why: GrpcStatus): void {
+    if (this.#state === 'ended') return
+    this.#failure ??= why
+    this.#awaken()
+  }
+
+  /** Throws away what still comes; false once all has come. After `mostBytes` of it the client is left to wait. */
+  discard(mostBytes: number): boolean {
+    if (this.#state === 'ended') return false
+    this.#state = 'discarding'
+    this.#ready.length = 0
+    this.#mayDiscard = mostBytes
+    this.#awaken()
+    this.#stream.resume()
+    return true
+  }
+
+  #take(chunk: Uint8Array): void {
+    this.receivedBytes += chunk.length
+    if (this.#state === 'discarding') {
+      this.#mayDiscard -= chunk.length
+      if (this.#mayDiscard <= 0) this.#stream.pause()
+      return
+    }
+    try {
+      this.#parser.push(chunk)
+    } catch (error) {
+      this.#failure ??= error as GrpcStatus
+    }
+    if (this.#ready.length > 0 || this.#failure !== undefined) this.#stream.pause()
+    else return
+    this.#awaken()
+  }
+
+  #end(): void {
+    if (this.#state === 'reading' && this.#parser.isWithinMessage)
+      this.#failure ??= new GrpcStatus(GrpcCode.INTERNAL, 'The last message is cut off.')
+    this.#state = 'ended'
+    this.#awaken()
+  }
+
+  #awaken(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  async #uncompressed(bytes: Uint8Array): Promise<Uint8Array> {
+    if (this.#limits.encoding === 'identity')
+      throw new GrpcStatus(GrpcCode.INTERNAL, 'A message is compressed, and grpc-encoding does not say how.')
+    try {
+      return await unzipped(bytes, { maxOutputLength: this.#limits.mostMessageBytes })
+    } catch (error) {
+      const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      throw isTooLarge
+        ? new GrpcStatus(
+            GrpcCode.RESOURCE_EXHAUSTED,
+            `A message is larger than ${this.#limits.mostMessageBytes} bytes when it is uncompressed.`,
+          )
+        : new GrpcStatus(GrpcCode.INTERNAL, 'A message is not in the encoding that grpc-encoding names.')
+    }
+  }
+}
