@@ -37,7 +37,10 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
       const lookup = await actions.get(scope, action('a'))
       const resultDigest = digestOf(ActionResult.encode(kept).finish())
       expect(lookup).toMatchObject({ kind: 'hit', resultDigest })
-      if (lookup.kind === 'hit') expect(digestOf(ActionResult.encode(lookup.result).finish())).toEqual(resultDigest)
+      if (lookup.kind === 'hit') {
+        expect(digestOf(ActionResult.encode(lookup.result).finish())).toEqual(resultDigest)
+        expect(digestOf(lookup.encoded)).toEqual(resultDigest)
+      }
     })
 
     it('refuses a result with a blob that is not there, and keeps what it had', async () => {

@@ -107,7 +107,13 @@ export interface BlobFiles {
 }
 
 export type ActionLookup =
-  | { readonly kind: 'hit'; readonly result: ActionResult; readonly resultDigest: Digest }
+  | {
+      readonly kind: 'hit'
+      readonly result: ActionResult
+      /** `result` as it is kept: for those who pass it on and read nothing of it. */
+      readonly encoded: Uint8Array
+      readonly resultDigest: Digest
+    }
   | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }
 
 /** What a put found in its place. `different` is non-determinism: other outputs or another exit code for the same action. */

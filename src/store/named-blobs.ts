@@ -13,11 +13,15 @@ export interface NamedBlobs {
   readonly contentBytes: number
 }
 
+/** Of all trees and directories of a result: about 600,000 files. They are read whole, and a client may name anything as one. */
+export const MOST_TREE_BYTES: number = 64 << 20
+
 /**
  * All blobs that must be there for the result to be complete; undefined when a tree or directory that has to be read for
- * that is not there or is none. Empty blobs are left out: every store has them.
+ * that is not there, is none, or is too large. Empty blobs are left out: every store has them.
  */
-export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<NamedBlobs | undefined> {
+export async function namedBlobs(result: ActionResult, readBlob: ReadBlob): Promise<NamedBlobs | undefined> {
+  const read = bounded(readBlob)
   const found = directDigests(result)
   for (const { treeDigest, rootDirectoryDigest } of result.outputDirectories) {
     if (treeDigest !== undefined) {
@@ -36,6 +40,14 @@ export async function namedBlobs(result: ActionResult, read: ReadBlob): Promise<
     if (digest.sizeBytes > 0) digests.set(digest.hash, digest)
   }
   return { digests: [...digests.values()], contentBytes }
+}
+
+function bounded(read: ReadBlob): ReadBlob {
+  let leftBytes = MOST_TREE_BYTES
+  return async (digest) => {
+    leftBytes -= digest.sizeBytes
+    return leftBytes < 0 ? undefined : read(digest)
+  }
 }
 
 /** What a directory and those below it name, each read once. False when one is not there, or is none. */
@@ -80,7 +92,8 @@ export function durationOf(result: ActionResult): number {
   return (end.seconds - start.seconds) * 1000 + (end.nanos - start.nanos) / 1e6
 }
 
-function directDigests(result: ActionResult): Digest[] {
+/** What the result names itself. */
+export function directDigests(result: ActionResult): Digest[] {
   const found: Digest[] = []
   // A file whose contents are in the result needs no blob.
   for (const file of result.outputFiles)

@@ -56,7 +56,7 @@ export const bazelAc: Protocol = {
     if (method !== 'GET' && method !== 'HEAD') return METHOD_NOT_ALLOWED
     const lookup = await served.actions.get(scope, asActionDigest({ hash, sizeBytes: UNKNOWN_BYTES }), signal)
     if (lookup.kind === 'miss') return NOT_FOUND
-    return { status: 200, headers: BINARY, body: ActionResult.encode(lookup.result).finish() }
+    return { status: 200, headers: BINARY, body: lookup.encoded }
   },
   onFault,
   refuse,

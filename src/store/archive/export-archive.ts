@@ -3,7 +3,6 @@ import { constants, createZstdCompress } from 'node:zlib'
 import { createTarPacker, type TarPackController } from 'modern-tar'
 import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { CacheError } from '../../errors.ts'
-import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type ActionStore, BATCH_BLOB_BYTES, type BlobStore, type Scope } from '../contracts.ts'
 import { namedBlobs } from '../named-blobs.ts'
 import { readWhole } from '../read-whole.ts'
@@ -105,7 +104,7 @@ class Packing {
     for (const digest of blobs) this.#written.add(digest.hash)
     await this.#smallBlobs(blobs.filter(({ sizeBytes }) => sizeBytes <= BATCH_BLOB_BYTES))
     for (const digest of blobs) if (digest.sizeBytes > BATCH_BLOB_BYTES) await this.#largeBlob(digest)
-    await this.#entry(actionName(key, lookup.resultDigest), ActionResult.encode(lookup.result).finish())
+    await this.#entry(actionName(key, lookup.resultDigest), lookup.encoded)
     return true
   }
 

@@ -138,6 +138,7 @@ class LocalActions implements ActionStore {
 class LocalHit {
   readonly kind = 'hit'
   readonly #row: CheckedActionRow
+  #encoded: Uint8Array | undefined
   #result: ActionResult | undefined
 
   constructor(row: CheckedActionRow) {
@@ -145,8 +146,13 @@ class LocalHit {
   }
 
   get result(): ActionResult {
-    this.#result ??= ActionResult.decode(this.#row.result)
+    this.#result ??= ActionResult.decode(this.encoded)
     return this.#result
+  }
+
+  get encoded(): Uint8Array {
+    this.#encoded ??= this.#row.result
+    return this.#encoded
   }
 
   get resultDigest(): Digest {

@@ -28,7 +28,7 @@ class MemoryActions implements ActionStore {
     const { bytes } = kept
     const result = ActionResult.decode(bytes)
     if (!(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
-    return { kind: 'hit', result, resultDigest: digestOf(bytes) }
+    return { kind: 'hit', result, encoded: bytes, resultDigest: digestOf(bytes) }
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {

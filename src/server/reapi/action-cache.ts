@@ -1,0 +1,98 @@
+import { asActionDigest } from '../../digest/digest.ts'
+import { isCacheError } from '../../errors.ts'
+import {
+  ActionCacheDefinition,
+  type GetActionResultRequest,
+  type UpdateActionResultRequest,
+} from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ActionLookup, Scope } from '../../store/contracts.ts'
+import { EncodedMessage, type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
+import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import type { Served } from '../protocol.ts'
+import { clientResult } from './client-result.ts'
+import { checkDigestFunction, digestArgument } from './digest-argument.ts'
+import { withInlined } from './inlining.ts'
+import { missingBlobs } from './missing-blobs.ts'
+import { scopeOf } from './scope.ts'
+
+export interface ActionCacheOptions {
+  /** Told of what failed while a client was told of a miss. */
+  readonly onFault: (error: unknown) => void
+}
+
+/**
+ * REAPI's ActionCache. A result is given out only with all its blobs there; a fault of ours is a miss. What a digest of an
+ * action names is not looked at: some tools keep other things there than an Action message.
+ */
+export function actionCacheService(served: Served, options: ActionCacheOptions): GrpcMethod[] {
+  return grpcService(ActionCacheDefinition, {
+    getActionResult: ['read', (request, call) => getResult(served, request, call, options)],
+    updateActionResult: ['write', (request, call) => updateResult(served, request, call)],
+  })
+}
+
+/** One for all: to make an error takes longer than to look up a result. */
+const MISS = new GrpcStatus(GrpcCode.NOT_FOUND, 'There is no such action result.')
+
+/** A result that no client could be sent again is not kept; what is left is room for what is told with it. */
+const MOST_RESULT_BYTES = (4 << 20) - (64 << 10)
+
+async function getResult(
+  served: Served,
+  request: GetActionResultRequest,
+  { signal }: GrpcCall,
+  { onFault }: ActionCacheOptions,
+): Promise<EncodedMessage> {
+  const scope = scopeOf(request.instanceName)
+  checkDigestFunction(request.digestFunction)
+  const action = asActionDigest(digestArgument(request.actionDigest, 'action_digest'))
+  let found: EncodedMessage | undefined
+  try {
+    const lookup = await served.actions.get(scope, action, signal)
+    found = lookup.kind === 'hit' ? await answered(served, scope, lookup, request, signal) : undefined
+  } catch (error) {
+    if (signal.aborted) throw error
+    onFault(error)
+  }
+  if (found === undefined) throw MISS
+  return found
+}
+
+type Hit = Extract<ActionLookup, { readonly kind: 'hit' }>
+
+function answered(
+  { blobs }: Served,
+  scope: Scope,
+  hit: Hit,
+  request: GetActionResultRequest,
+  signal: AbortSignal,
+): Promise<EncodedMessage | undefined> {
+  return withInlined(hit, request, (digests) => blobs.readBatch(scope, digests, signal))
+}
+
+async function updateResult(
+  { blobs, actions }: Served,
+  request: UpdateActionResultRequest,
+  { signal }: GrpcCall,
+): Promise<EncodedMessage> {
+  const scope = scopeOf(request.instanceName)
+  checkDigestFunction(request.digestFunction)
+  const action = asActionDigest(digestArgument(request.actionDigest, 'action_digest'))
+  if (request.actionResult === undefined) throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, 'There is no action_result.')
+  const { result, contents } = clientResult(request.actionResult)
+  const encoded = ActionResult.encode(result).finish()
+  if (encoded.length > MOST_RESULT_BYTES)
+    throw new GrpcStatus(
+      GrpcCode.INVALID_ARGUMENT,
+      `The action result has ${encoded.length} bytes; ${MOST_RESULT_BYTES} are kept.`,
+    )
+  await Promise.all(contents.map(({ digest, bytes }) => blobs.write(scope, digest, bytes, signal)))
+  try {
+    await actions.put(scope, action, result, signal)
+  } catch (error) {
+    if (isCacheError(error) && error.code === 'store.incomplete') throw await missingBlobs(blobs, scope, result, signal)
+    throw error
+  }
+  return new EncodedMessage(encoded)
+}

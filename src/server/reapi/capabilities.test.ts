@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import type { ServerCapabilities } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import type { Access } from '../access.ts'
+import { call } from './called.fixture.ts'
+import { capabilitiesService } from './capabilities.ts'
+
+function capabilities({ access = 'write' as Access, isReadOnly = false } = {}): Promise<ServerCapabilities> {
+  const methods = capabilitiesService({ isReadOnly, maxBatchBytes: 4_000_000, averageChunkBytes: 524_288 })
+  expect(methods.map(({ path, needs }) => [path, needs])).toEqual([
+    ['/build.bazel.remote.execution.v2.Capabilities/GetCapabilities', 'none'],
+  ])
+  return call(methods, 'GetCapabilities', { instanceName: 'any' }, { access })
+}
+
+test('says what is served', async () => {
+  expect(await capabilities()).toEqual({
+    cacheCapabilities: {
+      digestFunctions: [1],
+      actionCacheUpdateCapabilities: { updateEnabled: true },
+      cachePriorityCapabilities: undefined,
+      maxBatchTotalSizeBytes: 4_000_000,
+      symlinkAbsolutePathStrategy: 2,
+      supportedCompressors: [1],
+      supportedBatchUpdateCompressors: [1],
+      maxCasBlobSizeBytes: 0,
+      splitBlobSupport: true,
+      spliceBlobSupport: true,
+      fastCdc2020Params: { avgChunkSizeBytes: 524_288, seed: 0 },
+      repMaxCdcParams: undefined,
+    },
+    deprecatedApiVersion: undefined,
+    lowApiVersion: { major: 2, minor: 0, patch: 0, prerelease: '' },
+    highApiVersion: { major: 2, minor: 11, patch: 0, prerelease: '' },
+  })
+})
+
+test.each<[Access, boolean, boolean]>([
+  ['write', false, true],
+  ['write', true, false],
+  ['read', false, false],
+  ['none', false, false],
+])(
+  'with access %s to a store that is read-only: %s, results may be put: %s',
+  async (access, isReadOnly, updateEnabled) => {
+    const { cacheCapabilities } = await capabilities({ access, isReadOnly })
+    expect(cacheCapabilities?.actionCacheUpdateCapabilities).toEqual({ updateEnabled })
+  },
+)
