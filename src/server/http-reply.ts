@@ -40,11 +40,19 @@ async function stream(
     sent += chunk.length
     if (response.write(chunk)) continue
     if (response.destroyed) return
-    await Promise.race([once(response, 'drain'), once(response, 'close')])
+    await drainedOrClosed(response)
     if (response.destroyed) return
   }
   if (sent === sizeBytes) response.end()
   else response.destroy()
+}
+
+/** The loser of a race of two `once` would stay behind, a listener for each time that a slow reader is waited for. */
+async function drainedOrClosed(response: ServerResponse): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
+  over.abort()
 }
 
 function sizeOf(body: ReplyBody | undefined): number {
