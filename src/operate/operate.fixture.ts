@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { crc32 } from '../digest/crc32.ts'
 import { crc32c } from '../digest/crc32c.ts'
 import type { Digest } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
@@ -53,7 +54,7 @@ export function forge(dir: string): void {
   const head = bytes.subarray(start + 32, start + 32 + headBytes)
   const body = bytes.subarray(start + 32 + headBytes, start + 32 + headBytes + bytes.readUInt32LE(start + 12))
   body[100] = (body[100] as number) ^ 1
-  bytes.writeUInt32LE(crc32c(body), start + 24)
+  bytes.writeUInt32LE(bytes[start + 6] === 1 ? crc32(body) : crc32c(body), start + 24)
   bytes.writeUInt32LE(crc32c(head, crc32c(bytes.subarray(start, start + 28))), start + 28)
   writeFileSync(path, bytes)
 }

@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { OpenBytes, ReadOptions } from '../contracts.ts'
 import { decode } from './compression.ts'
+import { checksumOf } from './content-checksum.ts'
 import type { SegmentRecord } from './segment.ts'
 
 export type FileRecord = SegmentRecord & { kind: 'file' }
@@ -130,7 +130,7 @@ class Source {
 
   /** Undefined: the file does not hold what the record says. */
   async chunk(number: number): Promise<Uint8Array | undefined> {
-    const { digest, chunkBytes, codec, chunks } = this.#record
+    const { digest, chunkBytes, codec, checksum, chunks } = this.#record
     const chunk = chunks[number]
     if (chunk === undefined) return undefined
     const stored = Buffer.allocUnsafeSlow(chunk.storedBytes)
@@ -140,7 +140,7 @@ class Source {
       if (bytesRead === 0) return undefined
       read += bytesRead
     }
-    if (crc32c(stored) !== chunk.crc) return undefined
+    if (checksumOf(checksum, stored) !== chunk.crc) return undefined
     try {
       return await decode(codec, stored, Math.min(chunkBytes, digest.sizeBytes - number * chunkBytes))
     } catch {

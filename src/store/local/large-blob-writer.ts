@@ -1,12 +1,12 @@
 import { chmodSync, mkdirSync, readSync, renameSync } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import type { Bytes } from '../contracts.ts'
 import { indexFile, isFileInPlace } from './apply-record.ts'
 import type { Compression } from './compression.ts'
+import { type Checksum, checksumOf } from './content-checksum.ts'
 import { explained, isDiskFull } from './explained.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal, SegmentPin } from './journal.ts'
@@ -17,6 +17,7 @@ import { syncFolder } from './sync-folder.ts'
 
 /** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
 export const CHUNK_BYTES = 1 << 20
+const CHECKSUM: Checksum = 'crc32'
 /** Chunks being compressed while the next is read and hashed. */
 const CHUNKS_AT_ONCE = 3
 
@@ -80,7 +81,7 @@ export async function stageClonedBlob(
 }
 
 type StagedRecord = Extract<NewRecord, { kind: 'file' }>
-type StagedContent = Pick<StagedRecord, 'digest' | 'codec' | 'chunkBytes' | 'chunks'>
+type StagedContent = Pick<StagedRecord, 'digest' | 'codec' | 'checksum' | 'chunkBytes' | 'chunks'>
 
 /** `fill` makes the file at the path it is given, and says what is in it. */
 async function stage(
@@ -170,7 +171,7 @@ async function writeChunks(
   let codec: Codec | undefined
   const writeOldest = async () => {
     const { stored } = (await underWay.shift()) as { stored: Uint8Array }
-    chunks.push({ storedBytes: stored.length, crc: crc32c(stored) })
+    chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
     const start = performance.now()
     await writeFully(file, stored)
     compression.wrote(stored.length, performance.now() - start)
@@ -186,7 +187,7 @@ async function writeChunks(
     if (underWay.length >= CHUNKS_AT_ONCE) await writeOldest()
   }
   while (underWay.length > 0) await writeOldest()
-  return { digest: whole.digest(), codec: codec ?? 'raw', chunkBytes: CHUNK_BYTES, chunks }
+  return { digest: whole.digest(), codec: codec ?? 'raw', checksum: CHECKSUM, chunkBytes: CHUNK_BYTES, chunks }
 }
 
 /** Of a file that is there already, kept as it is. */
@@ -196,9 +197,9 @@ async function readChunks(file: FileHandle, signal: AbortSignal | undefined): Pr
   for await (const chunk of chunked(contentOf(file), CHUNK_BYTES)) {
     signal?.throwIfAborted()
     whole.update(chunk)
-    chunks.push({ storedBytes: chunk.length, crc: crc32c(chunk) })
+    chunks.push({ storedBytes: chunk.length, crc: checksumOf(CHECKSUM, chunk) })
   }
-  return { digest: whole.digest(), codec: 'raw', chunkBytes: CHUNK_BYTES, chunks }
+  return { digest: whole.digest(), codec: 'raw', checksum: CHECKSUM, chunkBytes: CHUNK_BYTES, chunks }
 }
 
 async function* contentOf(file: FileHandle): AsyncGenerator<Uint8Array> {

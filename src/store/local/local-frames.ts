@@ -1,5 +1,4 @@
 import type { FileHandle } from 'node:fs/promises'
-import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
@@ -8,6 +7,7 @@ import { openBytes } from '../open-bytes.ts'
 import { indexPack } from './apply-record.ts'
 import { FrameReader, noFrame } from './compression/frame-reader.ts'
 import { frameContent, givenFrames } from './compression/given-frames.ts'
+import { checksumOf } from './content-checksum.ts'
 import type { Damage } from './damage.ts'
 import { openLargeBlob } from './large-blob-reader.ts'
 import { CHUNK_BYTES, type LargeBlobOptions, stageLargeBlob } from './large-blob-writer.ts'
@@ -133,7 +133,7 @@ async function* upTo(sizeBytes: number, content: AsyncIterable<Uint8Array>): Asy
 /** The file as it is, chunk by chunk, each checked before it is handed out. */
 function storedChunks(
   file: FileHandle,
-  { digest, chunks }: FileRecord,
+  { digest, checksum, chunks }: FileRecord,
   onDamage: () => void,
   signal?: AbortSignal,
 ): OpenBytes {
@@ -143,7 +143,7 @@ function storedChunks(
       for (const { storedBytes, crc } of chunks) {
         signal?.throwIfAborted()
         const stored = await readChunk(file, offset, storedBytes)
-        if (stored === undefined || crc32c(stored) !== crc) {
+        if (stored === undefined || checksumOf(checksum, stored) !== crc) {
           onDamage()
           throw damaged(digest)
         }

@@ -37,7 +37,8 @@ function staged(bytes: Buffer, stampMs = Date.now()): SegmentRecord & { kind: 'f
   mkdirSync(layoutOf(dir).tmp, { recursive: true })
   writeFileSync(stagingPath(layoutOf(dir), DEAD, 1), bytes)
   const chunks = [{ storedBytes: bytes.length, crc: crc32c(bytes) }]
-  return { kind: 'file', stampMs, codec: 'raw', digest: digestOf(bytes), chunkBytes: 1 << 20, staging: 1, chunks }
+  const digest = digestOf(bytes)
+  return { kind: 'file', stampMs, codec: 'raw', checksum: 'crc32c', digest, chunkBytes: 1 << 20, staging: 1, chunks }
 }
 
 it('a large blob is put into place whose writer died before it made the folder', async () => {

@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
-import { decodeRecord, encodeRecord, piecesBytes, type SegmentRecord } from './segment.ts'
+import {
+  amendHeader,
+  decodePack,
+  decodeRecord,
+  decodeRecordHead,
+  encodeRecord,
+  piecesBytes,
+  type SegmentRecord,
+} from './segment.ts'
 
 const digest = fc.uint8Array({ maxLength: 20 }).map(digestOf)
 const stampMs = fc.double({ noNaN: true, min: 0, max: 1e15 })
@@ -18,6 +26,7 @@ const record: fc.Arbitrary<SegmentRecord> = fc.oneof(
     digest,
     chunkBytes: u32,
     staging: u32,
+    checksum: fc.constantFrom('crc32c' as const, 'crc32' as const),
     chunks: fc.array(fc.record({ storedBytes: u32, crc: u32 }), { maxLength: 9 }),
   }),
   fc.record({ kind: fc.constant('chunked' as const), stampMs, digest, chunks: fc.array(digest, { maxLength: 9 }) }),
@@ -52,6 +61,28 @@ describe('a record of the journal', () => {
         expect(decodeRecord(bytes)).toBeUndefined()
       }),
     )
+  })
+
+  it.each([
+    { codec: 'raw', length: 1000, checksum: 0 },
+    { codec: 'raw', length: 300_000, checksum: 1 },
+    { codec: 'zstd', length: 1000, checksum: 1 },
+  ] as const)('with $length bytes as $codec says which checksum they have', ({ codec, length, checksum }) => {
+    const body = Buffer.alloc(length, 'content')
+    const bytes = Buffer.concat(encodeRecord({ kind: 'pack', stampMs: 1, codec, digests: [digestOf(body)], body }))
+    expect(bytes[6]).toBe(checksum)
+    expect(decodePack(bytes)?.body).toEqual(body)
+    bytes[bytes.length - 1] = 0
+    expect(decodePack(bytes)).toBeUndefined()
+  })
+
+  it('whose checksum nobody knows is none', () => {
+    const chunks = [{ storedBytes: 1, crc: 1 }]
+    const file = { kind: 'file', stampMs: 1, codec: 'raw', checksum: 'crc32', digest: digestOf(Buffer.of(1)) } as const
+    const [bytes] = encodeRecord({ ...file, chunkBytes: 1, staging: 1, chunks }) as [Buffer]
+    bytes[6] = 2
+    amendHeader(bytes, { stampMs: 1 })
+    expect(decodeRecordHead(bytes)).toBeUndefined()
   })
 })
 

@@ -1,14 +1,17 @@
 import { crc32c } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
+import { type Checksum, checksumFor, checksumOf } from './content-checksum.ts'
 
 /**
  * The journal's records, which are the truth of the store: what the index says can be built again from them and the files
  * in `blobs/`. A record is found by (segment, offset, length) and checked alone:
  *
- *     magic u32 | kind u8 | codec u8 | 0 u16 | head bytes u32 | body bytes u32 | stamp f64 | body CRC32C u32 | head CRC32C u32
+ *     magic u32 | kind u8 | codec u8 | checksum u8 | 0 u8 | head bytes u32 | body bytes u32 | stamp f64 | body's checksum u32 |
+ *     head CRC32C u32
  *     head | body
  *
- * Little-endian. The head's checksum covers everything before it and the head, so a scan may skip bodies.
+ * Little-endian. The head's checksum covers everything before it and the head, so a scan may skip bodies. `checksum` says
+ * which one the body has, and the chunks of a file.
  */
 export type SegmentRecord =
   /**
@@ -32,7 +35,8 @@ export type SegmentRecord =
       readonly chunkBytes: number
       /** The number in the name of its staging file, should the writer die before the rename. */
       readonly staging: number
-      /** For each chunk how many bytes of the file it takes, and their CRC32C. */
+      readonly checksum: Checksum
+      /** For each chunk how many bytes of the file it takes, and their checksum. */
       readonly chunks: readonly { readonly storedBytes: number; readonly crc: number }[]
     }
   /** A large blob whose content is that of `chunks`, which are blobs themselves, one after the other. */
@@ -82,6 +86,7 @@ const PACK_ENTRY_BYTES = 36
 const FILE_HEAD_BYTES = 48
 const CHUNKED_HEAD_BYTES = 40
 const KINDS = ['pack', 'file', 'action', 'action-removed', 'blobs-removed', 'chunked', 'void'] as const
+const CHECKSUMS: readonly Checksum[] = ['crc32c', 'crc32']
 const NONE = new Uint8Array(0)
 
 /** The header, head and body of a record, in the pieces that one `writev` puts after each other. */
@@ -91,12 +96,15 @@ export function encodeRecord(record: SegmentRecord): Uint8Array[] {
   const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + head.length)
   bytes.writeUInt32LE(MAGIC, 0)
   bytes[4] = KINDS.indexOf(record.kind) + 1
-  bytes[5] = 'codec' in record && record.codec === 'zstd' ? 1 : 0
-  bytes.writeUInt16LE(0, 6)
+  const codec = 'codec' in record ? record.codec : 'raw'
+  const checksum = record.kind === 'file' ? record.checksum : checksumFor(codec, body.length)
+  bytes[5] = codec === 'zstd' ? 1 : 0
+  bytes[6] = CHECKSUMS.indexOf(checksum)
+  bytes[7] = 0
   bytes.writeUInt32LE(head.length, 8)
   bytes.writeUInt32LE(body.length, 12)
   bytes.writeDoubleLE(record.stampMs, 16)
-  bytes.writeUInt32LE(crc32c(body), 24)
+  bytes.writeUInt32LE(checksumOf(checksum, body), 24)
   bytes.set(head, RECORD_HEADER_BYTES)
   bytes.writeUInt32LE(headCrc(bytes, head.length), 28)
   return body.length === 0 ? [bytes] : [bytes, body]
@@ -135,7 +143,7 @@ export function decodeRecord(bytes: Uint8Array): SegmentRecord | undefined {
   if (extent === undefined || bytes.length < RECORD_HEADER_BYTES + extent.headBytes + extent.bodyBytes) return undefined
   const start = RECORD_HEADER_BYTES + extent.headBytes
   const body = bytes.subarray(start, start + extent.bodyBytes)
-  if (crc32c(body) !== asBuffer(bytes).readUInt32LE(24)) return undefined
+  if (!isIntact(body, bytes)) return undefined
   return decodeHead(bytes, body)
 }
 
@@ -161,7 +169,7 @@ export function decodePack(
   const body = bytes.subarray(start)
   const buffer = asBuffer(bytes)
   if (headCrc(buffer, extent.headBytes) !== buffer.readUInt32LE(28)) return undefined
-  if (crc32c(body) !== buffer.readUInt32LE(24)) return undefined
+  if (!isIntact(body, bytes)) return undefined
   const entries = bytes.subarray(RECORD_HEADER_BYTES, start)
   return { codec: bytes[5] === 1 ? 'zstd' : 'raw', entries, count: extent.headBytes / PACK_ENTRY_BYTES, body }
 }
@@ -184,7 +192,7 @@ function decodeHead(bytes: Uint8Array, body: Uint8Array): SegmentRecord | undefi
     case 'pack':
       return { kind: 'pack', stampMs, codec, digests: decodeDigests(head), body }
     case 'file':
-      return { kind: 'file', stampMs, codec, ...fileHead(head) }
+      return fileRecord(buffer, stampMs, codec, head)
     case 'action':
       return { kind: 'action', stampMs, ...actionHead(head), result: body }
     case 'action-removed':
@@ -241,7 +249,7 @@ export function decodeDigests(list: Uint8Array): Digest[] {
   return digests
 }
 
-/** hash | size f64 | chunk bytes u32 | staging number u32 | for each chunk: stored bytes u32, CRC32C u32. */
+/** hash | size f64 | chunk bytes u32 | staging number u32 | for each chunk: stored bytes u32, checksum u32. */
 function encodeFileHead(record: SegmentRecord & { kind: 'file' }): Buffer {
   const head = Buffer.allocUnsafe(FILE_HEAD_BYTES + record.chunks.length * 8)
   head.write(record.digest.hash, 0, 'hex')
@@ -255,7 +263,12 @@ function encodeFileHead(record: SegmentRecord & { kind: 'file' }): Buffer {
   return head
 }
 
-function fileHead(head: Buffer): Omit<SegmentRecord & { kind: 'file' }, 'kind' | 'stampMs' | 'codec'> {
+function fileRecord(header: Buffer, stampMs: number, codec: Codec, head: Buffer): SegmentRecord | undefined {
+  const checksum = checksumIn(header)
+  return checksum && { kind: 'file', stampMs, codec, checksum, ...fileHead(head) }
+}
+
+function fileHead(head: Buffer): Omit<SegmentRecord & { kind: 'file' }, 'kind' | 'stampMs' | 'codec' | 'checksum'> {
   const chunks: { storedBytes: number; crc: number }[] = []
   for (let at = FILE_HEAD_BYTES; at + 8 <= head.length; at += 8)
     chunks.push({ storedBytes: head.readUInt32LE(at), crc: head.readUInt32LE(at + 4) })
@@ -294,6 +307,15 @@ function hashList(head: Buffer): string[] {
   const hashes: string[] = []
   for (let at = 0; at + 32 <= head.length; at += 32) hashes.push(head.toString('hex', at, at + 32))
   return hashes
+}
+
+function isIntact(body: Uint8Array, header: Uint8Array): boolean {
+  const checksum = checksumIn(header)
+  return checksum !== undefined && checksumOf(checksum, body) === asBuffer(header).readUInt32LE(24)
+}
+
+function checksumIn(header: Uint8Array): Checksum | undefined {
+  return CHECKSUMS[header[6] as number]
 }
 
 function headCrc(record: Buffer, headBytes: number): number {

@@ -1,11 +1,12 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
-import { crc32c } from '../../digest/crc32c.ts'
+import { checksumOf } from './content-checksum.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout, segmentPath } from './layout.ts'
 import { segmentsOf } from './rebuild.ts'
 import { readExactly, readRecord } from './record-file.ts'
 import { type BlobPlace, decodeBlobPlace } from './rows.ts'
+import type { SegmentRecord } from './segment.ts'
 
 type FilePlace = BlobPlace & { kind: 'file' }
 
@@ -60,16 +61,16 @@ function isWhole(layout: Layout, key: Uint8Array, place: FilePlace, sinceMs: num
   if (stats.mtimeMs < sinceMs) return true
   const record = readRecord(segmentPath(layout, place.record.segment), place.record)
   if (record?.kind !== 'file' || record.digest.hash !== hash) return false
-  return hasContent(path, record.chunks)
+  return hasContent(path, record)
 }
 
-function hasContent(path: string, chunks: readonly { readonly storedBytes: number; readonly crc: number }[]): boolean {
+function hasContent(path: string, { chunks, checksum }: SegmentRecord & { kind: 'file' }): boolean {
   const file = openSync(path, 'r')
   try {
     let at = 0
     for (const { storedBytes, crc } of chunks) {
       const bytes = readExactly(file, at, storedBytes)
-      if (bytes === undefined || crc32c(bytes) !== crc) return false
+      if (bytes === undefined || checksumOf(checksum, bytes) !== crc) return false
       at += storedBytes
     }
     return true
