@@ -26,6 +26,7 @@ export type KeepOutcome = 'kept' | 'cut-off'
 const ARTIFACT_TYPE = 'type.googleapis.com/recue.v1.Artifact'
 const RUN_DETAIL_TYPE = 'type.googleapis.com/recue.v1.RunDetail'
 const PATH = 'artifact'
+const NO_BYTES = Buffer.alloc(0)
 const NOTHING = ActionResult.decode(new Uint8Array(0))
 
 /** The key under which an artifact is kept: the digest of a text, as no Action message is. Keys of one tool are not those of another. */
@@ -65,11 +66,26 @@ export async function keepArtifact(
 ): Promise<KeepOutcome> {
   const digest = await blobs.ingest(scope, body, signal)
   if (contentLength !== undefined && contentLength !== digest.sizeBytes) return 'cut-off'
-  await actions.put(scope, artifactKey(artifact.tool, artifact.key), resultOf(digest, artifact), signal)
+  await recordArtifact({ actions }, scope, digest, artifact, signal)
   return 'kept'
 }
 
-function resultOf(digest: Digest, { tool, key, headers = {}, durationMs = 0 }: ArtifactToKeep): ActionResult {
+/** Gives bytes that the store has the key by which they are found. Throws `store.incomplete` where it has them not. */
+export async function recordArtifact(
+  { actions }: Pick<Served, 'actions'>,
+  scope: Scope,
+  digest: Digest,
+  artifact: ArtifactToKeep,
+  signal: AbortSignal,
+): Promise<void> {
+  await actions.put(scope, artifactKey(artifact.tool, artifact.key), artifactResult([digest], artifact), signal)
+}
+
+/** Of bytes that came in one piece, or in several that follow each other. */
+export function artifactResult(
+  pieces: readonly Digest[],
+  { tool, key, headers = {}, durationMs = 0 }: ArtifactToKeep,
+): ActionResult {
   const own: ArtifactHeader[] = Object.entries(headers).map(([name, value]) => ({ name, value }))
   const packed = [
     { typeUrl: ARTIFACT_TYPE, value: Buffer.from(Artifact.encode({ tool, key, headers: own }).finish()) },
@@ -80,12 +96,18 @@ function resultOf(digest: Digest, { tool, key, headers = {}, durationMs = 0 }: A
   ]
   return {
     ...NOTHING,
-    outputFiles: [{ path: PATH, digest, isExecutable: false, contents: Buffer.alloc(0) }],
+    outputFiles: pieces.map((digest, i) => ({ path: pathOf(i), digest, isExecutable: false, contents: NO_BYTES })),
     executionMetadata: { worker: '', auxiliaryMetadata: packed },
   }
 }
 
-function headersOf(result: ActionResult): Record<string, string> {
+/** Sorted by path, as REAPI has it, they are in their order. */
+function pathOf(index: number): string {
+  return index === 0 ? PATH : `${PATH}.${String(index).padStart(6, '0')}`
+}
+
+/** What the tool wants back. */
+export function headersOf(result: ActionResult): Record<string, string> {
   const packed = result.executionMetadata?.auxiliaryMetadata.find(({ typeUrl }) => typeUrl === ARTIFACT_TYPE)
   if (packed === undefined) return {}
   return Object.fromEntries(Artifact.decode(packed.value).headers.map(({ name, value }) => [name, value]))

@@ -1,5 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ActionStore, BlobNames, BlobStore, Frames, Ingest, OpenBytes, Scope } from '../store/contracts.ts'
+import type {
+  ActionStore,
+  BlobNames,
+  BlobStore,
+  Frames,
+  Ingest,
+  OpenBytes,
+  Scope,
+  WorkspaceRecords,
+} from '../store/contracts.ts'
 import type { Access } from './access.ts'
 
 /** The store as the server sees it. */
@@ -8,6 +17,7 @@ export interface Served {
   readonly frames: Frames
   readonly actions: ActionStore
   readonly names: BlobNames
+  readonly records: WorkspaceRecords
 }
 
 /** A request that was let in, in the terms of a protocol. */
@@ -41,6 +51,8 @@ export interface Protocol {
   readonly name: string
   /** Below which path it lives: `/v8/artifacts`, `/gradle`. An instance's name may stand before it. */
   readonly prefix: string
+  /** Its addresses say themselves who may: no token is asked for. */
+  readonly isSigned?: true
   /** Throws what the store throws; `onFault` then says what the tool is told. */
   answer(request: ProtocolRequest, served: Served): Promise<Reply>
   /** What the client is told when something of ours failed: a miss, in its words. */

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gate } from './access.ts'
+import { actionsArchives } from './actions-cache/archives.ts'
+import { actionsCache } from './actions-cache/cache-service.ts'
 import { GREETING_PATH, greeting } from './greeting.ts'
 import { type HttpListener, type ListenAddress, listenHttp } from './http-listener.ts'
 import { sendReply } from './http-reply.ts'
@@ -13,7 +15,16 @@ import { turborepo } from './protocols/turborepo.ts'
 import { routeOf } from './router.ts'
 
 /** A line each. Well-known paths stay where their tools look for them; the others are mounted by name. */
-export const PROTOCOLS: readonly Protocol[] = [turborepo, nx, bazelAc, bazelCas, gradle, ccache]
+export const PROTOCOLS: readonly Protocol[] = [
+  turborepo,
+  nx,
+  bazelAc,
+  bazelCas,
+  gradle,
+  ccache,
+  actionsCache,
+  actionsArchives,
+]
 
 export interface ServeOptions {
   readonly http: ListenAddress
@@ -148,7 +159,8 @@ class CacheServer {
       scope: { instance },
       signal,
     }
-    const reply = lacks(access, method)
+    const isRefused = protocol.isSigned !== true && lacks(access, method)
+    const reply = isRefused
       ? protocol.refuse(request, access === 'none' ? 'read' : 'write')
       : await this.#ask(protocol, request)
     return { reply, protocol: protocol.name, instance }

@@ -241,6 +241,15 @@ export interface WorkspaceRecords {
 
 /**
  * `flight`: that a run which others waited for kept nothing. `leftovers`: what runs that were not kept made. `scrub`: how
- * far the last one came.
+ * far the last one came. `actions-cache`: what a server finds entries by, and signs addresses with.
  */
-export type RecordKind = 'inputs' | 'outputs' | 'leftovers' | 'restore' | 'config' | 'executable' | 'flight' | 'scrub'
+export type RecordKind =
+  | 'inputs'
+  | 'outputs'
+  | 'leftovers'
+  | 'restore'
+  | 'config'
+  | 'executable'
+  | 'flight'
+  | 'scrub'
+  | 'actions-cache'

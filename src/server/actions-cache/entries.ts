@@ -1,0 +1,147 @@
+import type { ActionDigest, Digest } from '../../digest/digest.ts'
+import { digestOf } from '../../digest/sha256.ts'
+import type { Scope } from '../../store/contracts.ts'
+import { artifactKey, artifactResult, headersOf } from '../artifacts.ts'
+import type { Served } from '../protocol.ts'
+
+/** What names an entry: entries of other refs and versions are others. */
+export interface EntryName {
+  /** Where it is kept: `refs/heads/main`, or empty. */
+  readonly ref: string
+  /** The client's digest of the paths and the compression: to be met exactly. */
+  readonly version: string
+  readonly key: string
+}
+
+/** An archive, in the pieces it was uploaded in. */
+export interface Archive {
+  readonly parts: readonly Digest[]
+  readonly sizeBytes: number
+  readonly createdMs: number
+}
+
+const TOOL = 'actions-cache'
+const CREATED = 'created-ms'
+/** One in so many puts looks at that many names: at most a third of them, in the long run, are of entries that have gone. */
+const SWEEP_ONE_IN = 64
+const SWEPT_NAMES = 256
+
+type Store = Pick<Served, 'actions' | 'records'>
+
+export function entryDigest({ ref, version, key }: EntryName): ActionDigest {
+  return artifactKey(TOOL, `${ref}\0${version}\0${key}`)
+}
+
+/** Whole, or undefined. */
+export async function archiveAt(
+  { actions }: Pick<Served, 'actions'>,
+  scope: Scope,
+  entry: ActionDigest,
+  signal: AbortSignal,
+): Promise<Archive | undefined> {
+  const lookup = await actions.get(scope, entry, signal)
+  if (lookup.kind === 'miss') return undefined
+  const parts = lookup.result.outputFiles.flatMap(({ digest }) => digest ?? [])
+  const createdMs = Number(headersOf(lookup.result)[CREATED] ?? 0)
+  return { parts, sizeBytes: sizeOf(parts), createdMs }
+}
+
+export function sizeOf(parts: readonly Digest[]): number {
+  return parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+}
+
+export interface Wanted {
+  /** In the order in which they are looked through. */
+  readonly refs: readonly string[]
+  readonly version: string
+  /** The first is met exactly if it can be; each, in turn, may be the beginning of an entry's key. */
+  readonly keys: readonly string[]
+}
+
+/** GitHub's rule: all keys within a ref before the next ref; of those that begin alike, the newest. */
+export async function findEntry(
+  store: Store,
+  scope: Scope,
+  { refs, version, keys }: Wanted,
+  signal: AbortSignal,
+): Promise<EntryName | undefined> {
+  for (const ref of refs) {
+    const exact = { ref, version, key: keys[0] ?? '' }
+    const archive = await archiveAt(store, scope, entryDigest(exact), signal)
+    if (archive !== undefined) {
+      // The index may have been lost since it was put.
+      await remember(store, scope, exact, archive.createdMs)
+      return exact
+    }
+    for (const prefix of keys) {
+      const found = await newest(store, scope, { ref, version, key: prefix }, signal)
+      if (found !== undefined) return found
+    }
+  }
+  return undefined
+}
+
+/** Makes an archive an entry, whose key is then taken. */
+export async function keepEntry(
+  store: Store,
+  scope: Scope,
+  name: EntryName,
+  archive: Archive,
+  signal: AbortSignal,
+): Promise<void> {
+  const { createdMs, parts } = archive
+  const entry = entryDigest(name)
+  const headers = { [CREATED]: String(createdMs) }
+  await store.actions.put(scope, entry, artifactResult(parts, { tool: TOOL, key: name.key, headers }), signal)
+  await remember(store, scope, name, createdMs)
+  if (Number.parseInt(entry.hash.slice(0, 8), 16) % SWEEP_ONE_IN === 0) await sweep(store, scope, name, signal)
+}
+
+/** The newest that is still there; those that have gone are forgotten. */
+async function newest(
+  store: Store,
+  scope: Scope,
+  prefix: EntryName,
+  signal: AbortSignal,
+): Promise<EntryName | undefined> {
+  const candidates = namesWith(store, scope, prefix)
+    .map((name) => ({ name, createdMs: createdOf(store, name) }))
+    .sort((a, b) => b.createdMs - a.createdMs)
+  const space = spaceOf(scope, prefix)
+  for (const { name } of candidates) {
+    const found = { ...prefix, key: name.slice(space.length) }
+    if ((await archiveAt(store, scope, entryDigest(found), signal)) !== undefined) return found
+    await store.records.remove('actions-cache', name)
+  }
+  return undefined
+}
+
+async function sweep(store: Store, scope: Scope, { ref, version }: EntryName, signal: AbortSignal): Promise<void> {
+  const names = namesWith(store, scope, { ref, version, key: '' })
+  const space = spaceOf(scope, { ref, version })
+  const start = Math.floor(Math.random() * names.length)
+  for (const name of [...names.slice(start), ...names.slice(0, start)].slice(0, SWEPT_NAMES)) {
+    const entry = entryDigest({ ref, version, key: name.slice(space.length) })
+    if ((await archiveAt(store, scope, entry, signal)) === undefined) await store.records.remove('actions-cache', name)
+  }
+}
+
+/** A record for each entry, whose name ends in the key: what begins with a prefix is then one range of the store's index. */
+async function remember({ records }: Store, scope: Scope, name: EntryName, createdMs: number): Promise<void> {
+  const record = `${spaceOf(scope, name)}${name.key}`
+  const bytes = Buffer.from(String(createdMs))
+  if (records.load('actions-cache', record) === undefined) await records.save('actions-cache', record, bytes)
+}
+
+function namesWith({ records }: Store, scope: Scope, prefix: EntryName): string[] {
+  return records.names('actions-cache', `${spaceOf(scope, prefix)}${prefix.key}`)
+}
+
+function createdOf({ records }: Store, name: string): number {
+  return Number(Buffer.from(records.load('actions-cache', name) ?? []).toString())
+}
+
+/** What the names of one instance, ref and version begin with. */
+function spaceOf({ instance }: Scope, { ref, version }: Omit<EntryName, 'key'>): string {
+  return `entry ${digestOf(Buffer.from(`${instance}\0${ref}\0${version}`)).hash.slice(0, 32)} `
+}
