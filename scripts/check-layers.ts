@@ -20,7 +20,7 @@ const floors = [
   ['cache.ts', 'memoize.ts'],
   ['migrate'],
   ['server'],
-  ['connect'],
+  ['connect', 'programs'],
   ['cli'],
   ['library.ts'],
 ]

@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   export: () => import('./commands/export.ts'),
   import: () => import('./commands/import.ts'),
   serve: () => import('./commands/serve.ts'),
+  gocacheprog: () => import('./commands/gocacheprog.ts'),
   clear: () => import('./commands/clear.ts'),
   config: () => import('./commands/config.ts'),
   doctor: () => import('./commands/doctor.ts'),

@@ -9,6 +9,7 @@ import { bodyOf, type RequestBody } from './http-request.ts'
 import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
 import { bazelAc, bazelCas } from './protocols/bazel-http.ts'
 import { ccache } from './protocols/ccache.ts'
+import { go } from './protocols/go.ts'
 import { gradle } from './protocols/gradle.ts'
 import { nx } from './protocols/nx.ts'
 import { turborepo } from './protocols/turborepo.ts'
@@ -22,6 +23,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   bazelCas,
   gradle,
   ccache,
+  go,
   actionsCache,
   actionsArchives,
 ]

@@ -16,6 +16,8 @@ export interface Layout {
   readonly trash: string
   /** Files that did not check out, kept for a look at them until the collector takes them. */
   readonly damaged: string
+  /** Files with the content of blobs, for tools that take a path instead of bytes: see `lent-files.ts`. */
+  readonly lent: string
   readonly locks: string
 }
 
@@ -30,6 +32,7 @@ export function layoutOf(dir: string): Layout {
     tmp: `${dir}/tmp`,
     trash: `${dir}/trash`,
     damaged: `${dir}/damaged`,
+    lent: `${dir}/lent`,
     locks: `${dir}/locks`,
   }
 }

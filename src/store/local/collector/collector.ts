@@ -12,6 +12,7 @@ import { listActions, NewActions, removeActions, removeBlobs } from './collector
 import { sweepLocks, sweepStaging, sweepTrash } from './collector-sweep.ts'
 import { compactSegments } from './compaction.ts'
 import { type EvictionPlan, planEviction, type Targets, targetsOf, victimOf } from './eviction.ts'
+import { sweepLent } from './lent-sweep.ts'
 import { folderBytes } from './quota-usage.ts'
 import { keepReserve } from './reserve.ts'
 import { Room } from './room.ts'
@@ -93,6 +94,7 @@ class Collection {
     const { index, layout, leases, quota } = this.#parts
     sweepTrash(layout.trash, quota.maxTrashBytes, this.#startedMs)
     sweepTrash(layout.damaged, quota.maxTrashBytes, this.#startedMs)
+    sweepLent(layout.lent, quota.maxLentBytes, this.#startedMs)
     sweepPins(layout, this.#startedMs)
     await this.#room.made(() => sweepStaging(index, layout, leases, this.#startedMs))
     await sweepLocks(layout, leases)

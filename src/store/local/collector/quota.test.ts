@@ -56,6 +56,7 @@ test('unless said, a tenth of the file system or 20 GiB, and no other limit', ()
     minFreeBytes: 0,
     ttlMs: Number.POSITIVE_INFINITY,
     maxTrashBytes: Math.min(20 * GIB, blocks * bsize * 0.1) * 0.1,
+    maxLentBytes: Math.min(20 * GIB, blocks * bsize * 0.1) * 0.25,
   })
   expect(quotaOf('/there/is/no/such/folder').maxCacheBytes).toBe(20 * GIB)
 })

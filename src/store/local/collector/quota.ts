@@ -36,6 +36,8 @@ export interface Quota {
   readonly ttlMs: number
   /** What is kept of the trash at most, whatever its age. */
   readonly maxTrashBytes: number
+  /** What is kept of lent files, which are copies of blobs. */
+  readonly maxLentBytes: number
 }
 
 const GIB = 2 ** 30
@@ -46,6 +48,7 @@ const HIGH_WATER = 0.95
 /** A fifth is freed at a time: of 20 GiB that is 3 GiB of new results between two collections. */
 const LOW_WATER = 0.8
 const TRASH_SHARE = 0.1
+const LENT_SHARE = 0.25
 
 /** 20 GiB or 10 % of the file system that `dir` is on, the smaller, unless `options` says otherwise. */
 export function quotaOf(dir: string, options: QuotaOptions = {}): Quota {
@@ -57,6 +60,7 @@ export function quotaOf(dir: string, options: QuotaOptions = {}): Quota {
     minFreeBytes: options.minFreeBytes ?? 0,
     ttlMs: options.ttlMs ?? Number.POSITIVE_INFINITY,
     maxTrashBytes: maxCacheBytes * TRASH_SHARE,
+    maxLentBytes: maxCacheBytes * LENT_SHARE,
   }
 }
 
