@@ -347,7 +347,13 @@ test('reading asks for a token that reads, writing for one that writes', () => {
 })
 
 function served() {
-  return { blobs: cache.blobs, actions: cache.actions, names: cache.names, frames: cache.frames, records: cache.records }
+  return {
+    blobs: cache.blobs,
+    actions: cache.actions,
+    names: cache.names,
+    frames: cache.frames,
+    records: cache.records,
+  }
 }
 
 /** A store whose methods can be replaced one by one. */

@@ -16,6 +16,8 @@ import { withInlined } from './inlining.ts'
 import { missingBlobs } from './missing-blobs.ts'
 import { scopeOf } from './scope.ts'
 
+type Store = Pick<Served, 'blobs' | 'actions'>
+
 export interface ActionCacheOptions {
   /** Told of what failed while a client was told of a miss. */
   readonly onFault: (error: unknown) => void
@@ -25,7 +27,7 @@ export interface ActionCacheOptions {
  * REAPI's ActionCache. A result is given out only with all its blobs there; a fault of ours is a miss. What a digest of an
  * action names is not looked at: some tools keep other things there than an Action message.
  */
-export function actionCacheService(served: Served, options: ActionCacheOptions): GrpcMethod[] {
+export function actionCacheService(served: Store, options: ActionCacheOptions): GrpcMethod[] {
   return grpcService(ActionCacheDefinition, {
     getActionResult: ['read', (request, call) => getResult(served, request, call, options)],
     updateActionResult: ['write', (request, call) => updateResult(served, request, call)],
@@ -39,7 +41,7 @@ const MISS = new GrpcStatus(GrpcCode.NOT_FOUND, 'There is no such action result.
 const MOST_RESULT_BYTES = (4 << 20) - (64 << 10)
 
 async function getResult(
-  served: Served,
+  served: Store,
   request: GetActionResultRequest,
   { signal }: GrpcCall,
   { onFault }: ActionCacheOptions,
@@ -62,7 +64,7 @@ async function getResult(
 type Hit = Extract<ActionLookup, { readonly kind: 'hit' }>
 
 function answered(
-  { blobs }: Served,
+  { blobs }: Store,
   scope: Scope,
   hit: Hit,
   request: GetActionResultRequest,
@@ -72,7 +74,7 @@ function answered(
 }
 
 async function updateResult(
-  { blobs, actions }: Served,
+  { blobs, actions }: Store,
   request: UpdateActionResultRequest,
   { signal }: GrpcCall,
 ): Promise<EncodedMessage> {

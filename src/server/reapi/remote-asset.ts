@@ -1,0 +1,129 @@
+import type { Digest } from '../../digest/digest.ts'
+import { isCacheError } from '../../errors.ts'
+import {
+  type FetchBlobRequest,
+  FetchDefinition,
+  type FetchDirectoryRequest,
+  type PushBlobRequest,
+  PushDefinition,
+  type PushDirectoryRequest,
+} from '../../proto/build/bazel/remote/asset/v1/remote_asset.ts'
+import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import type { Timestamp } from '../../proto/google/protobuf/timestamp.ts'
+import { type GrpcMethod, grpcService } from '../grpc/service.ts'
+import { GrpcCode } from '../grpc/status.ts'
+import type { Served } from '../protocol.ts'
+import { type AssetKind, type AssetNames, assetNames, invalid } from './asset-request.ts'
+import { type AssetToKeep, type FoundAsset, findAsset, keepAsset, resultOf } from './assets.ts'
+import { blobDigestArgument } from './digest-argument.ts'
+import { missingBlobs } from './missing-blobs.ts'
+
+type Store = Pick<Served, 'blobs' | 'actions' | 'names'>
+
+export interface RemoteAssetOptions {
+  /** Told of what failed while a client was told that there is nothing. */
+  readonly onFault: (error: unknown) => void
+}
+
+/**
+ * The Remote Asset API: content by the URIs that it is known by. Found is what was pushed, and a blob whose SHA-256 is asked
+ * for; nothing is downloaded, so that nobody can have the server call an address.
+ */
+export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptions): GrpcMethod[] {
+  const fetched = async (kind: AssetKind, request: FetchBlobRequest | FetchDirectoryRequest, signal: AbortSignal) => {
+    const names = assetNames(kind, request)
+    try {
+      return told(names, await findAsset(served, names, msOf(request.oldestContentAccepted) ?? 0, signal))
+    } catch (error) {
+      if (signal.aborted) throw error
+      onFault(error)
+      return told(names, undefined)
+    }
+  }
+  return [
+    ...grpcService(FetchDefinition, {
+      fetchBlob: [
+        'read',
+        async (request, { signal }) => {
+          const { digest: blobDigest, ...rest } = await fetched('blob', request, signal)
+          return { ...rest, blobDigest }
+        },
+      ],
+      fetchDirectory: [
+        'read',
+        async (request, { signal }) => {
+          const { digest: rootDirectoryDigest, ...rest } = await fetched('directory', request, signal)
+          return { ...rest, rootDirectoryDigest }
+        },
+      ],
+    }),
+    ...grpcService(PushDefinition, {
+      pushBlob: [
+        'write',
+        async (request, { signal }) => {
+          const digest = blobDigestArgument(request.blobDigest, 'blob_digest')
+          const names = assetNames('blob', request)
+          if (names.sha256 !== undefined && names.sha256 !== digest.hash)
+            throw invalid('The checksum.sri is not that of the blob.')
+          await push(served, names, toKeep(digest, request), signal)
+          return {}
+        },
+      ],
+      pushDirectory: [
+        'write',
+        async (request, { signal }) => {
+          const digest = blobDigestArgument(request.rootDirectoryDigest, 'root_directory_digest')
+          await push(served, assetNames('directory', request), toKeep(digest, request), signal)
+          return {}
+        },
+      ],
+    }),
+  ]
+}
+
+/** What a fetch answers: not to be found is no failure of the call. */
+function told({ uris, qualifiers }: AssetNames, found: FoundAsset | undefined) {
+  const digestFunction = DigestFunction_Value.SHA256
+  if (found === undefined) {
+    const status = {
+      code: GrpcCode.NOT_FOUND,
+      message: 'Nothing was pushed for that, and nothing is downloaded.',
+      details: [],
+    }
+    return { status, uri: uris[0] as string, qualifiers: [], digestFunction, digest: undefined, expiresAt: undefined }
+  }
+  const { uri, digest, expiresMs } = found
+  const expiresAt = expiresMs === undefined ? undefined : timestampOf(expiresMs)
+  const status = { code: GrpcCode.OK, message: '', details: [] }
+  return { status, uri, qualifiers: [...qualifiers], digestFunction, digest, expiresAt }
+}
+
+function toKeep(digest: Digest, request: PushBlobRequest | PushDirectoryRequest): AssetToKeep {
+  return {
+    digest,
+    expiresMs: msOf(request.expireAt),
+    blobs: request.referencesBlobs.map((blob) => blobDigestArgument(blob, 'references_blobs')),
+    directories: request.referencesDirectories.map((root) => blobDigestArgument(root, 'references_directories')),
+  }
+}
+
+/** References are hints: where they are not there, the content is kept without them. */
+async function push(served: Store, names: AssetNames, asset: AssetToKeep, signal: AbortSignal): Promise<void> {
+  const alone = { ...asset, blobs: [], directories: [] }
+  for (const attempt of [asset, alone]) {
+    try {
+      return await keepAsset(served, names, attempt, signal)
+    } catch (error) {
+      if (!isCacheError(error) || error.code !== 'store.incomplete') throw error
+    }
+  }
+  throw await missingBlobs(served.blobs, names.scope, resultOf(names.kind, alone), signal)
+}
+
+function msOf(timestamp: Timestamp | undefined): number | undefined {
+  return timestamp === undefined ? undefined : Math.max(1, timestamp.seconds * 1000 + Math.floor(timestamp.nanos / 1e6))
+}
+
+function timestampOf(ms: number): Timestamp {
+  return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 }
+}
