@@ -1,55 +1,55 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type Cache, type CacheOptions, openCache } from '../../cache.ts'
-import type { Access } from '../access.ts'
-import { EncodedMessage, type GrpcMethod } from '../grpc/service.ts'
-import { GrpcStatus } from '../grpc/status.ts'
+import { EncodedMessage, type GrpcCall, type GrpcMethod } from '../grpc/service.ts'
+import type { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 
-/** A cache of its own in a temporary folder. */
-export async function temporaryCache(options: CacheOptions = {}): Promise<Cache> {
-  const cacheDir = mkdtempSync(join(tmpdir(), 'recue-reapi-'))
-  const cache = await openCache({ cacheDir, ...options })
-  const close = cache.close.bind(cache)
-  return Object.assign(cache, {
-    async [Symbol.asyncDispose]() {
-      await close()
-      rmSync(cacheDir, { recursive: true, force: true })
-    },
-  })
-}
+const CALL: GrpcCall = { headers: {}, access: 'write', signal: new AbortController().signal }
 
-export interface CallOptions {
-  readonly access?: Access
-  readonly signal?: AbortSignal
-  readonly headers?: Record<string, string>
-}
+type Codec = GrpcMethod['definition']['responseType']
 
-/** Calls a method that answers once as the layer above would, its request and its answer through their bytes. */
-export async function call<T = unknown>(
-  methods: readonly GrpcMethod[],
-  name: string,
-  request: object,
-  { access = 'write', signal = new AbortController().signal, headers = {} }: CallOptions = {},
-): Promise<T> {
-  const method = methods.find(({ path }) => path.endsWith(`/${name}`))
-  if (method === undefined) throw new Error(`There is no method ${name}.`)
-  const { requestType, responseType } = method.definition
-  const whole = { ...(requestType.decode(new Uint8Array(0)) as object), ...request }
-  const sent = requestType.decode(requestType.encode(whole as never).finish())
-  const answer = await (method.handler(sent as never, { access, signal, headers }) as Promise<unknown>)
-  const bytes =
-    answer instanceof EncodedMessage ? Buffer.concat(answer.pieces) : responseType.encode(answer as never).finish()
-  return responseType.decode(bytes) as T
-}
+/** Calls a method of services as a client would, without a wire: `/Read` or any other end of a path says which. */
+export class Called {
+  readonly #methods: readonly GrpcMethod[]
 
-/** What a call that fails is told. */
-export async function statusOf(call: Promise<unknown>): Promise<GrpcStatus> {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof GrpcStatus) return error
-    throw error
+  constructor(...services: readonly (readonly GrpcMethod[])[]) {
+    this.#methods = services.flat()
   }
-  throw new Error('The call did not fail.')
+
+  async one<T>(path: string, request: unknown, call: Partial<GrpcCall> = {}): Promise<T> {
+    const { handler, definition } = this.#method(path)
+    return decoded(
+      await (handler(request as never, { ...CALL, ...call }) as Promise<unknown>),
+      definition.responseType,
+    ) as T
+  }
+
+  async *stream<T>(path: string, request: unknown, call: Partial<GrpcCall> = {}): AsyncGenerator<T> {
+    const { handler, definition } = this.#method(path)
+    for await (const message of handler(request as never, { ...CALL, ...call }) as AsyncIterable<unknown>)
+      yield decoded(message, definition.responseType) as T
+  }
+
+  async all<T>(path: string, request: unknown, call: Partial<GrpcCall> = {}): Promise<T[]> {
+    return Array.fromAsync(this.stream<T>(path, request, call))
+  }
+
+  #method(path: string): GrpcMethod {
+    const method = this.#methods.find((one) => one.path.endsWith(path))
+    if (method === undefined) throw new Error(`no method ${path}`)
+    return method
+  }
+}
+
+/** What went over the wire, whoever encoded it. */
+function decoded(message: unknown, { encode, decode }: Codec): unknown {
+  return decode(message instanceof EncodedMessage ? Buffer.concat(message.pieces) : encode(message as never).finish())
+}
+
+/** The code that a call failed with; undefined when it did not. */
+export async function codeOf(calling: Promise<unknown>): Promise<GrpcCode | undefined> {
+  try {
+    await calling
+    return undefined
+  } catch (error) {
+    if ((error as Error).name !== 'GrpcStatus') throw error
+    return (error as GrpcStatus).code
+  }
 }

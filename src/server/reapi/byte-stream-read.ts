@@ -1,0 +1,84 @@
+import type { ReadRequest } from '../../proto/google/bytestream/bytestream.ts'
+import type { OpenBytes } from '../../store/contracts.ts'
+import { openBytes } from '../../store/open-bytes.ts'
+import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
+import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import type { Served } from '../protocol.ts'
+import { missOf } from './faults.ts'
+import { type BlobResource, blobResource } from './resource-name.ts'
+import { scopeOf } from './scope.ts'
+import { zstdContent } from './zstd-content.ts'
+
+type BlobSource = Pick<Served, 'blobs' | 'frames'>
+
+/** Of one message. */
+const MESSAGE_BYTES = 256 << 10
+/** `ReadResponse.data`: field 10, of bytes. */
+const DATA_TAG = 0x52
+const EMPTY = new Uint8Array(0)
+
+/** ByteStream.Read: a blob, or a part of it, as it is or as zstd. What is damaged on the disk is not found. */
+export async function* readBlob(
+  source: BlobSource,
+  { resourceName, readOffset: offset, readLimit: limit }: ReadRequest,
+  { signal }: GrpcCall,
+): AsyncGenerator<EncodedMessage> {
+  const resource = blobResource(resourceName)
+  refuseRange(resource, offset, limit)
+  try {
+    await using bytes = await opened(source, resource, { offset, limit, signal })
+    for await (const piece of bytes)
+      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield dataMessage(piece.subarray(at, at + MESSAGE_BYTES))
+  } catch (error) {
+    throw missOf(error, `Blob ${resource.digest.hash}`)
+  }
+}
+
+function refuseRange({ digest, compressor }: BlobResource, offset: number, limit: number): void {
+  if (offset < 0 || offset > digest.sizeBytes)
+    throw new GrpcStatus(GrpcCode.OUT_OF_RANGE, `read_offset is ${offset} in a blob of ${digest.sizeBytes} bytes.`)
+  if (limit < 0) throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, `read_limit is ${limit}.`)
+  if (limit > 0 && compressor !== 'identity')
+    throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, 'What is read compressed has no read_limit.')
+}
+
+interface Range {
+  /** In the content, also where it is read compressed. */
+  readonly offset: number
+  /** 0: none. */
+  readonly limit: number
+  readonly signal: AbortSignal
+}
+
+async function opened(
+  { blobs, frames }: BlobSource,
+  { instance, digest, compressor }: BlobResource,
+  { offset, limit, signal }: Range,
+): Promise<OpenBytes> {
+  const scope = scopeOf(instance)
+  if (compressor === 'zstd' && offset === 0) {
+    const stored = await frames.readFrame(scope, digest, signal)
+    if (stored !== undefined) return stored
+  }
+  if (offset === digest.sizeBytes && (await blobs.missing(scope, [digest], signal)).length === 0)
+    return compressor === 'zstd' ? compressed(openBytes(EMPTY)) : openBytes(EMPTY)
+  const content = await blobs.read(scope, digest, { offset, signal, ...(limit > 0 && { length: limit }) })
+  if (content === undefined)
+    throw new GrpcStatus(GrpcCode.NOT_FOUND, `Blob ${digest.hash} of ${digest.sizeBytes} bytes is not here.`)
+  return compressor === 'zstd' ? compressed(content) : content
+}
+
+function compressed(content: OpenBytes): OpenBytes {
+  return {
+    [Symbol.asyncIterator]: () => zstdContent(content),
+    [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
+  }
+}
+
+function dataMessage(data: Uint8Array): EncodedMessage {
+  const header = [DATA_TAG]
+  let rest = data.length
+  for (; rest > 127; rest >>>= 7) header.push((rest & 127) | 128)
+  header.push(rest)
+  return new EncodedMessage(Uint8Array.from(header), data)
+}

@@ -1,0 +1,119 @@
+import { digestOf } from '../../digest/sha256.ts'
+import {
+  ByteStreamDefinition,
+  type QueryWriteStatusRequest,
+  type QueryWriteStatusResponse,
+  type WriteRequest,
+  type WriteResponse,
+} from '../../proto/google/bytestream/bytestream.ts'
+import { BATCH_BLOB_BYTES } from '../../store/contracts.ts'
+import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
+import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import type { Served } from '../protocol.ts'
+import { readBlob } from './byte-stream-read.ts'
+import { refusalOf } from './faults.ts'
+import { uploadResource } from './resource-name.ts'
+import { scopeOf } from './scope.ts'
+import { otherSize } from './upload.ts'
+import type { Uploads } from './uploads.ts'
+import { openWriteStream, type WriteStream } from './write-stream.ts'
+
+/** What was there before it was sent, where what is sent is compressed; its size would mean something else. */
+const THERE_ALREADY = -1
+/** zstd makes nothing longer than this. */
+const mostCompressedBytes = (sizeBytes: number) => 2 * sizeBytes + (1 << 20)
+
+/** google.bytestream.ByteStream on the blobs, by REAPI's resource names. */
+export function byteStreamService(served: Pick<Served, 'blobs' | 'frames'>, uploads: Uploads): GrpcMethod[] {
+  const writes = new Writes(served, uploads)
+  return grpcService(ByteStreamDefinition, {
+    read: ['read', (request, call) => readBlob(served, request, call)],
+    write: ['write', (requests, call) => writes.write(requests, call)],
+    queryWriteStatus: ['read', (request, call) => writes.status(request, call)],
+  })
+}
+
+class Writes {
+  readonly #served: Pick<Served, 'blobs' | 'frames'>
+  readonly #uploads: Uploads
+
+  constructor(served: Pick<Served, 'blobs' | 'frames'>, uploads: Uploads) {
+    this.#served = served
+    this.#uploads = uploads
+  }
+
+  async write(requests: AsyncIterable<WriteRequest>, { signal }: GrpcCall): Promise<WriteResponse> {
+    const iterator = requests[Symbol.asyncIterator]()
+    try {
+      const stream = await openWriteStream(iterator)
+      return { committedSize: await this.#committed(stream, signal) }
+    } finally {
+      await iterator.return?.()
+    }
+  }
+
+  async status({ resourceName }: QueryWriteStatusRequest, { signal }: GrpcCall): Promise<QueryWriteStatusResponse> {
+    const resource = uploadResource(resourceName)
+    const { instance, digest, compressor } = resource
+    if ((await this.#served.blobs.missing(scopeOf(instance), [digest], signal)).length === 0)
+      return { committedSize: digest.sizeBytes, complete: true }
+    // A frame that broke off cannot be gone on with: what is compressed is sent again.
+    return { committedSize: compressor === 'zstd' ? 0 : this.#uploads.receivedBytes(resource), complete: false }
+  }
+
+  async #committed(stream: WriteStream, signal: AbortSignal): Promise<number> {
+    const { instance, digest, compressor } = stream.resource
+    const isThere = (await this.#served.blobs.missing(scopeOf(instance), [digest], signal)).length === 0
+    if (isThere) return compressor === 'zstd' ? THERE_ALREADY : digest.sizeBytes
+    if (compressor === 'identity' && digest.sizeBytes > BATCH_BLOB_BYTES) return this.#uploads.write(stream)
+    if (stream.offset > 0)
+      throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, `write_offset is ${stream.offset} where no bytes have come.`)
+    return compressor === 'zstd' ? this.#writeFrames(stream, signal) : this.#writeSmall(stream)
+  }
+
+  /** Whole in memory, however many requests it comes in. */
+  async #writeSmall(stream: WriteStream): Promise<number> {
+    const { instance, digest } = stream.resource
+    const pieces: Uint8Array[] = []
+    for await (const data of stream.data) {
+      if (stream.receivedBytes > digest.sizeBytes) throw otherSize('more', digest)
+      pieces.push(data)
+    }
+    if (stream.receivedBytes < digest.sizeBytes) {
+      if (stream.isFinished) throw otherSize('fewer', digest)
+      return 0
+    }
+    const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
+    const { hash } = digestOf(bytes)
+    if (hash !== digest.hash)
+      throw new GrpcStatus(
+        GrpcCode.INVALID_ARGUMENT,
+        `The bytes are not those of blob ${digest.hash}: they are ${hash}.`,
+      )
+    await this.#served.blobs.write(scopeOf(instance), digest, bytes)
+    return digest.sizeBytes
+  }
+
+  async #writeFrames(stream: WriteStream, signal: AbortSignal): Promise<number> {
+    const { instance, digest } = stream.resource
+    try {
+      await this.#served.frames.writeFrame(scopeOf(instance), digest, frames(stream), signal)
+    } catch (error) {
+      if (error instanceof NotFinished) return 0
+      throw refusalOf(error)
+    }
+    return stream.receivedBytes
+  }
+}
+
+/** The client has stopped, and said neither that this was all nor that it failed. */
+class NotFinished extends Error {}
+
+async function* frames(stream: WriteStream): AsyncGenerator<Uint8Array> {
+  const { digest } = stream.resource
+  for await (const data of stream.data) {
+    if (stream.receivedBytes > mostCompressedBytes(digest.sizeBytes)) throw otherSize('more', digest)
+    yield data
+  }
+  if (!stream.isFinished) throw new NotFinished()
+}
