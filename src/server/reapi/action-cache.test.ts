@@ -12,7 +12,7 @@ import { MOST_TREE_BYTES } from '../../store/named-blobs.ts'
 import type { GrpcMethod } from '../grpc/service.ts'
 import { GrpcCode } from '../grpc/status.ts'
 import { actionCacheService } from './action-cache.ts'
-import { call, statusOf, temporaryCache } from './called.fixture.ts'
+import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 
 let cache: Cache
 let methods: GrpcMethod[]
@@ -160,9 +160,11 @@ describe('a look-up', () => {
     expect(faults).toMatchObject([{ message: 'the disk is on fire' }])
   })
 
-  test('that was given up is neither a miss nor a fault', async () => {
+  test('that was given up while blobs are read is neither a miss nor a fault', async () => {
+    await update({ stdoutRaw: Buffer.from('out') })
     const signal = AbortSignal.abort(new Error('gone'))
-    await expect(call(methods, 'GetActionResult', { actionDigest }, { signal })).rejects.toThrow('gone')
+    const asked = call(methods, 'GetActionResult', { actionDigest, inlineStdout: true }, { signal })
+    await expect(asked).rejects.toThrow('gone')
     expect(faults).toEqual([])
   })
 

@@ -6,13 +6,12 @@ import {
   type UpdateActionResultRequest,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
-import type { ActionLookup, Scope } from '../../store/contracts.ts'
 import { EncodedMessage, type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { clientResult } from './client-result.ts'
 import { checkDigestFunction, digestArgument } from './digest-argument.ts'
-import { withInlined } from './inlining.ts'
+import { wantsNothing, withInlined } from './inlining.ts'
 import { missingBlobs } from './missing-blobs.ts'
 import { scopeOf } from './scope.ts'
 
@@ -40,10 +39,11 @@ const MISS = new GrpcStatus(GrpcCode.NOT_FOUND, 'There is no such action result.
 /** A result that no client could be sent again is not kept; what is left is room for what is told with it. */
 const MOST_RESULT_BYTES = (4 << 20) - (64 << 10)
 
+/** Most look-ups end before anybody could give them up, so the call's signal is asked for only where something is read. */
 async function getResult(
-  served: Store,
+  { actions, blobs }: Store,
   request: GetActionResultRequest,
-  { signal }: GrpcCall,
+  call: GrpcCall,
   { onFault }: ActionCacheOptions,
 ): Promise<EncodedMessage> {
   const scope = scopeOf(request.instanceName)
@@ -51,26 +51,17 @@ async function getResult(
   const action = asActionDigest(digestArgument(request.actionDigest, 'action_digest'))
   let found: EncodedMessage | undefined
   try {
-    const lookup = await served.actions.get(scope, action, signal)
-    found = lookup.kind === 'hit' ? await answered(served, scope, lookup, request, signal) : undefined
+    const lookup = await actions.get(scope, action)
+    if (lookup.kind === 'hit')
+      found = wantsNothing(request)
+        ? new EncodedMessage(lookup.encoded)
+        : await withInlined(lookup, request, (digests) => blobs.readBatch(scope, digests, call.signal))
   } catch (error) {
-    if (signal.aborted) throw error
+    if (call.signal.aborted) throw error
     onFault(error)
   }
   if (found === undefined) throw MISS
   return found
-}
-
-type Hit = Extract<ActionLookup, { readonly kind: 'hit' }>
-
-function answered(
-  { blobs }: Store,
-  scope: Scope,
-  hit: Hit,
-  request: GetActionResultRequest,
-  signal: AbortSignal,
-): Promise<EncodedMessage | undefined> {
-  return withInlined(hit, request, (digests) => blobs.readBatch(scope, digests, signal))
 }
 
 async function updateResult(

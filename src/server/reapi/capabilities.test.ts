@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ServerCapabilities } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Access } from '../access.ts'
-import { call } from './called.fixture.ts'
+import { call } from './unary-call.fixture.ts'
 import { capabilitiesService } from './capabilities.ts'
 
 function capabilities({ access = 'write' as Access, isReadOnly = false } = {}): Promise<ServerCapabilities> {

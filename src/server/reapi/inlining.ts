@@ -23,17 +23,19 @@ interface Part {
 /** Reads blobs, in the order of their digests; undefined for each that is not there whole. */
 type ReadBlobs = (digests: readonly Digest[]) => ReturnType<BlobStore['readBatch']>
 
+export function wantsNothing({ inlineStdout, inlineStderr, inlineOutputFiles }: Wanted): boolean {
+  return !inlineStdout && !inlineStderr && inlineOutputFiles.length === 0
+}
+
 /**
  * The result with what the client wants in it, as far as it fits into a message; digests stay. Undefined when a blob cannot be
- * read: the result is not complete then. A result into which nothing is to be put is sent as it is kept.
+ * read: the result is not complete then.
  */
 export async function withInlined(
   kept: { readonly result: ActionResult; readonly encoded: Uint8Array },
   wanted: Wanted,
   read: ReadBlobs,
 ): Promise<EncodedMessage | undefined> {
-  if (!wanted.inlineStdout && !wanted.inlineStderr && wanted.inlineOutputFiles.length === 0)
-    return new EncodedMessage(kept.encoded)
   const parts = fitting(partsOf(kept.result, wanted), MOST_ANSWER_BYTES - kept.encoded.length)
   if (parts.length === 0) return new EncodedMessage(kept.encoded)
   const contents = await contentsOf(parts, read)

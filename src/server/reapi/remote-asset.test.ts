@@ -7,7 +7,7 @@ import { Directory } from '../../proto/build/bazel/remote/execution/v2/remote_ex
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import type { GrpcMethod } from '../grpc/service.ts'
 import { GrpcCode } from '../grpc/status.ts'
-import { call, statusOf, temporaryCache } from './called.fixture.ts'
+import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 import { remoteAssetServices } from './remote-asset.ts'
 
 let cache: Cache
