@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { OutcomeTable } from './test/e2e/outcome-table.ts'
 
 export default defineConfig({
   test: {
     include: ['test/e2e/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/fixtures/**'],
+    reporters: ['default', new OutcomeTable()],
     globalSetup: ['test/e2e/global-setup.ts'],
     // Whole builds of real projects: each takes seconds, and they would only slow each other down.
     fileParallelism: false,

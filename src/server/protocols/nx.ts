@@ -4,8 +4,9 @@ import { NOT_FOUND, type Protocol, type Reply } from '../protocol.ts'
 const TEXT = { 'content-type': 'text/plain' }
 
 /**
- * Nx's self-hosted remote cache (its OpenAPI document, `/v1/cache/{hash}`). Nx ends a build at any status that its document
- * does not name, so nothing else is ever said: what goes wrong is 404 for a read and 403 for a write.
+ * Nx's self-hosted remote cache (its OpenAPI document, `/v1/cache/{hash}`). Nx ends a build at a read that is answered by
+ * anything but 200 and 404, so nothing else is ever said: what goes wrong, a token that is not known included, is 404 for a
+ * read and 403 for a write.
  */
 export const nx: Protocol = {
   name: 'nx',
@@ -22,10 +23,12 @@ export const nx: Protocol = {
     return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body }
   },
   onFault: ({ method }) => (method === 'PUT' ? NOT_KEPT : NOT_FOUND),
-  refuse: (_request, lacking) =>
-    lacking === 'write'
-      ? { status: 403, headers: TEXT, body: 'This token may read and not write.\n' }
-      : { status: 401, headers: TEXT, body: 'A token is needed: NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN.\n' },
+  refuse: ({ method }, lacking) => (method === 'PUT' ? refused(lacking) : NOT_FOUND),
+}
+
+function refused(lacking: 'read' | 'write'): Reply {
+  const body = lacking === 'write' ? 'This token may read and not write.\n' : 'A token is needed.\n'
+  return { status: 403, headers: TEXT, body }
 }
 
 const NOT_KEPT: Reply = { status: 403, headers: TEXT, body: 'It was not kept.\n' }
