@@ -6,6 +6,7 @@ import { GREETING_PATH, greeting } from './greeting.ts'
 import { type HttpListener, type ListenAddress, listenHttp } from './http-listener.ts'
 import { sendReply } from './http-reply.ts'
 import { bodyOf, type RequestBody } from './http-request.ts'
+import { mise } from './mise/mise.ts'
 import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
 import { bazelAc, bazelCas } from './protocols/bazel-http.ts'
 import { ccache } from './protocols/ccache.ts'
@@ -26,6 +27,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   go,
   actionsCache,
   actionsArchives,
+  mise,
 ]
 
 export interface ServeOptions {
