@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   import: () => import('./commands/import.ts'),
   serve: () => import('./commands/serve.ts'),
   gocacheprog: () => import('./commands/gocacheprog.ts'),
+  'ccache-helper': () => import('./commands/ccache-helper.ts'),
   clear: () => import('./commands/clear.ts'),
   config: () => import('./commands/config.ts'),
   doctor: () => import('./commands/doctor.ts'),

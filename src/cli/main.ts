@@ -70,7 +70,8 @@ function commandOf(argv: readonly string[]): { name: string; rest: readonly stri
     if (takesNextWord(word)) at++
   }
   const name = argv[at]
-  if (name === undefined) return { name: 'help', rest: [] }
+  // ccache starts its helper with no words, by whatever name.
+  if (name === undefined) return { name: process.env.CRSH_IPC_ENDPOINT ? 'ccache-helper' : 'help', rest: [] }
   if (name === '--') {
     throw new CacheError('usage', 'There is no command before --.', { hint: 'To run a command: recue run -- COMMAND' })
   }

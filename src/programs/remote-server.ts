@@ -5,7 +5,7 @@ import { prefixOf, type ServerAddress } from '../connect/server-address.ts'
 import type { Access } from '../server/access.ts'
 
 export interface RemoteRequest {
-  readonly method: 'GET' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE'
   /** Behind the server's and the instance's own. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
