@@ -1,5 +1,5 @@
 import { CacheError } from '../errors.ts'
-import type { ListenAddress } from '../server/http-listener.ts'
+import type { ListenAddress } from '../server/listen/address.ts'
 
 const TCP = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d{1,5})$/
 

@@ -1,20 +1,26 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gate } from './access.ts'
 import { actionsArchives } from './actions-cache/archives.ts'
 import { actionsCache } from './actions-cache/cache-service.ts'
-import { GREETING_PATH, greeting } from './greeting.ts'
-import { type HttpListener, type ListenAddress, listenHttp } from './http-listener.ts'
-import { sendReply } from './http-reply.ts'
-import { bodyOf, type RequestBody } from './http-request.ts'
+import { grpcServer } from './grpc/grpc-server.ts'
+import { HttpAnswers } from './http-answers.ts'
+import { isSameAddress, type ListenAddress, urlOf } from './listen/address.ts'
+import { type ConnectionLimits, Connections } from './listen/connections.ts'
+import { type Answering, speaking } from './listen/protocol-listener.ts'
+import { listenForSockets, type SocketListener } from './listen/socket-listener.ts'
+import type { TlsKeys } from './listen/tls-keys.ts'
 import { mise } from './mise/mise.ts'
-import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
+import type { Protocol, Served } from './protocol.ts'
 import { bazelAc, bazelCas } from './protocols/bazel-http.ts'
 import { ccache } from './protocols/ccache.ts'
 import { go } from './protocols/go.ts'
 import { gradle } from './protocols/gradle.ts'
+import { maven } from './protocols/maven.ts'
 import { nx } from './protocols/nx.ts'
+import { rush } from './protocols/rush.ts'
+import { sccache } from './protocols/sccache.ts'
 import { turborepo } from './protocols/turborepo.ts'
-import { routeOf } from './router.ts'
+import { openServices } from './services.ts'
+import type { AccessEntry, Fault } from './watcher.ts'
 
 /** A line each. Well-known paths stay where their tools look for them; the others are mounted by name. */
 export const PROTOCOLS: readonly Protocol[] = [
@@ -23,7 +29,10 @@ export const PROTOCOLS: readonly Protocol[] = [
   bazelAc,
   bazelCas,
   gradle,
+  maven,
   ccache,
+  sccache,
+  rush,
   go,
   actionsCache,
   actionsArchives,
@@ -32,168 +41,110 @@ export const PROTOCOLS: readonly Protocol[] = [
 
 export interface ServeOptions {
   readonly http: ListenAddress
+  /** The same as `http` where nothing is said: the protocols are told apart. */
+  readonly grpc?: ListenAddress | undefined
   readonly gate: Gate
+  readonly tls?: TlsKeys | undefined
+  /** Other processes listen at the same addresses, too. */
+  readonly isShared?: boolean
   /** How long what is under way may take after the end was asked for. */
   readonly graceMs?: number
+  readonly limits?: ConnectionLimits
   /** Told of each request when it is over. */
   readonly onRequest?: (entry: AccessEntry) => void
-  /** Told of what failed while a client was told of a miss. */
-  readonly onFault?: (fault: { readonly protocol: string; readonly error: unknown }) => void
-}
-
-/** A line of the access log. */
-export interface AccessEntry {
-  readonly protocol: string
-  readonly method: string
-  readonly path: string
-  readonly instance: string
-  readonly status: number
-  readonly receivedBytes: number
-  readonly sentBytes: number
-  readonly durationMs: number
+  readonly onFault?: (fault: Fault) => void
 }
 
 /** Dispose of it to end: no new work, what is under way finishes within the grace period. */
 export interface RunningServer extends AsyncDisposable {
+  /** Where tools that speak HTTP find it: `http://127.0.0.1:8377`. */
   readonly url: string
+  /** Where those that speak gRPC do: `grpc://127.0.0.1:8377`. */
+  readonly grpcUrl: string
+  /** Ends all that is under way at once. */
+  cut(): void
 }
 
 const GRACE_MS = 10_000
-/** What nginx made usual in access logs for a client that went away before it was answered. */
-const CLIENT_GONE = 499
 
-/** Starts to serve; done when the address is taken. Throws `usage` when it cannot be had. */
+/** Starts to serve; done when the addresses are taken. Throws `usage` when one cannot be had. */
 export async function serve(served: Served, options: ServeOptions): Promise<RunningServer> {
+  const { tls, graceMs = GRACE_MS } = options
   const server = new CacheServer(served, options)
-  const listener = await listenHttp(options.http, (...args) => server.take(...args))
-  server.isReady = true
-  return {
-    url: listener.url,
-    async [Symbol.asyncDispose]() {
-      await server.end(listener, options.graceMs ?? GRACE_MS)
-    },
+  try {
+    const [http, grpc] = await server.listen()
+    return {
+      url: urlOf(http, tls === undefined ? 'http' : 'https'),
+      grpcUrl: urlOf(grpc, tls === undefined ? 'grpc' : 'grpcs'),
+      cut: () => server.cut(),
+      [Symbol.asyncDispose]: () => server.end(graceMs),
+    }
+  } catch (error) {
+    await server.end(0)
+    throw error
   }
 }
 
-/** What came of a request, before it is sent. */
-interface Answered {
-  readonly reply: Reply
-  readonly protocol: string
-  readonly instance: string
-}
-
 class CacheServer {
-  isReady = false
   readonly #served: Served
   readonly #options: ServeOptions
+  readonly #services: ReturnType<typeof openServices>
+  readonly #connections: Connections
+  readonly #listeners: SocketListener[] = []
+  #isReady = false
 
   constructor(served: Served, options: ServeOptions) {
     this.#served = served
     this.#options = options
+    this.#connections = new Connections(options.limits)
+    this.#services = openServices(served, { onFault: (fault) => options.onFault?.(fault) })
   }
 
-  take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    void this.#handle(request, response, expectsContinue).catch(() => response.destroy())
+  /** For HTTP and for gRPC: where it was found that they are. */
+  async listen(): Promise<[http: ListenAddress, grpc: ListenAddress]> {
+    const { http, grpc = http } = this.#options
+    const isOne = isSameAddress(http, grpc)
+    const takeGrpc = this.#grpc()
+    const httpAt = await this.#listenAt(http, { http: this.#http(PROTOCOLS), grpc: isOne ? takeGrpc : undefined })
+    const grpcAt = isOne ? httpAt : await this.#listenAt(grpc, { http: this.#http([]), grpc: takeGrpc })
+    this.#isReady = true
+    return [httpAt, grpcAt]
   }
 
-  async end(listener: HttpListener, graceMs: number): Promise<void> {
-    this.isReady = false
-    await listener.close(graceMs)
+  async end(graceMs: number): Promise<void> {
+    this.#isReady = false
+    for (const listener of this.#listeners) listener.stop()
+    await this.#connections.close(graceMs)
+    await this.#services[Symbol.asyncDispose]()
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const start = performance.now()
-    const gone = new AbortController()
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort(new Error('the client has gone'))
+  cut(): void {
+    this.#connections.cut()
+  }
+
+  async #listenAt(address: ListenAddress, answering: Answering): Promise<ListenAddress> {
+    const { tls, isShared = false } = this.#options
+    const take = speaking(this.#connections, answering)
+    const listener = await listenForSockets(address, take, { ...(tls !== undefined && { tls }), isShared })
+    this.#listeners.push(listener)
+    return listener.address
+  }
+
+  #http(protocols: readonly Protocol[]): Answering['http'] {
+    const { gate, onRequest, onFault } = this.#options
+    const isReady = () => this.#isReady
+    const answers = new HttpAnswers(this.#served, { protocols, gate, isReady, onRequest, onFault })
+    return (exchange) => answers.take(exchange)
+  }
+
+  #grpc(): Answering['grpc'] {
+    const { gate, onRequest, onFault } = this.#options
+    const { methods } = this.#services
+    const grpc = grpcServer({
+      ...{ methods, gate },
+      ...(onRequest !== undefined && { onCall: onRequest }),
+      ...(onFault !== undefined && { onFault }),
     })
-    response.on('error', () => undefined)
-    request.on('error', () => undefined)
-    const body = bodyOf(request, response, expectsContinue)
-    let receivedBytes = 0
-    async function* counted(): AsyncGenerator<Uint8Array> {
-      for await (const chunk of body.bytes) {
-        receivedBytes += chunk.length
-        yield chunk
-      }
-    }
-    const url = new URL(request.url ?? '/', 'http://localhost')
-    const read = { bytes: { [Symbol.asyncIterator]: counted }, contentLength: body.contentLength }
-    const answered = await this.#answer(request, url, read, gone.signal)
-    const isGone = gone.signal.aborted
-    const sentBytes = isGone
-      ? 0
-      : await this.#send(response, answered.reply, { body, isHead: request.method === 'HEAD' })
-    this.#options.onRequest?.({
-      ...{ protocol: answered.protocol, instance: answered.instance, method: request.method ?? '', path: url.pathname },
-      ...{ status: isGone ? CLIENT_GONE : answered.reply.status, receivedBytes, sentBytes },
-      durationMs: performance.now() - start,
-    })
-  }
-
-  async #send(
-    response: ServerResponse,
-    reply: Reply,
-    { body, isHead }: { body: RequestBody; isHead: boolean },
-  ): Promise<number> {
-    const keepAlive = this.isReady && (await body.drain())
-    return sendReply(response, reply, { isHead, keepAlive })
-  }
-
-  async #answer(
-    { method = 'GET', headers }: IncomingMessage,
-    url: URL,
-    { bytes, contentLength }: { bytes: AsyncIterable<Uint8Array>; contentLength: number | undefined },
-    signal: AbortSignal,
-  ): Promise<Answered> {
-    const own = this.#own(method, url.pathname, headers.authorization)
-    if (own !== undefined) return { reply: own, protocol: 'recue', instance: '' }
-    const route = routeOf(PROTOCOLS, url.pathname)
-    if (route === undefined) return { reply: NOBODYS, protocol: '', instance: '' }
-    const { protocol, instance, rest: path } = route
-    const access = this.#options.gate.accessOf(headers.authorization)
-    const request = {
-      method,
-      path,
-      query: url.searchParams,
-      headers,
-      contentLength,
-      body: bytes,
-      access,
-      scope: { instance },
-      signal,
-    }
-    const isRefused = protocol.isSigned !== true && lacks(access, method)
-    const reply = isRefused
-      ? protocol.refuse(request, access === 'none' ? 'read' : 'write')
-      : await this.#ask(protocol, request)
-    return { reply, protocol: protocol.name, instance }
-  }
-
-  /** For whoever watches over the server; no token is asked for, and nothing is told but that it lives, and what a token shown may. */
-  #own(method: string, path: string, authorization: string | undefined): Reply | undefined {
-    if (method !== 'GET' && method !== 'HEAD') return undefined
-    if (path === '/healthz') return { status: 200, body: 'ok\n' }
-    if (path === GREETING_PATH) return greeting(this.#options.gate.accessOf(authorization))
-    if (path === '/readyz') return this.isReady ? { status: 200, body: 'ready\n' } : { status: 503, body: 'ending\n' }
-    return undefined
-  }
-
-  async #ask(protocol: Protocol, request: ProtocolRequest): Promise<Reply> {
-    try {
-      return await protocol.answer(request, this.#served)
-    } catch (error) {
-      if (!request.signal.aborted) this.#options.onFault?.({ protocol: protocol.name, error })
-      return protocol.onFault(request)
-    }
+    return (stream, headers) => grpc.takeGrpc(stream, headers)
   }
 }
-
-/** Protocols ask by GET and HEAD, and some by POST; a write is a PUT, or a DELETE. */
-function lacks(access: ProtocolRequest['access'], method: string): boolean {
-  if (method === 'OPTIONS') return false
-  if (access === 'none') return true
-  return access === 'read' && !isRead(method) && method !== 'POST'
-}
-
-const NOBODYS: Reply = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'No protocol lives here.\n' }

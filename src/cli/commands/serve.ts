@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
-import type { AccessEntry } from '../../server/serve.ts'
+import type { RunningServer } from '../../server/serve.ts'
+import type { AccessEntry } from '../../server/watcher.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
 import { oneLine } from '../table.ts'
@@ -12,6 +13,12 @@ const OPTIONS = {
     value: 'ADDR',
     default: '127.0.0.1:8377',
     summary: 'Where to listen: PORT, HOST:PORT or unix:PATH. Port 0 is any that is free.',
+    variable: true,
+  },
+  grpc: {
+    kind: 'text',
+    value: 'ADDR',
+    summary: 'Where gRPC is served, written likewise. Without: where HTTP is.',
     variable: true,
   },
   tokens: {
@@ -28,12 +35,12 @@ type Context = CommandContext<typeof OPTIONS>
 
 export const command = defineCommand({
   name: 'serve',
-  summary: 'Serve the cache to build tools, over HTTP',
-  usage: ['serve [--http ADDR] [--tokens FILE]'],
+  summary: 'Serve the cache to build tools, over HTTP and gRPC',
+  usage: ['serve [--http ADDR] [--grpc ADDR] [--tokens FILE]'],
   description:
     'Bazel, Turborepo, Nx, Gradle and ccache keep their results here, each in its own protocol: docs/serve.md says what to set ' +
     'in each. Runs until it is told to end (Ctrl-C, SIGTERM); then it takes no new work and lets what is under way finish.\n' +
-    'With --json: first { http }, then with --access-log a line of JSON for each request.',
+    'With --json: first { http, grpc }, then with --access-log a line of JSON for each request.',
   options: OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [
@@ -41,17 +48,17 @@ export const command = defineCommand({
     { line: 'recue serve --http 0.0.0.0:8377 --tokens /etc/recue/tokens', does: 'For a team.' },
   ],
   async run(context) {
-    const address = parseListenAddress(context.options.http, '--http')
-    const gate = await gateFor(context, isLocal(address))
+    const http = parseListenAddress(context.options.http, '--http')
+    const grpc = context.options.grpc === undefined ? http : parseListenAddress(context.options.grpc, '--grpc')
+    const gate = await gateFor(context, isLocal(http) && isLocal(grpc))
     await using session = await context.open({ longLived: true })
     const { serve } = await import('../../server/serve.ts')
     await using server = await serve(session.cache, {
-      http: address,
-      gate,
+      ...{ http, grpc, gate },
       onFault: ({ protocol, error }) => context.output.stderr.line(faultLine(protocol, error)),
       ...(context.options.accessLog && { onRequest: (entry) => writeEntry(context, entry) }),
     })
-    announce(context, server.url, session.cache.dir)
+    announce(context, server, session.cache.dir)
     await ended(context.signal)
     if (!context.options.quiet) context.output.stderr.line('recue: ending; what is under way may finish')
     return 0
@@ -76,9 +83,9 @@ function textOf(file: string, name: string): string {
   }
 }
 
-function announce({ options, output }: Context, url: string, dir: string): void {
-  if (options.json) output.stdout.line(JSON.stringify({ http: url }))
-  else if (!options.quiet) output.stdout.line(`Serving ${dir}\non ${url}`)
+function announce({ options, output }: Context, { url, grpcUrl }: RunningServer, dir: string): void {
+  if (options.json) output.stdout.line(JSON.stringify({ http: url, grpc: grpcUrl }))
+  else if (!options.quiet) output.stdout.line(`Serving ${dir}\non ${url}\nand ${grpcUrl}`)
 }
 
 function writeEntry({ options, output }: Context, entry: AccessEntry): void {

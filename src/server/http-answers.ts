@@ -1,0 +1,116 @@
+import type { Gate } from './access.ts'
+import { GREETING_PATH, greeting } from './greeting.ts'
+import type { HttpExchange } from './http-exchange.ts'
+import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
+import { routeOf } from './router.ts'
+import type { AccessEntry, Fault } from './watcher.ts'
+
+export interface HttpAnswersOptions {
+  readonly protocols: readonly Protocol[]
+  readonly gate: Gate
+  /** False once the end was asked for. */
+  readonly isReady: () => boolean
+  readonly onRequest?: ((entry: AccessEntry) => void) | undefined
+  readonly onFault?: ((fault: Fault) => void) | undefined
+}
+
+/** What nginx made usual in access logs for a client that went away before it was answered. */
+const CLIENT_GONE = 499
+
+/** What came of a request, before it is sent. */
+interface Answered {
+  readonly reply: Reply
+  readonly protocol: string
+  readonly instance: string
+}
+
+/** Finds for each request over HTTP who answers it, and whether it may be asked. */
+export class HttpAnswers {
+  readonly #served: Served
+  readonly #options: HttpAnswersOptions
+
+  constructor(served: Served, options: HttpAnswersOptions) {
+    this.#served = served
+    this.#options = options
+  }
+
+  take(exchange: HttpExchange): void {
+    void this.#handle(exchange).catch(() => exchange.cut())
+  }
+
+  async #handle(exchange: HttpExchange): Promise<void> {
+    const start = performance.now()
+    let receivedBytes = 0
+    async function* counted(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of exchange.body) {
+        receivedBytes += chunk.length
+        yield chunk
+      }
+    }
+    const url = new URL(exchange.target, 'http://localhost')
+    const { reply, protocol, instance } = await this.#answer(exchange, url, { [Symbol.asyncIterator]: counted })
+    const isGone = exchange.signal.aborted
+    const sentBytes = isGone ? 0 : await exchange.send(reply, !this.#options.isReady())
+    this.#options.onRequest?.({
+      ...{ protocol, instance, method: exchange.method, path: url.pathname },
+      ...{ status: isGone ? CLIENT_GONE : reply.status, receivedBytes, sentBytes },
+      durationMs: performance.now() - start,
+    })
+  }
+
+  async #answer(
+    { method, headers, contentLength, signal }: HttpExchange,
+    url: URL,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<Answered> {
+    const own = this.#own(method, url.pathname, headers.authorization)
+    if (own !== undefined) return { reply: own, protocol: 'recue', instance: '' }
+    const route = routeOf(this.#options.protocols, url.pathname)
+    if (route === undefined) return { reply: NOBODYS, protocol: '', instance: '' }
+    const { protocol, instance, rest: path } = route
+    const access = this.#options.gate.accessOf(headers.authorization)
+    const request = {
+      method,
+      path,
+      query: url.searchParams,
+      headers,
+      contentLength,
+      body,
+      access,
+      scope: { instance },
+      signal,
+    }
+    const isRefused = protocol.isSigned !== true && lacks(access, method)
+    const reply = isRefused
+      ? protocol.refuse(request, access === 'none' ? 'read' : 'write')
+      : await this.#ask(protocol, request)
+    return { reply, protocol: protocol.name, instance }
+  }
+
+  /** For whoever watches over the server; no token is asked for, and nothing is told but that it lives, and what a token shown may. */
+  #own(method: string, path: string, authorization: string | undefined): Reply | undefined {
+    if (method !== 'GET' && method !== 'HEAD') return undefined
+    if (path === '/healthz') return { status: 200, body: 'ok\n' }
+    if (path === GREETING_PATH) return greeting(this.#options.gate.accessOf(authorization))
+    if (path !== '/readyz') return undefined
+    return this.#options.isReady() ? { status: 200, body: 'ready\n' } : { status: 503, body: 'ending\n' }
+  }
+
+  async #ask(protocol: Protocol, request: ProtocolRequest): Promise<Reply> {
+    try {
+      return await protocol.answer(request, this.#served)
+    } catch (error) {
+      if (!request.signal.aborted) this.#options.onFault?.({ protocol: protocol.name, error })
+      return protocol.onFault(request)
+    }
+  }
+}
+
+/** Protocols ask by GET and HEAD, and some by POST; a write is a PUT, or a DELETE. */
+function lacks(access: ProtocolRequest['access'], method: string): boolean {
+  if (method === 'OPTIONS') return false
+  if (access === 'none') return true
+  return access === 'read' && !isRead(method) && method !== 'POST'
+}
+
+const NOBODYS: Reply = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'No protocol lives here.\n' }

@@ -1,0 +1,63 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { contentLengthOf, type HttpExchange } from './http-exchange.ts'
+import type { Reply } from './protocol.ts'
+import { sendReply } from './send-reply.ts'
+
+/** A request of a tool's HTTP protocol that came over HTTP/2, as from clients that are offered it by TLS. */
+export function http2Exchange(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): HttpExchange {
+  return new Http2Exchange(stream, headers)
+}
+
+class Http2Exchange implements HttpExchange {
+  readonly headers: IncomingHttpHeaders
+  readonly contentLength: number | undefined
+  readonly #stream: ServerHttp2Stream
+  readonly #gone = new AbortController()
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    this.#stream = stream
+    this.headers = headers
+    this.contentLength = contentLengthOf(headers)
+    stream.once('close', () => {
+      if (!stream.writableFinished) this.#gone.abort(new Error('the client has gone'))
+    })
+  }
+
+  get method() {
+    return this.headers[':method'] ?? 'GET'
+  }
+
+  get target() {
+    return this.headers[':path'] ?? '/'
+  }
+
+  get signal() {
+    return this.#gone.signal
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    return { [Symbol.asyncIterator]: () => this.#bytes() }
+  }
+
+  async send(reply: Reply): Promise<number> {
+    const stream = this.#stream
+    const sent = await sendReply(stream, reply, {
+      isHead: this.method === 'HEAD',
+      start: (status, headers) => stream.respond({ ':status': status, ...headers }),
+    })
+    // What nobody read goes by: it must not fill the window that the connection's other streams share.
+    stream.resume()
+    return sent
+  }
+
+  cut(): void {
+    this.#stream.destroy()
+  }
+
+  async *#bytes(): AsyncGenerator<Uint8Array> {
+    const stream = this.#stream
+    if (this.headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
+    // A stream that the client resets, or that ends before what it announced, fails by itself.
+    for await (const chunk of stream) yield chunk as Uint8Array
+  }
+}

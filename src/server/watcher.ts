@@ -1,0 +1,18 @@
+/** A line of the access log. */
+export interface AccessEntry {
+  readonly protocol: string
+  readonly method: string
+  readonly path: string
+  readonly instance: string
+  /** Of HTTP; of gRPC its own code, where 0 is OK. */
+  readonly status: number
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly durationMs: number
+}
+
+/** What failed while a client was told of a miss. */
+export interface Fault {
+  readonly protocol: string
+  readonly error: unknown
+}
