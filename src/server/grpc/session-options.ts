@@ -1,19 +1,30 @@
-import type { ServerHttp2Session, SessionOptions } from 'node:http2'
+import type { ServerHttp2Session, ServerOptions } from 'node:http2'
 
-/** How much of one upload may be on its way, unread. HTTP/2's own 64 KiB make a far client wait for each of them. */
-export const STREAM_WINDOW_BYTES = 2 * 1024 * 1024
-const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024
+/**
+ * How much of one upload may be on its way, unread: with HTTP/2's own 64 KiB a far client waits for each of them. It is
+ * also the most that a call holds whose handler does not read; both runtimes give leave to send for the connection as a
+ * whole whether anybody reads or not.
+ */
+export const STREAM_WINDOW_BYTES = 1024 * 1024
+/** Bun (1.4.5) opens a stream's window again only after half of this has come on it: it must be less than twice that window. */
+const CONNECTION_WINDOW_BYTES = 1.75 * STREAM_WINDOW_BYTES
 
 /** For `createServer`, `createSecureServer` and `performServerHandshake`; each session then goes to `tuneSession`. */
-export const GRPC_SESSION_OPTIONS: SessionOptions = {
+export const GRPC_SESSION_OPTIONS: ServerOptions = {
   settings: {
     initialWindowSize: STREAM_WINDOW_BYTES,
-    maxConcurrentStreams: 1000,
+    maxConcurrentStreams: 256,
     maxHeaderListSize: 32 * 1024,
     enablePush: false,
   },
   /** Megabytes. What is more than this for one connection is refused, stream by stream. */
   maxSessionMemory: 64,
+  /**
+   * Clients break off uploads of what turns out to be there, thousands in a row; Node's 33 a second against floods of
+   * resets would end the connection of an honest one.
+   */
+  streamResetBurst: 10_000,
+  streamResetRate: 2_000,
 }
 
 /** The window of the whole connection has no setting; it is opened by hand. */
