@@ -58,9 +58,11 @@ export class RequestReader {
     return message
   }
 
-  /** No more comes: whoever waits for a message is told why. */
+  /**
+   * Nobody waits for the answer any more: whoever takes messages is told why behind the last one, and never of a clean end. Some
+   * clients break off by ending the stream and resetting it at once.
+   */
   fail(why: GrpcStatus): void {
-    if (this.#state === 'ended') return
     this.#failure ??= why
     this.#awaken()
   }
@@ -94,6 +96,8 @@ export class RequestReader {
   }
 
   #end(): void {
+    // A connection that breaks ends its streams, too; that it broke is told at their close.
+    if (this.#stream.aborted) return
     if (this.#state === 'reading' && this.#parser.isWithinMessage)
       this.#failure ??= new GrpcStatus(GrpcCode.INTERNAL, 'The last message is cut off.')
     this.#state = 'ended'
