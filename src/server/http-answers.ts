@@ -59,7 +59,7 @@ export class HttpAnswers {
   }
 
   async #answer(
-    { method, headers, contentLength, signal }: HttpExchange,
+    { method, headers, isEncrypted, contentLength, signal }: HttpExchange,
     url: URL,
     body: AsyncIterable<Uint8Array>,
   ): Promise<Answered> {
@@ -74,6 +74,7 @@ export class HttpAnswers {
       path,
       query: url.searchParams,
       headers,
+      isEncrypted,
       contentLength,
       body,
       access,

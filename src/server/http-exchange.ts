@@ -7,6 +7,8 @@ export interface HttpExchange {
   /** Path and query, as they came. */
   readonly target: string
   readonly headers: IncomingHttpHeaders
+  /** It came by TLS. */
+  readonly isEncrypted: boolean
   /** As announced; undefined where it was not. */
   readonly contentLength: number | undefined
   /** The bytes as they come; fails when the client goes away before all are there. To ask for them asks the client to send them. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { contentLengthOf, type HttpExchange } from './http-exchange.ts'
 import type { Reply } from './protocol.ts'
 import { sendReply } from './send-reply.ts'
@@ -44,6 +45,10 @@ class Http1Exchange implements HttpExchange {
 
   get headers() {
     return this.#request.headers
+  }
+
+  get isEncrypted() {
+    return this.#request.socket instanceof TLSSocket
   }
 
   get signal() {

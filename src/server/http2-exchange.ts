@@ -31,6 +31,10 @@ class Http2Exchange implements HttpExchange {
     return this.headers[':path'] ?? '/'
   }
 
+  get isEncrypted() {
+    return this.#stream.session?.encrypted === true
+  }
+
   get signal() {
     return this.#gone.signal
   }

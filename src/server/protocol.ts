@@ -27,6 +27,8 @@ export interface ProtocolRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
+  /** It came to us by TLS; what stands between may have had it so all the same. */
+  readonly isEncrypted: boolean
   /** As announced; undefined where it was not. */
   readonly contentLength: number | undefined
   /** The bytes as they come. Fails when the client goes away before all are there. Not to be read: none are asked for. */

@@ -140,6 +140,7 @@ function missFor(request: IncomingMessage, url: URL, route: Route | undefined, b
     path: route.rest,
     query: url.searchParams,
     headers: request.headers,
+    isEncrypted: false,
     contentLength: body.contentLength,
     body: body.bytes,
     access: 'write',

@@ -1,5 +1,6 @@
 import { asActionDigest, UNKNOWN_BYTES } from '../../digest/digest.ts'
-import type { Protocol, ProtocolRequest, Reply, Served } from '../protocol.ts'
+import { BATCH_BLOB_BYTES, type OpenBytes } from '../../store/contracts.ts'
+import type { Protocol, ProtocolRequest, Reply, ReplyBody, Served } from '../protocol.ts'
 import { wholeBody } from '../whole-body.ts'
 import { blockList } from './block-list.ts'
 import { byteRange } from './byte-range.ts'
@@ -76,10 +77,16 @@ async function download(request: ProtocolRequest, served: Served, { entry }: Gra
   if (range === 'unsatisfiable')
     return failure(416, 'InvalidRange', 'The range begins beyond the end.', { 'content-range': `bytes */${sizeBytes}` })
   const { offset, length } = range === 'whole' ? { offset: 0, length: sizeBytes } : range
-  const body = { bytes: concatenated(served, scope, parts, { offset, length, signal }), sizeBytes: length }
+  const body = await bodyOf(concatenated(served, scope, parts, { offset, length, signal }), length)
   if (range === 'whole') return { status: 200, headers: about, body }
   const which = { 'content-range': `bytes ${offset}-${offset + length - 1}/${sizeBytes}` }
   return { status: 206, headers: { ...about, ...which }, body }
+}
+
+/** What is small is read whole, so that damage is found before the first byte goes out. */
+async function bodyOf(bytes: OpenBytes, sizeBytes: number): Promise<ReplyBody> {
+  if (sizeBytes > BATCH_BLOB_BYTES) return { bytes, sizeBytes }
+  return (await wholeBody(bytes, sizeBytes)) ?? ''
 }
 
 function headersOf({ createdMs }: Archive, entry: string): Record<string, string> {

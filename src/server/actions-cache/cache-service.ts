@@ -89,7 +89,7 @@ async function create(
   if ((await archiveAt(served, scope, entry, request.signal)) !== undefined) return 'taken'
   const upload = randomBytes(16).toString('hex')
   const grant = { may: 'write', instance: scope.instance, entry: entry.hash, upload, expiresMs: expiry() } as const
-  return { ok: true, signedUploadUrl: await signedUrl(served.records, request.headers, grant) }
+  return { ok: true, signedUploadUrl: await signedUrl(served.records, request, grant) }
 }
 
 /** Two that uploaded the same key at once both hear that an entry is there; the first one's stays. */
@@ -119,7 +119,7 @@ async function find(
   if (found === undefined) return { ok: false }
   const { instance } = scope
   const grant = { may: 'read', instance, entry: entryDigest(found).hash, upload: '', expiresMs: expiry() } as const
-  const signedDownloadUrl = await signedUrl(served.records, request.headers, grant)
+  const signedDownloadUrl = await signedUrl(served.records, request, grant)
   return { ok: true, signedDownloadUrl, matchedKey: found.key }
 }
 

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
+import type { ProtocolRequest } from '../protocol.ts'
 
 /** What a URL of ours lets its holder do, until then. */
 export interface Grant {
@@ -13,6 +13,8 @@ export interface Grant {
   readonly expiresMs: number
 }
 
+type Reached = Pick<ProtocolRequest, 'headers' | 'isEncrypted'>
+
 export const BLOB_PREFIX = '/actions-cache'
 const KEYS = 'url-key '
 const KEY_BYTES = 32
@@ -21,14 +23,10 @@ const KEY_BYTES = 32
  * A URL that needs no token, since tools send none to where they were told to upload. Three segments, because Azure's SDK looks
  * for an account, a container and a blob in a path.
  */
-export async function signedUrl(
-  records: WorkspaceRecords,
-  headers: IncomingHttpHeaders,
-  grant: Grant,
-): Promise<string> {
+export async function signedUrl(records: WorkspaceRecords, request: Reached, grant: Grant): Promise<string> {
   const payload = Buffer.from(JSON.stringify(grant)).toString('base64url')
   const sig = hmac(await signingKey(records), payload).toString('base64url')
-  return `${originOf(headers)}${BLOB_PREFIX}/${grant.may}/${payload}?sig=${sig}`
+  return `${originOf(request)}${BLOB_PREFIX}/${grant.may}/${payload}?sig=${sig}`
 }
 
 /** Undefined: it is not ours, was altered, or is over. */
@@ -73,9 +71,10 @@ function hmac(key: Uint8Array, text: string): Buffer {
 }
 
 /** As the client reached us, through what stands between. It is told its own words only, so lies harm nobody else. */
-function originOf(headers: IncomingHttpHeaders): string {
-  const host = firstOf(headers['x-forwarded-host']) ?? headers.host ?? headers[':authority'] ?? 'localhost'
-  return `${firstOf(headers['x-forwarded-proto']) === 'https' ? 'https' : 'http'}://${host}`
+function originOf({ headers, isEncrypted }: Reached): string {
+  const host = firstOf(headers['x-forwarded-host']) ?? headers.host ?? firstOf(headers[':authority']) ?? 'localhost'
+  const scheme = firstOf(headers['x-forwarded-proto']) ?? (isEncrypted ? 'https' : 'http')
+  return `${scheme === 'https' ? 'https' : 'http'}://${host}`
 }
 
 function firstOf(header: string | readonly string[] | undefined): string | undefined {
