@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { ServerCapabilities } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Access } from '../access.ts'
-import { call } from './unary-call.fixture.ts'
 import { capabilitiesService } from './capabilities.ts'
+import { call } from './unary-call.fixture.ts'
 
 function capabilities({ access = 'write' as Access, isReadOnly = false } = {}): Promise<ServerCapabilities> {
   const methods = capabilitiesService({ isReadOnly, maxBatchBytes: 4_000_000, averageChunkBytes: 524_288 })

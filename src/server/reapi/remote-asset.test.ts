@@ -7,8 +7,8 @@ import { Directory } from '../../proto/build/bazel/remote/execution/v2/remote_ex
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import type { GrpcMethod } from '../grpc/service.ts'
 import { GrpcCode } from '../grpc/status.ts'
-import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 import { remoteAssetServices } from './remote-asset.ts'
+import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 
 let cache: Cache
 let methods: GrpcMethod[]
