@@ -113,7 +113,7 @@ class CacheServer {
 
   async end(graceMs: number): Promise<void> {
     this.#isReady = false
-    for (const listener of this.#listeners) listener.stop()
+    await Promise.all(this.#listeners.map((listener) => listener.stop()))
     await this.#connections.close(graceMs)
     await this.#services[Symbol.asyncDispose]()
   }

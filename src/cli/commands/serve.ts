@@ -1,37 +1,19 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { CacheError, systemCode } from '../../errors.ts'
-import type { RunningServer } from '../../server/serve.ts'
-import type { AccessEntry } from '../../server/watcher.ts'
+import { CacheError } from '../../errors.ts'
+import type { ListenAddress } from '../../server/listen/address.ts'
+import type { RunningServer, ServeOptions } from '../../server/serve.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
-import { oneLine } from '../table.ts'
+import { accessLine, faultLine } from '../serve/access-log.ts'
+import { gateFor } from '../serve/gate-for.ts'
+import { SERVE_OPTIONS } from '../serve/serve-options.ts'
+import { type Supervisor, supervisorOf } from '../serve/worker.ts'
+import { type Listening, WORKER_VARIABLE } from '../serve/worker-messages.ts'
 
-const OPTIONS = {
-  http: {
-    kind: 'text',
-    value: 'ADDR',
-    default: '127.0.0.1:8377',
-    summary: 'Where to listen: PORT, HOST:PORT or unix:PATH. Port 0 is any that is free.',
-    variable: true,
-  },
-  grpc: {
-    kind: 'text',
-    value: 'ADDR',
-    summary: 'Where gRPC is served, written likewise. Without: where HTTP is.',
-    variable: true,
-  },
-  tokens: {
-    kind: 'text',
-    value: 'FILE',
-    summary: 'Who may: lines of "read TOKEN" or "write TOKEN". Without: whoever reaches a local address.',
-    variable: true,
-  },
-  open: { kind: 'flag', summary: 'Serve other machines without tokens.' },
-  accessLog: { kind: 'flag', summary: 'Write a line for each request.' },
-} as const
+const GRACE_MS = 10_000
+const DEFAULT_ADDRESS = '127.0.0.1:8377'
 
-type Context = CommandContext<typeof OPTIONS>
+type Context = CommandContext<typeof SERVE_OPTIONS>
 
 export const command = defineCommand({
   name: 'serve',
@@ -41,70 +23,121 @@ export const command = defineCommand({
     'Bazel, Turborepo, Nx, Gradle and ccache keep their results here, each in its own protocol: docs/serve.md says what to set ' +
     'in each. Runs until it is told to end (Ctrl-C, SIGTERM); then it takes no new work and lets what is under way finish.\n' +
     'With --json: first { http, grpc }, then with --access-log a line of JSON for each request.',
-  options: OPTIONS,
+  options: SERVE_OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [
     { line: 'recue serve', does: 'For the tools of this machine.' },
     { line: 'recue serve --http 0.0.0.0:8377 --tokens /etc/recue/tokens', does: 'For a team.' },
+    {
+      line: 'recue serve --http :443 --tls-cert cert.pem --tls-key key.pem --tokens tokens --workers 4',
+      does: 'For a large one.',
+    },
   ],
   async run(context) {
-    const http = parseListenAddress(context.options.http, '--http')
-    const grpc = context.options.grpc === undefined ? http : parseListenAddress(context.options.grpc, '--grpc')
-    const gate = await gateFor(context, isLocal(http) && isLocal(grpc))
+    const supervisor = supervisorOf(context.environment[WORKER_VARIABLE] === '1')
+    const addresses = addressesOf(context)
+    if ((context.options.workers ?? 1) > 1 && supervisor === undefined) return superviseWorkers(context, addresses)
+    using settings = await serveOptions(context, addresses, supervisor)
     await using session = await context.open({ longLived: true })
     const { serve } = await import('../../server/serve.ts')
-    await using server = await serve(session.cache, {
-      ...{ http, grpc, gate },
-      onFault: ({ protocol, error }) => context.output.stderr.line(faultLine(protocol, error)),
-      ...(context.options.accessLog && { onRequest: (entry) => writeEntry(context, entry) }),
-    })
-    announce(context, server, session.cache.dir)
-    await ended(context.signal)
-    if (!context.options.quiet) context.output.stderr.line('recue: ending; what is under way may finish')
+    await using server = await serve(session.cache, settings.options)
+    const listening = listeningOf(server, session.cache.dir)
+    if (supervisor === undefined) announce(context, listening)
+    else supervisor.tell(listening)
+    await ended(supervisor?.signal ?? context.signal)
+    if (supervisor === undefined) sayEnding(context)
     return 0
   },
 })
 
-async function gateFor({ options, cwd }: Context, local: boolean) {
-  const { gateOf, OPEN } = await import('../../server/access.ts')
-  const { tokens, open } = options
-  if (tokens !== undefined) return gateOf(textOf(resolve(cwd, tokens), tokens), tokens)
-  if (local || open) return OPEN
-  throw new CacheError('usage', 'Other machines could reach this address, and no tokens are asked for.', {
-    hint: 'Name a file of them with --tokens; or say --open, if whoever reaches it may read and write.',
+interface Addresses {
+  readonly http: ListenAddress
+  readonly grpc: ListenAddress
+}
+
+function addressesOf({ options }: Context): Addresses {
+  const http = parseListenAddress(options.http ?? DEFAULT_ADDRESS, '--http')
+  return { http, grpc: options.grpc === undefined ? http : parseListenAddress(options.grpc, '--grpc') }
+}
+
+async function serveOptions(context: Context, { http, grpc }: Addresses, supervisor: Supervisor | undefined) {
+  const { options, cwd, output } = context
+  const tls = await tlsOf(context)
+  const gate = gateFor({
+    tokens: options.tokens === undefined ? undefined : { name: options.tokens, file: resolve(cwd, options.tokens) },
+    isGuarded: (isLocal(http) && isLocal(grpc)) || tls?.asksClients === true,
+    open: options.open,
   })
-}
-
-function textOf(file: string, name: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CacheError('usage', `--tokens: ${name} cannot be read (${systemCode(cause) ?? cause}).`, { cause })
+  const write = (line: string) => output.stdout.line(line)
+  const serving: ServeOptions = {
+    ...{ http, grpc, gate, tls, graceMs: GRACE_MS, isShared: supervisor !== undefined },
+    onFault: (fault) => output.stderr.line(faultLine(fault)),
+    ...(options.accessLog && {
+      onRequest: (entry) => {
+        const line = accessLine(entry, options)
+        if (supervisor === undefined) write(line)
+        else void supervisor.mayWrite.then(() => write(line))
+      },
+    }),
   }
+  return { options: serving, [Symbol.dispose]: () => tls?.[Symbol.dispose]() }
 }
 
-function announce({ options, output }: Context, { url, grpcUrl }: RunningServer, dir: string): void {
-  if (options.json) output.stdout.line(JSON.stringify({ http: url, grpc: grpcUrl }))
-  else if (!options.quiet) output.stdout.line(`Serving ${dir}\non ${url}\nand ${grpcUrl}`)
-}
-
-function writeEntry({ options, output }: Context, entry: AccessEntry): void {
-  if (options.json) {
-    output.stdout.line(JSON.stringify({ time: new Date().toISOString(), ...entry }))
-    return
+async function tlsOf({ options, cwd, output }: Context) {
+  const { tlsCert, tlsKey, tlsClientCa } = options
+  if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new CacheError('usage', 'TLS needs both a certificate and its key.', {
+      hint: 'Name them with --tls-cert and --tls-key.',
+    })
+  const { openTlsKeys } = await import('../../server/listen/tls-keys.ts')
+  const files = {
+    cert: resolve(cwd, tlsCert),
+    key: resolve(cwd, tlsKey),
+    ...(tlsClientCa !== undefined && { clientCa: resolve(cwd, tlsClientCa) }),
   }
-  const { protocol, method, path, status, receivedBytes, sentBytes, durationMs } = entry
-  const bytes = `${receivedBytes} in, ${sentBytes} out`
-  output.stdout.line(
-    oneLine(
-      `${new Date().toISOString()} ${status} ${method} ${path} ${protocol || '-'} ${bytes} ${durationMs.toFixed(1)} ms`,
-    ),
+  return openTlsKeys(files, (text) => output.stderr.line(`recue: ${text}`))
+}
+
+async function superviseWorkers(context: Context, addresses: Addresses): Promise<number> {
+  const [{ runWorkers }, { checkShareable }, { selfCommand }] = await Promise.all([
+    import('../serve/workers.ts'),
+    import('../serve/shareable.ts'),
+    import('../self-command.ts'),
+  ])
+  for (const address of new Set(Object.values<ListenAddress>({ ...addresses }))) await checkShareable(address)
+  const own = process.argv.slice(2)
+  const signal = context.signal
+  signal.addEventListener('abort', () => sayEnding(context), { once: true })
+  return runWorkers(
+    {
+      count: context.options.workers ?? 1,
+      commandLine: (found) => [...selfCommand(), ...own, ...(found === undefined ? [] : flagsFor(found))],
+      environment: context.environment,
+      graceMs: GRACE_MS,
+      onListening: (listening) => announce(context, listening),
+      say: (text) => context.output.stderr.line(`recue: ${text}`),
+    },
+    signal,
   )
 }
 
-function faultLine(protocol: string, error: unknown): string {
-  const { message, hint } = error as { message?: string; hint?: string }
-  return oneLine(`recue: ${protocol}: ${message ?? String(error)}${hint === undefined ? '' : ` ${hint}`}`)
+/** The last of a flag counts, so that these stand for port 0. */
+function flagsFor({ http, grpc }: Listening): string[] {
+  return ['--http', http.replace(/^\w+:\/\//, ''), '--grpc', grpc.replace(/^\w+:\/\//, '')]
+}
+
+function listeningOf({ url, grpcUrl }: RunningServer, dir: string): Listening {
+  return { kind: 'listening', http: url, grpc: grpcUrl, dir }
+}
+
+function announce({ options, output }: Context, { http, grpc, dir }: Listening): void {
+  if (options.json) output.stdout.line(JSON.stringify({ http, grpc }))
+  else if (!options.quiet) output.stdout.line(`Serving ${dir}\non ${http}\nand ${grpc}`)
+}
+
+function sayEnding({ options, output }: Context): void {
+  if (!options.quiet) output.stderr.line('recue: ending; what is under way may finish')
 }
 
 function ended(signal: AbortSignal): Promise<void> {

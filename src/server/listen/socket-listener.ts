@@ -16,7 +16,7 @@ export interface SocketListener {
   /** With the port that was chosen. */
   readonly address: ListenAddress
   /** Takes no more connections; those there are live on. A Unix socket's file is gone then. */
-  stop(): void
+  stop(): Promise<void>
 }
 
 /** `alpn`: what the two sides agreed to speak, where there is TLS. */
@@ -39,7 +39,7 @@ export async function listenForSockets(
   await listening.catch((error: Error) => Promise.reject(cannotListen(address, error)))
   // Later errors are of single connections that could not be taken, as where no file descriptor is left.
   server.on('error', () => undefined)
-  return { address: boundAddress(server, address), stop: () => void server.close() }
+  return { address: boundAddress(server, address), stop: () => stopped(server) }
 }
 
 /** Half-open, as HTTP/1.1 needs it: a client may say that it is done before it is answered. */
@@ -47,6 +47,12 @@ const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, ke
 
 function plainServer(take: SocketHandler): Server {
   return createServer(SOCKET_OPTIONS, (socket) => take(socket))
+}
+
+/** Node's own promise is only kept when the last connection has ended. */
+function stopped(server: Server): Promise<void> {
+  server.close()
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function boundAddress(server: Server, address: ListenAddress): ListenAddress {
