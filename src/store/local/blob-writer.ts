@@ -122,7 +122,7 @@ export class BlobWriter {
         presence.refresh()
         batch.forEach(({ pack }, i) => {
           indexPack(index, pack.digests, places[i] as RecordPlace, timeMs, inlineOf(pack, inlineBytes))
-          for (const { hash } of pack.digests) presence.add(hash)
+          for (const digest of pack.digests) presence.add(digest)
         })
       })
     } finally {

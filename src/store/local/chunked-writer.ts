@@ -3,7 +3,7 @@ import { digestOf, streamDigest } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import { indexChunked } from './apply-record.ts'
 import type { BlobWriter } from './blob-writer.ts'
-import { chunkSizes, fastCdcChunks } from './fast-cdc.ts'
+import { type ChunkSizes, chunkSizes, fastCdcChunks } from './fast-cdc.ts'
 import type { LargeBlobOptions, StagedBlob } from './large-blob-writer.ts'
 import type { RecordPlace } from './segment.ts'
 
@@ -14,7 +14,7 @@ export interface ChunkedOptions extends Pick<LargeBlobOptions, 'index' | 'journa
 }
 
 /** Of 16 to 256 KiB, so that each is kept as small blobs are. Measured: with 256 KiB on average, half as much more is stored. */
-const CHUNK_SIZES = chunkSizes(64 << 10)
+export const CHUNK_SIZES: ChunkSizes = chunkSizes(64 << 10)
 /** Chunks on their way into the store: enough to keep all threads compressing, few enough for a small heap. */
 const MOST_BUFFERS = 12
 
@@ -63,7 +63,7 @@ class StagedChunks implements StagedBlob {
       presence.refresh()
       if (presence.firstMissing(this.#chunks) !== undefined) throw collected(this.digest)
       indexChunked(index, { ...record, stampMs: timeMs }, places[0] as RecordPlace)
-      presence.add(this.digest.hash)
+      presence.add(this.digest)
     })
   }
 

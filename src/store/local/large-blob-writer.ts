@@ -135,7 +135,7 @@ class Staged implements StagedBlob {
         this.#isPublished = true
         indexFile(index, layout, { ...this.#record, stampMs: timeMs }, places[0] as RecordPlace, true)
       }
-      presence.add(this.digest.hash)
+      presence.add(this.digest)
     })
   }
 

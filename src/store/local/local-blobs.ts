@@ -68,7 +68,7 @@ class LocalBlobs implements BlobStore, Ingest {
     if (presence.has(digest)) return true
     const place = this.#find(digest)
     if (place !== undefined && this.#isInPlace(digest, place)) {
-      presence.add(digest.hash)
+      presence.add(digest)
       return true
     }
     presence.addAbsent(digest.hash)
@@ -149,7 +149,7 @@ class LocalBlobs implements BlobStore, Ingest {
 
   async ingest(_scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest> {
     this.#refuseReadOnly()
-    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, signal)
+    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, { signal })
     if (whole !== undefined) {
       const digest = digestOf(whole)
       if (!this.#isThere(digest)) await this.#options.writer.write(digest, whole)
@@ -161,7 +161,7 @@ class LocalBlobs implements BlobStore, Ingest {
   }
 
   async #writeStream(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
-    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, signal)
+    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, { expectedBytes: digest.sizeBytes, signal })
     if (whole === undefined) return this.#writeLarge(digest, rest, signal)
     refuseOther(digest, digestOf(whole))
     if (!this.#isThere(digest)) await this.#options.writer.write(digest, whole)

@@ -88,7 +88,7 @@ class LocalFrames implements Frames {
     await journal.commit([record], (places, { timeMs }) => {
       presence.refresh()
       indexPack(index, record.digests, places[0] as RecordPlace, timeMs)
-      presence.add(digest.hash)
+      presence.add(digest)
     })
   }
 

@@ -11,7 +11,8 @@ import { decodeDigests } from './segment.ts'
 export class Presence {
   readonly #index: IndexDb
   readonly #now: () => number
-  readonly #known = new Set<string>()
+  /** By hash, the size: under another one the blob is not there. */
+  readonly #known = new Map<string, number>()
   /** Asked for and not found: a write of these needs no second look. */
   readonly #absent = new Set<string>()
   #generation = 0
@@ -36,12 +37,12 @@ export class Presence {
   }
 
   has(digest: Digest): boolean {
-    return digest.sizeBytes === 0 || this.#known.has(digest.hash)
+    return digest.sizeBytes === 0 || this.#known.get(digest.hash) === digest.sizeBytes
   }
 
   /** Within the transaction that refreshed: written, or found. */
-  add(hash: string): void {
-    this.#known.add(hash)
+  add({ hash, sizeBytes }: Digest): void {
+    this.#known.set(hash, sizeBytes)
     this.#absent.delete(hash)
   }
 
@@ -64,7 +65,7 @@ export class Presence {
       const place = value && decodeBlobPlace(key, value)
       if (place?.sizeBytes !== digest.sizeBytes) return digest
       if (place.kind === 'chunked' && this.firstMissing(decodeDigests(place.chunkList)) !== undefined) return digest
-      this.#known.add(digest.hash)
+      this.#known.set(digest.hash, digest.sizeBytes)
     }
     return undefined
   }
