@@ -1,8 +1,15 @@
+import { HealthDefinition } from '../proto/grpc/health/v1/health.ts'
+import { healthService } from './grpc/health.ts'
+import { reflectionService } from './grpc/reflection.ts'
 import type { GrpcMethod } from './grpc/service.ts'
 import type { Served } from './protocol.ts'
 import { actionCacheService } from './reapi/action-cache.ts'
+import { byteStreamService } from './reapi/byte-stream.ts'
 import { capabilitiesService } from './reapi/capabilities.ts'
-import { MAX_BATCH_BYTES } from './reapi/limits.ts'
+import { casService } from './reapi/cas.ts'
+import { AVERAGE_CHUNK_BYTES, MAX_BATCH_BYTES } from './reapi/limits.ts'
+import { remoteAssetServices } from './reapi/remote-asset.ts'
+import { Uploads } from './reapi/uploads.ts'
 import type { Fault } from './watcher.ts'
 
 export interface ServicesOptions {
@@ -12,11 +19,16 @@ export interface ServicesOptions {
 /** What is served over gRPC: the methods, and what they hold until they are disposed of. */
 export interface Services extends AsyncDisposable {
   readonly methods: readonly GrpcMethod[]
+  /** From now on whoever asks hears that work is taken. */
+  begin(): void
+  /** And that it is not any more; nobody who watches for it holds the end up. */
+  end(): void
 }
 
 /** A line each. */
 export function openServices(served: Served, options: ServicesOptions): Services {
   const faultsOf = (protocol: string) => ({ onFault: (error: unknown) => options.onFault({ protocol, error }) })
+  const uploads = new Uploads(served.blobs)
   const methods = [
     ...capabilitiesService({
       isReadOnly: false,
@@ -24,8 +36,16 @@ export function openServices(served: Served, options: ServicesOptions): Services
       averageChunkBytes: AVERAGE_CHUNK_BYTES,
     }),
     ...actionCacheService(served, faultsOf('action-cache')),
+    ...casService(served, faultsOf('cas')),
+    ...byteStreamService(served, { uploads, ...faultsOf('byte-stream') }),
+    ...remoteAssetServices(served, faultsOf('remote-asset')),
   ]
-  return { methods, [Symbol.asyncDispose]: async () => undefined }
+  const names = [...new Set(methods.map(({ path }) => path.slice(1, path.lastIndexOf('/'))))]
+  const health = healthService(names)
+  return {
+    methods: [...methods, ...health.methods, ...reflectionService([...names, HealthDefinition.fullName])],
+    begin: () => health.serve(),
+    end: () => health.end(),
+    [Symbol.asyncDispose]: () => uploads[Symbol.asyncDispose](),
+  }
 }
-
-const AVERAGE_CHUNK_BYTES = 512 * 1024

@@ -4,12 +4,12 @@ import { openBytes } from '../../store/open-bytes.ts'
 import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
 import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
-import { missOf } from './faults.ts'
+import { missOf, type OnFault } from './faults.ts'
 import { type BlobResource, blobResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { zstdContent } from './zstd-content.ts'
 
-type BlobSource = Pick<Served, 'blobs' | 'frames'>
+type BlobSource = Pick<Served, 'blobs' | 'frames'> & { readonly onFault: OnFault }
 
 /** Of one message. */
 const MESSAGE_BYTES = 256 << 10
@@ -30,7 +30,7 @@ export async function* readBlob(
     for await (const piece of bytes)
       for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield dataMessage(piece.subarray(at, at + MESSAGE_BYTES))
   } catch (error) {
-    throw missOf(error, `Blob ${resource.digest.hash}`)
+    throw missOf(error, `Blob ${resource.digest.hash}`, signal, source.onFault)
   }
 }
 
@@ -80,5 +80,5 @@ function dataMessage(data: Uint8Array): EncodedMessage {
   let rest = data.length
   for (; rest > 127; rest >>>= 7) header.push((rest & 127) | 128)
   header.push(rest)
-  return new EncodedMessage(Uint8Array.from(header), data)
+  return new EncodedMessage(new Uint8Array(header), data)
 }

@@ -11,7 +11,7 @@ import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { readBlob } from './byte-stream-read.ts'
-import { refusalOf } from './faults.ts'
+import { type OnFault, refusalOf } from './faults.ts'
 import { uploadResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { otherSize } from './upload.ts'
@@ -23,21 +23,29 @@ const THERE_ALREADY = -1
 /** zstd makes nothing longer than this. */
 const mostCompressedBytes = (sizeBytes: number) => 2 * sizeBytes + (1 << 20)
 
+export interface ByteStreamOptions {
+  readonly uploads: Uploads
+  readonly onFault: OnFault
+}
+
+type Store = Pick<Served, 'blobs' | 'frames'>
+
 /** google.bytestream.ByteStream on the blobs, by REAPI's resource names. */
-export function byteStreamService(served: Pick<Served, 'blobs' | 'frames'>, uploads: Uploads): GrpcMethod[] {
+export function byteStreamService(served: Store, { uploads, onFault }: ByteStreamOptions): GrpcMethod[] {
+  const { blobs, frames } = served
   const writes = new Writes(served, uploads)
   return grpcService(ByteStreamDefinition, {
-    read: ['read', (request, call) => readBlob(served, request, call)],
+    read: ['read', (request, call) => readBlob({ blobs, frames, onFault }, request, call)],
     write: ['write', (requests, call) => writes.write(requests, call)],
     queryWriteStatus: ['read', (request, call) => writes.status(request, call)],
   })
 }
 
 class Writes {
-  readonly #served: Pick<Served, 'blobs' | 'frames'>
+  readonly #served: Store
   readonly #uploads: Uploads
 
-  constructor(served: Pick<Served, 'blobs' | 'frames'>, uploads: Uploads) {
+  constructor(served: Store, uploads: Uploads) {
     this.#served = served
     this.#uploads = uploads
   }

@@ -28,7 +28,9 @@ export class Called {
   }
 
   async all<T>(path: string, request: unknown, call: Partial<GrpcCall> = {}): Promise<T[]> {
-    return Array.fromAsync(this.stream<T>(path, request, call))
+    const messages: T[] = []
+    for await (const message of this.stream<T>(path, request, call)) messages.push(message)
+    return messages
   }
 
   #method(path: string): GrpcMethod {
