@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
-import { type ListenAddress, listenHttp } from '../../server/http-listener.ts'
-import { sendReply } from '../../server/http-reply.ts'
-import { bodyOf, type RequestBody } from '../../server/http-request.ts'
-import { isRead, type ProtocolRequest, type Reply } from '../../server/protocol.ts'
+import type { HttpExchange } from '../../server/http-exchange.ts'
+import { type ListenAddress, urlOf } from '../../server/listen/address.ts'
+import { Connections } from '../../server/listen/connections.ts'
+import { speaking } from '../../server/listen/protocol-listener.ts'
+import { listenForSockets } from '../../server/listen/socket-listener.ts'
+import { isRead, type Reply } from '../../server/protocol.ts'
 import { type Route, routeOf } from '../../server/router.ts'
 import { PROTOCOLS } from '../../server/serve.ts'
 import { greet, troubleWith } from '../greet.ts'
@@ -49,21 +50,32 @@ export async function openFront(options: FrontOptions): Promise<RunningFront> {
     onChange: (change) => options.onChange?.(change),
   })
   const front = new Front(server, upstream, breaker)
-  const listener = await listenHttp(options.listen, (...args) => front.take(...args)).catch((error: unknown) => {
+  const connections = new Connections()
+  const take = speaking(connections, { http: (exchange) => front.take(exchange), grpc: undefined })
+  const end = async (graceMs: number) => {
     breaker[Symbol.dispose]()
+    await connections.close(graceMs)
+    upstream[Symbol.dispose]()
+  }
+  try {
+    const listener = await listenForSockets(options.listen, take, { isShared: false })
+    return {
+      url: urlOf(listener.address, 'http'),
+      async [Symbol.asyncDispose]() {
+        front.isEnding = true
+        const stopped = listener.stop()
+        await end(GRACE_MS)
+        await stopped
+      },
+    }
+  } catch (error) {
+    await end(0)
     throw error
-  })
-  return {
-    url: listener.url,
-    async [Symbol.asyncDispose]() {
-      breaker[Symbol.dispose]()
-      await listener.close(GRACE_MS)
-      upstream[Symbol.dispose]()
-    },
   }
 }
 
 class Front {
+  isEnding = false
   readonly #server: ServerAddress
   readonly #upstream: Upstream
   readonly #breaker: Breaker
@@ -74,42 +86,35 @@ class Front {
     this.#breaker = breaker
   }
 
-  take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    response.on('error', () => undefined)
-    request.on('error', () => undefined)
-    void this.#handle(request, response, bodyOf(request, response, expectsContinue)).catch(() => response.destroy())
+  take(exchange: HttpExchange): void {
+    void this.#handle(exchange).catch(() => exchange.cut())
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse, body: RequestBody): Promise<void> {
-    const isHead = request.method === 'HEAD'
-    if (isOfBrowser(request)) return void (await sendReply(response, FORBIDDEN, { isHead, keepAlive: false }))
-    const url = new URL(request.url ?? '/', 'http://localhost')
+  async #handle(exchange: HttpExchange): Promise<void> {
+    if (isOfBrowser(exchange)) return void (await exchange.send(FORBIDDEN, true))
+    if (exchange.headers['content-type']?.startsWith('application/grpc'))
+      return void (await exchange.send(NO_GRPC, false))
+    const url = new URL(exchange.target, 'http://localhost')
     const route = routeOf(PROTOCOLS, url.pathname)
-    const answer = await this.#answered(request, url, route, body)
-    if (answer !== undefined && isHead) return void response.writeHead(answer.status, answer.headers).end()
-    const reply = answer ?? missFor(request, url, route, body)
-    await sendReply(response, reply, { isHead, keepAlive: await body.drain() })
+    const reply = (await this.#answered(exchange, url, route)) ?? missFor(exchange, url, route)
+    await exchange.send(reply, this.isEnding)
   }
 
   /** Undefined: the server said nothing that a tool could use. */
-  async #answered(
-    request: IncomingMessage,
-    url: URL,
-    route: Route | undefined,
-    body: RequestBody,
-  ): Promise<Answer | undefined> {
+  async #answered(exchange: HttpExchange, url: URL, route: Route | undefined): Promise<Answer | undefined> {
+    const { method, headers } = exchange
+    const hasBody = headers['transfer-encoding'] !== undefined || (exchange.contentLength ?? 0) > 0
     const signal = await this.#breaker.admit()
-    const method = request.method ?? 'GET'
-    const hasBody = request.headers['transfer-encoding'] !== undefined || (body.contentLength ?? 0) > 0
     if (signal === undefined) {
-      if (hasBody) await readToEnd(body.bytes)
+      if (hasBody) await readToEnd(exchange.body)
       return undefined
     }
     // Who names an instance means that one.
-    const path = `${prefixOf(this.#server, route?.instance === '' ? this.#server.instance : '')}${url.pathname}${url.search}`
+    const prefix = prefixOf(this.#server, route?.instance === '' ? this.#server.instance : '')
+    const path = `${prefix}${url.pathname}${url.search}`
+    const body = hasBody ? exchange.body : undefined
     try {
-      const sent = hasBody ? body.bytes : undefined
-      const answer = await this.#upstream.ask({ method, path, headers: request.headers, body: sent, signal })
+      const answer = await this.#upstream.ask({ method, path, headers, body, signal })
       if (isOfUse(method, answer.status)) return answer
       if (typeof answer.body === 'object' && 'bytes' in answer.body) await answer.body.bytes[Symbol.asyncDispose]()
       if (isOutage(method, answer.status)) this.#breaker.trip(`it answered ${answer.status}`)
@@ -133,21 +138,13 @@ function isOutage(method: string, status: number): boolean {
   return status === 401 || status === 407 || (status >= 500 && isRead(method))
 }
 
-function missFor(request: IncomingMessage, url: URL, route: Route | undefined, body: RequestBody): Reply {
+function missFor(exchange: HttpExchange, url: URL, route: Route | undefined): Reply {
   if (route === undefined) return NOBODYS
-  const asked: ProtocolRequest = {
-    method: request.method ?? 'GET',
-    path: route.rest,
-    query: url.searchParams,
-    headers: request.headers,
-    isEncrypted: false,
-    contentLength: body.contentLength,
-    body: body.bytes,
-    access: 'write',
-    scope: { instance: route.instance },
-    signal: NEVER,
-  }
-  return route.protocol.onFault(asked)
+  const { method, headers, isEncrypted, contentLength, body, signal } = exchange
+  return route.protocol.onFault({
+    ...{ method, path: route.rest, query: url.searchParams, headers, isEncrypted, contentLength, body, signal },
+    ...{ access: 'write', scope: { instance: route.instance } },
+  })
 }
 
 async function readToEnd(body: AsyncIterable<Uint8Array>): Promise<void> {
@@ -158,13 +155,16 @@ async function readToEnd(body: AsyncIterable<Uint8Array>): Promise<void> {
  * A page in a browser must not use the token: it names its origin, or a name of its own that leads to this machine (DNS
  * rebinding). No tool does either.
  */
-function isOfBrowser({ headers }: IncomingMessage): boolean {
+function isOfBrowser({ headers }: HttpExchange): boolean {
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) return true
-  const name = (headers.host ?? 'localhost').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  const name = String(headers.host ?? headers[':authority'] ?? 'localhost')
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
   return name !== 'localhost' && isIP(name) === 0
 }
 
-const NEVER = new AbortController().signal
 const TEXT = { 'content-type': 'text/plain' }
 const FORBIDDEN: Reply = { status: 403, headers: TEXT, body: 'Not for pages in a browser.\n' }
+/** Its clients take UNIMPLEMENTED from it, and build without a cache; they do so where nothing answers, too. */
+const NO_GRPC: Reply = { status: 404, headers: TEXT, body: 'A front speaks no gRPC.\n' }
 const NOBODYS: Reply = { status: 404, headers: TEXT, body: 'The server is away.\n' }

@@ -94,7 +94,7 @@ async function exchange(request: ClientRequest, question: Question, options: Ups
     else await sendBody(request, question.body, answer, watch)
     const response = await answer
     question.signal.removeEventListener('abort', abort)
-    const body = question.method === 'HEAD' ? '' : await spooled(piecesOf(response, watch))
+    const body = question.method === 'HEAD' ? unsent(response) : await spooled(piecesOf(response, watch))
     return { status: response.statusCode ?? 0, headers: handedBack(response.headers), body }
   } finally {
     question.signal.removeEventListener('abort', abort)
@@ -157,6 +157,12 @@ async function* piecesOf(response: IncomingMessage, watch: Watch): AsyncGenerato
   }
   const isWhole = response.complete && (announced === undefined || Number(announced) === bytes)
   if (!isWhole) throw watch.fault ?? new UpstreamFault('the answer broke off')
+}
+
+/** What an answer to HEAD says of its body, which does not come. */
+function unsent({ headers }: IncomingMessage): ReplyBody {
+  const bytes = { async *[Symbol.asyncIterator]() {}, async [Symbol.asyncDispose]() {} }
+  return { bytes, sizeBytes: Number(headers['content-length'] ?? 0) }
 }
 
 /** Ends a request on which nothing moves. */
@@ -222,13 +228,17 @@ function expectationOf({ headers, body }: Question): Record<string, string> {
 
 function passedOn(headers: IncomingHttpHeaders): Record<string, string> {
   // What the server hands out as addresses of its own is then an address of the front.
-  return { ...handedBack(headers), 'x-forwarded-host': headers.host ?? '', 'x-forwarded-proto': 'http' }
+  return {
+    ...handedBack(headers),
+    'x-forwarded-host': String(headers.host ?? headers[':authority'] ?? ''),
+    'x-forwarded-proto': 'http',
+  }
 }
 
 function handedBack(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
-      OF_ONE_CONNECTION.has(name) || value === undefined ? [] : [[name, String(value)]],
+      OF_ONE_CONNECTION.has(name) || name.startsWith(':') || value === undefined ? [] : [[name, String(value)]],
     ),
   )
 }
