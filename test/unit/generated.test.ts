@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { descriptorsModule, descriptorsPath } from '../../scripts/generate-descriptors.ts'
 import { commandsPage } from '../../scripts/generate-docs.ts'
 import { schemaFiles } from '../../scripts/generate-schemas.ts'
 
@@ -11,4 +12,8 @@ test('docs/commands.md is what the commands say (node scripts/generate-docs.ts)'
 
 test.each([...schemaFiles()])('%s is what the code says (node scripts/generate-schemas.ts)', (path, content) => {
   expect(read(path)).toBe(content)
+})
+
+test(`${descriptorsPath} is what the .proto files say (node scripts/generate-descriptors.ts)`, () => {
+  expect(read(descriptorsPath)).toBe(descriptorsModule())
 })
