@@ -26,7 +26,7 @@ export interface RemoteOptions {
 export interface RemoteServer extends Disposable {
   /** What the token may. `none` where there is nobody to ask. */
   access(): Promise<Access>
-  /** Undefined: it is left alone, or failed just now. */
+  /** Undefined: it is left alone, or failed just now. A body that nobody reads has to be let go: {@link letGo}. */
   ask(request: RemoteRequest): Promise<Answer | undefined>
 }
 
@@ -68,4 +68,10 @@ export function remoteServer(address: ServerAddress, { pauseMs, onDown }: Remote
       upstream[Symbol.dispose]()
     },
   }
+}
+
+/** What came is in a file where it is large. */
+export async function letGo(reply: Answer | undefined): Promise<void> {
+  const body = reply?.body
+  if (typeof body === 'object' && 'bytes' in body) await body.bytes[Symbol.asyncDispose]()
 }

@@ -1,7 +1,7 @@
 import { artifactKey, bytesOf, findArtifact, keepArtifact } from '../../server/artifacts.ts'
 import type { ReplyBody, Served } from '../../server/protocol.ts'
 import type { Scope } from '../../store/contracts.ts'
-import type { RemoteServer } from '../remote-server.ts'
+import { letGo, type RemoteRequest, type RemoteServer } from '../remote-server.ts'
 
 /** Where the helper keeps what ccache gives it. What cannot be had is not there; only damage on the way throws. */
 export interface CcacheStorage {
@@ -45,21 +45,28 @@ export function localCcacheStorage(served: Pick<Served, 'blobs' | 'actions'>, sc
 /** At a `recue serve`. */
 export function remoteCcacheStorage(remote: RemoteServer): CcacheStorage {
   const pathOf = (key: string) => `/ccache/${key}`
+  const statusOf = async (request: RemoteRequest) => {
+    const reply = await remote.ask(request)
+    await letGo(reply)
+    return reply?.status
+  }
   const mayWrite = async () => (await remote.access()) === 'write'
   return {
     async get(key) {
       const reply = await remote.ask({ method: 'GET', path: pathOf(key) })
-      return reply?.status === 200 ? reply.body : undefined
+      if (reply?.status === 200) return reply.body
+      await letGo(reply)
+      return undefined
     },
-    has: async (key) => (await remote.ask({ method: 'HEAD', path: pathOf(key) }))?.status === 200,
+    has: async (key) => (await statusOf({ method: 'HEAD', path: pathOf(key) })) === 200,
     async put(key, body, sizeBytes) {
       if (!(await mayWrite())) return false
       const headers = { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) }
-      const reply = await remote.ask({ method: 'PUT', path: pathOf(key), headers, body })
-      return reply !== undefined && reply.status < 300
+      const status = await statusOf({ method: 'PUT', path: pathOf(key), headers, body })
+      return status === 200 || status === 201
     },
     async remove(key) {
-      return (await mayWrite()) && (await remote.ask({ method: 'DELETE', path: pathOf(key) }))?.status === 204
+      return (await mayWrite()) && (await statusOf({ method: 'DELETE', path: pathOf(key) })) === 204
     },
   }
 }

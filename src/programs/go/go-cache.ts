@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import type { Digest } from '../../digest/digest.ts'
 import { findArtifact, recordArtifact } from '../../server/artifacts.ts'
-import type { ReplyBody } from '../../server/protocol.ts'
 import { type ActionStore, BATCH_BLOB_BYTES, type BlobStore, DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import type { LentFile, LentFiles } from '../../store/local/lent-files.ts'
 import { readWhole } from '../../store/read-whole.ts'
@@ -52,6 +51,8 @@ class StoredGoCache implements GoCache {
   readonly #keeping: LaterWork
   readonly #sending: LaterWork
   readonly #fetching = new AbortController()
+  /** What this go command made, which it may ask for before it is kept. */
+  readonly #own = new Map<string, GoOutput>()
 
   constructor(parts: GoCacheParts) {
     this.#parts = parts
@@ -61,6 +62,8 @@ class StoredGoCache implements GoCache {
   }
 
   async get(action: string): Promise<GoOutput | undefined> {
+    const own = this.#own.get(action)
+    if (own !== undefined) return own
     return (await this.#orMiss(() => this.#here(action))) ?? (await this.#orMiss(() => this.#there(action)))
   }
 
@@ -71,6 +74,7 @@ class StoredGoCache implements GoCache {
   put(action: string, file: LentFile, digest: Digest): GoOutput {
     const output = { digest, madeMs: Date.now(), path: file.lend(digest) }
     const { server } = this.#parts
+    this.#own.set(action, output)
     this.#keep(action, output)
     if (server !== undefined) this.#sending.add((signal) => server.put(action, output, signal))
     return output
@@ -107,7 +111,7 @@ class StoredGoCache implements GoCache {
       return bytes && this.#lend([bytes], digest)
     }
     await using bytes = await blobs.read(scope, digest)
-    return bytes && this.#lend(bytes, digest)
+    return bytes && (await this.#lend(bytes, digest))
   }
 
   async #there(action: string): Promise<GoOutput | undefined> {
@@ -115,7 +119,9 @@ class StoredGoCache implements GoCache {
     const found = await server?.get(action)
     if (found === undefined) return undefined
     const { digest, madeMs, body } = found
-    const output = { digest, madeMs, path: await this.#lend(piecesOf(body), digest) }
+    await using bytes = typeof body === 'object' && 'bytes' in body ? body.bytes : undefined
+    const path = await this.#lend(bytes ?? [Buffer.from(body as Uint8Array)], digest)
+    const output = { digest, madeMs, path }
     this.#keep(action, output)
     return output
   }
@@ -144,9 +150,4 @@ class StoredGoCache implements GoCache {
       )
     })
   }
-}
-
-function piecesOf(body: ReplyBody): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
-  if (typeof body === 'string') return [Buffer.from(body)]
-  return body instanceof Uint8Array ? [body] : body.bytes
 }

@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
+import type { Answer } from '../../connect/front/upstream.ts'
 import type { Digest } from '../../digest/digest.ts'
 import type { ReplyBody } from '../../server/protocol.ts'
 import { GO_OUTPUT_HEADER, GO_TIME_HEADER } from '../../server/protocols/go.ts'
-import type { RemoteServer } from '../remote-server.ts'
+import { letGo, type RemoteServer } from '../remote-server.ts'
 
-/** An output that another machine made; its bytes are as the server sent them. */
+/** An output that another machine made; its bytes are as the server sent them, and to be read or disposed of. */
 export interface RemoteOutput {
   readonly digest: Digest
   readonly madeMs: number
@@ -23,11 +24,9 @@ export function goServer(remote: RemoteServer): GoServer {
   return {
     async get(action) {
       const reply = await remote.ask({ method: 'GET', path: `/go/${action}` })
-      if (reply?.status !== 200) return undefined
-      const { [GO_OUTPUT_HEADER]: hash = '', [GO_TIME_HEADER]: time = '', 'content-length': length } = reply.headers
-      const madeMs = Date.parse(time)
-      if (!/^[0-9a-f]{64}$/.test(hash) || Number.isNaN(madeMs)) return undefined
-      return { digest: { hash, sizeBytes: Number(length) }, madeMs, body: reply.body }
+      const output = reply && outputIn(reply)
+      if (output === undefined) await letGo(reply)
+      return output
     },
     async put(action, { digest, madeMs, path }, signal) {
       if ((await remote.access()) !== 'write') return
@@ -40,8 +39,16 @@ export function goServer(remote: RemoteServer): GoServer {
       const reply = await remote.ask({ method: 'PUT', path: `/go/${action}`, headers, body })
       body.destroy()
       await finished(body).catch(() => undefined)
+      await letGo(reply)
       if (reply !== undefined && reply.status !== 200)
         throw new Error(`The server did not keep an output of Go (status ${reply.status}).`)
     },
   }
+}
+
+function outputIn({ status, headers, body }: Answer): RemoteOutput | undefined {
+  const { [GO_OUTPUT_HEADER]: hash = '', [GO_TIME_HEADER]: time = '', 'content-length': length } = headers
+  const madeMs = Date.parse(time)
+  if (status !== 200 || !/^[0-9a-f]{64}$/.test(hash) || Number.isNaN(madeMs)) return undefined
+  return { digest: { hash, sizeBytes: Number(length) }, madeMs, body }
 }
