@@ -73,7 +73,7 @@ function varint(value: number): Uint8Array {
   let rest = value
   for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128)
   bytes.push(rest)
-  return Uint8Array.from(bytes)
+  return new Uint8Array(bytes)
 }
 
 function emptyDirectory(): Directory {

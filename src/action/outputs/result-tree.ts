@@ -34,7 +34,7 @@ export async function flatResult(
   const trees: Uint8Array[] = []
   for await (const { index, bytes } of blobs.readBatch(scope, digests, signal)) {
     if (bytes === undefined) return { kind: 'missing', digest: digests[index] as Digest }
-    trees[index] = Uint8Array.from(bytes)
+    trees[index] = new Uint8Array(bytes)
   }
   try {
     return { kind: 'flat', entries: await entriesOf(result, trees, workingDirectory ?? '') }

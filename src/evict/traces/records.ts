@@ -9,7 +9,7 @@ export async function* recordBatches(bytes: AsyncIterable<Uint8Array>, recordByt
     const whole = all.length - (all.length % recordBytes)
     yield new DataView(all.buffer, all.byteOffset, whole)
     records += whole / recordBytes
-    rest = Uint8Array.from(all.subarray(whole))
+    rest = new Uint8Array(all.subarray(whole))
   }
   if (rest.length > 0)
     throw new TraceFault(`record ${records + 1}`, `it ends after ${rest.length} of ${recordBytes} bytes`)

@@ -115,7 +115,7 @@ class Packing {
       const batch = batchFrom(digests, at)
       const found: (Uint8Array | undefined)[] = []
       for await (const { index, bytes } of this.#from.blobs.readBatch(scope, batch, signal))
-        found[index] = bytes && Uint8Array.from(bytes)
+        found[index] = bytes && new Uint8Array(bytes)
       for (const [index, digest] of batch.entries()) {
         const bytes = found[index]
         if (bytes === undefined) throw gone(digest)
@@ -131,7 +131,7 @@ class Packing {
     await using bytes = await this.#from.blobs.read(scope, digest, signal === undefined ? {} : { signal })
     if (bytes === undefined) throw gone(digest)
     const writer = this.#open(blobName(digest), digest.sizeBytes)
-    for await (const chunk of bytes) await writer.write(Uint8Array.from(chunk))
+    for await (const chunk of bytes) await writer.write(new Uint8Array(chunk))
     await writer.close()
     this.#contentBytes += digest.sizeBytes
   }

@@ -79,7 +79,7 @@ export class CachedBlobs implements BlobStore, Ingest {
   #remember({ hash, sizeBytes }: Digest, bytes: Uint8Array, stamp: Stamp): void {
     if (sizeBytes === 0 || sizeBytes > MOST_BYTES) return
     // A copy: what the store gave may be a view of a pack, or used again for the next entry.
-    const hot = { key: `blob ${hash}`, sizeBytes: sizeBytes + ENTRY_BYTES, bytes: Uint8Array.from(bytes), stamp }
+    const hot = { key: `blob ${hash}`, sizeBytes: sizeBytes + ENTRY_BYTES, bytes: new Uint8Array(bytes), stamp }
     if (this.#entries.add(hot, 0, () => this.#blobs.delete(hash))) this.#blobs.set(hash, hot)
     else this.#blobs.delete(hash)
   }

@@ -41,7 +41,7 @@ class MemoryBlobs implements BlobStore, Ingest, BlobNames {
   async write(_scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     // Copied, so that the caller may use its buffer again.
-    if (bytes instanceof Uint8Array) this.#blobs.set(digest.hash, Uint8Array.from(bytes))
+    if (bytes instanceof Uint8Array) this.#blobs.set(digest.hash, new Uint8Array(bytes))
     else this.#keep(await collected(bytes, signal), digest)
   }
 
@@ -71,7 +71,7 @@ async function collected(bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal)
   const chunks: Uint8Array[] = []
   for await (const chunk of bytes) {
     signal?.throwIfAborted()
-    chunks.push(Uint8Array.from(chunk))
+    chunks.push(new Uint8Array(chunk))
   }
   return Buffer.concat(chunks)
 }

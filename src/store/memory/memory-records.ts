@@ -13,7 +13,7 @@ class MemoryRecords implements WorkspaceRecords {
   }
 
   async save(kind: RecordKind, name: string, record: Uint8Array): Promise<void> {
-    this.#records.set(`${kind} ${name}`, Uint8Array.from(record))
+    this.#records.set(`${kind} ${name}`, new Uint8Array(record))
   }
 
   async remove(kind: RecordKind, name: string): Promise<void> {

@@ -98,7 +98,7 @@ export async function removeActions(
       const { action, instance, record, result } = row
       removals.push({ kind: 'action-removed', stampMs, instance, action })
       return [
-        { victim, action: asActionDigest(action), result: Uint8Array.from(result), recordBytes: record.recordBytes },
+        { victim, action: asActionDigest(action), result: new Uint8Array(result), recordBytes: record.recordBytes },
       ]
     })
   }

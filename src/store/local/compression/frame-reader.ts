@@ -115,7 +115,7 @@ export class FrameReader {
         break
       }
       // Copied: the source may use its buffer again.
-      pieces.push(Uint8Array.from(value))
+      pieces.push(new Uint8Array(value))
       length += value.length
     }
     this.#ahead = Buffer.concat(pieces)
