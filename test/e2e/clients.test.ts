@@ -5,9 +5,11 @@ import os from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { actionsCache } from './clients/actions-cache.ts'
 import { bazelHttp } from './clients/bazel.ts'
 import { ccache } from './clients/ccache.ts'
 import { type Built, type Client, type Remote, STEPS } from './clients/client.ts'
+import { mise } from './clients/mise.ts'
 import { nx } from './clients/nx.ts'
 import { turbo } from './clients/turbo.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
@@ -15,7 +17,16 @@ import { killing, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './ser
 import { skipIf } from './skip-if.ts'
 
 /** A line each. A client is one file in `clients/`. */
-const CLIENTS: readonly Client[] = [turbo, nx, bazelHttp, ccache('subdirs'), ccache('flat'), ccache('bazel')]
+const CLIENTS: readonly Client[] = [
+  turbo,
+  nx,
+  bazelHttp,
+  ccache('subdirs'),
+  ccache('flat'),
+  ccache('bazel'),
+  actionsCache,
+  mise,
+]
 
 const [executable, node] = runtimes as [Runtime, Runtime]
 let folder: string
