@@ -11,8 +11,9 @@ import { GrpcCode, GrpcStatus } from './status.ts'
 /** REAPI's batches hold 4 MiB of blobs; their digests and the rest need some more. */
 const MOST_MESSAGE_BYTES = 4 * 1024 * 1024 + 512 * 1024
 /**
- * What a client has sent before it saw an early answer is at most its window. Whoever sends more has got the answer: the
- * leave to send came after it. It is cut off a while later, without blame; before, some clients would take that for a failure.
+ * What a client may send before it sees an early answer is at most its window. Who sends more has it: the leave to do so
+ * came after the answer. Who only waits is let go in the end, too. Either is told to stop, without blame; told so at once, with the
+ * answer, some would take it for a failure.
  */
 const MOST_DISCARDED_BYTES = STREAM_WINDOW_BYTES + 64 * 1024
 const DISCARD_MS = 5_000
@@ -141,8 +142,9 @@ export class Call implements GrpcCall {
   #ended(status: GrpcCode): void {
     this.#status = status
     clearTimeout(this.#deadline)
-    if (this.#reader?.discard(MOST_DISCARDED_BYTES) !== true) return
-    this.#deadline = setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), DISCARD_MS).unref()
+    const letGo = () => this.#stream.close(constants.NGHTTP2_NO_ERROR)
+    if (this.#reader?.discard(MOST_DISCARDED_BYTES, letGo) === true)
+      this.#deadline = setTimeout(letGo, DISCARD_MS).unref()
   }
 
   #setDeadline(timeoutMs: number | undefined): void {

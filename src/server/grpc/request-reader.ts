@@ -23,6 +23,7 @@ export class RequestReader {
   #failure: GrpcStatus | undefined
   #wake: (() => void) | undefined
   #mayDiscard = 0
+  #onTooMany: () => void = () => undefined
 
   constructor(stream: ServerHttp2Stream, limits: RequestLimits) {
     this.#stream = stream
@@ -67,12 +68,13 @@ export class RequestReader {
     this.#awaken()
   }
 
-  /** Throws away what still comes; false once all has come. After `mostBytes` of it the client is left to wait. */
-  discard(mostBytes: number): boolean {
+  /** Throws away what still comes, and tells when that is more than `mostBytes`. False: all has come. */
+  discard(mostBytes: number, onTooMany: () => void): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'discarding'
     this.#ready.length = 0
     this.#mayDiscard = mostBytes
+    this.#onTooMany = onTooMany
     this.#awaken()
     this.#stream.resume()
     return true
@@ -82,7 +84,7 @@ export class RequestReader {
     this.receivedBytes += chunk.length
     if (this.#state === 'discarding') {
       this.#mayDiscard -= chunk.length
-      if (this.#mayDiscard <= 0) this.#stream.pause()
+      if (this.#mayDiscard < 0) this.#onTooMany()
       return
     }
     try {
