@@ -375,8 +375,17 @@ describe('tokens', () => {
   beforeEach(() => restarted(store, { gate: gateOf(`read ${READ}\nwrite ${WRITE}\n`, 'tokens') }))
 
   test('none may nothing, one that reads may not write, and addresses need none', async () => {
-    const none = await call('GetCacheEntryDownloadURL', { key: 'a', version })
-    expect([none.status, await none.json()]).toMatchObject([401, { code: 'unauthenticated' }])
+    expect(await said('GetCacheEntryDownloadURL', { key: 'a', version })).toEqual({
+      ok: false,
+      signed_download_url: '',
+      matched_key: '',
+    })
+    for (const method of ['CreateCacheEntry', 'FinalizeCacheEntryUpload'])
+      expect(await said(method, { key: 'a', version }, bearer('some-other-token-012345'))).toMatchObject({
+        ok: false,
+        message: expect.stringContaining('ACTIONS_RUNTIME_TOKEN'),
+      })
+    expect((await call('Other', {})).status).toBe(404)
     expect(await save('a', content(10, 1), bearer(WRITE))).toMatchObject({ ok: true })
     const denied = await said('CreateCacheEntry', { key: 'b', version }, bearer(READ))
     expect(denied).toMatchObject({ ok: false, message: expect.stringMatching(/^cache write denied:/) })

@@ -39,7 +39,9 @@ export const actionsCache: Protocol = {
     return answerMethod(request, served, name, encoding)
   },
   onFault: ({ path, headers }) => (isMethod(path) ? notOk(path, encodingOf(headers['content-type'])) : NOT_FOUND),
-  refuse: () => twirpError('unauthenticated', 'A token is needed: ACTIONS_RUNTIME_TOKEN.'),
+  // No 401: sccache would not start, and nothing would be built.
+  refuse: ({ path, headers }) =>
+    isMethod(path) ? notOk(path, encodingOf(headers['content-type']), NO_TOKEN) : NOT_FOUND,
 }
 
 async function answerMethod(
@@ -127,6 +129,8 @@ function expiry(): number {
   return Date.now() + URL_MS
 }
 
-function notOk(name: MethodName, encoding: Encoding = 'json'): Reply {
-  return encodeResponse(name, encoding, { ok: false })
+const NO_TOKEN = 'cache write denied: a token is needed, in ACTIONS_RUNTIME_TOKEN'
+
+function notOk(name: MethodName, encoding: Encoding = 'json', message = ''): Reply {
+  return encodeResponse(name, encoding, { ok: false, ...(name !== 'GetCacheEntryDownloadURL' && { message }) })
 }

@@ -64,8 +64,6 @@ const STATUS = {
   malformed: 400,
   invalid_argument: 400,
   bad_route: 404,
-  unauthenticated: 401,
-  permission_denied: 403,
   already_exists: 409,
 } as const
 
