@@ -101,8 +101,8 @@ export interface Trial {
   readonly isRepository?: boolean
   /** Whether its packages have to lie in the project's own `node_modules`. */
   readonly needsModules?: boolean
-  /** Beside those of the setup; `folder` is the project's, and goes with it. */
-  environment(folder: string): Readonly<Record<string, string>>
+  /** Beside those of the setup; `folder` is the project's, and goes with it. `self` is how this recue is started. */
+  environment(folder: string, self: readonly string[]): Readonly<Record<string, string>>
   /** Command lines of one build, one after another. */
   readonly build: readonly (readonly string[])[]
   /** Flags that stand in for files of the setup. */

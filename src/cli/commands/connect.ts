@@ -3,6 +3,7 @@ import type { Finding } from '../../connect/check/finding.ts'
 import type { FilePlan } from '../../connect/setup-files.ts'
 import { isSecret, type Remote, type Setup, TOKEN, type Tool, type Variable } from '../../connect/tool.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
+import { selfCommand } from '../self-command.ts'
 import { SERVER_OPTIONS, serverAddressOf } from '../server-options.ts'
 import { oneLine, table } from '../table.ts'
 
@@ -190,11 +191,11 @@ function sayPlan({ output, options }: Context, plan: FilePlan): void {
 }
 
 async function check(context: Context, tool: Tool): Promise<number> {
-  const { options, output } = context
+  const { options, output, cwd, environment, signal } = context
   const { checkConnection } = await import('../../connect/check/check.ts')
   const address = await serverAddressOf(context)
   const findings: Finding[] = []
-  for await (const finding of checkConnection({ address, tool, ...context })) {
+  for await (const finding of checkConnection({ address, tool, self: selfCommand(), cwd, environment, signal })) {
     findings.push(finding)
     if (!options.json) sayFinding(context, finding)
   }

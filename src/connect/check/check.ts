@@ -13,6 +13,7 @@ export interface CheckOptions {
   readonly tool: Tool
   readonly cwd: string
   readonly environment: Readonly<Record<string, string | undefined>>
+  readonly self: readonly string[]
   readonly signal: AbortSignal
 }
 

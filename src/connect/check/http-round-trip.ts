@@ -21,8 +21,8 @@ async function roundTrip(upstream: Upstream, prefix: string, { path, headers, bo
   const put = await asked(upstream, 'PUT', { path: `${prefix}${path}`, headers, body })
   if (put.status === 404 || put.status === 405)
     return failed(
-      `PUT ${path} was answered ${put.status}: this server does not know the protocol`,
-      'Is it of another version?',
+      `PUT ${path} was answered ${put.status}: that protocol is not spoken there`,
+      'Is that the port for gRPC, or a server of another version?',
     )
   if (put.status < 200 || put.status >= 300)
     return failed(`PUT ${path} was answered ${put.status}: ${firstLine(put.text)}`)

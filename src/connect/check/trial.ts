@@ -14,6 +14,8 @@ export interface TrialOptions {
   /** Where tools of a project are looked for, upwards. */
   readonly cwd: string
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** How this recue is started. */
+  readonly self: readonly string[]
   readonly signal: AbortSignal
 }
 
@@ -42,12 +44,7 @@ export async function tryTool(options: TrialOptions): Promise<Finding> {
       return finding(tool, 'fail', 'built twice, and the second build was no hit', ending(second.said))
     return finding(tool, 'ok', `built twice with the real tool: the second was a hit${words ? ` (${words})` : ''}`)
   } finally {
-    if (trial.end !== undefined)
-      await called(
-        trial.end.map((word) => word.replace('{folder}', folder)),
-        options,
-        { folder, path },
-      ).catch(() => undefined)
+    if (trial.end !== undefined) await called(trial.end, options, { folder, path }).catch(() => undefined)
     rmSync(place, { recursive: true, force: true })
   }
 }
@@ -76,7 +73,7 @@ async function buildOnce(options: TrialOptions, where: Where): Promise<Built> {
   let said = ''
   for (const line of trial.build) {
     const flags = trial.flags?.(remoteOf(address), address.token) ?? []
-    const argv = line.flatMap((word) => (word === '--flags--' ? flags : [word.replace('{folder}', folder)]))
+    const argv = line.flatMap((word) => (word === '--flags--' ? flags : [word]))
     const { status, text } = await called(argv, options, where)
     said += text
     if (status !== 0) return { said, failure: `${argv[0]} ended with ${status}` }
@@ -87,7 +84,7 @@ async function buildOnce(options: TrialOptions, where: Where): Promise<Built> {
 /** Standard output and error together: each tool has its own way. */
 async function called(
   [program = '', ...words]: readonly string[],
-  { address, tool, trial, environment, signal }: TrialOptions,
+  { address, tool, trial, environment, self, signal }: TrialOptions,
   { folder, path }: Where,
 ): Promise<{ readonly status: number | string; readonly text: string }> {
   const variables = tool.setup(remoteOf(address), { has: () => false }).environment
@@ -100,7 +97,7 @@ async function called(
       NO_COLOR: '1',
       DO_NOT_TRACK: '1',
       ...Object.fromEntries(own),
-      ...trial.environment(folder),
+      ...trial.environment(folder, self),
       PATH: path,
     },
     signal: AbortSignal.any([signal, AbortSignal.timeout(COMMAND_MS)]),

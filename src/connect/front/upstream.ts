@@ -227,12 +227,10 @@ function expectationOf({ headers, body }: Question): Record<string, string> {
 }
 
 function passedOn(headers: IncomingHttpHeaders): Record<string, string> {
+  const host = headers.host ?? headers[':authority']
   // What the server hands out as addresses of its own is then an address of the front.
-  return {
-    ...handedBack(headers),
-    'x-forwarded-host': String(headers.host ?? headers[':authority'] ?? ''),
-    'x-forwarded-proto': 'http',
-  }
+  const forwarded = host === undefined ? {} : { 'x-forwarded-host': String(host), 'x-forwarded-proto': 'http' }
+  return { ...handedBack(headers), ...forwarded }
 }
 
 function handedBack(headers: IncomingHttpHeaders): Record<string, string> {

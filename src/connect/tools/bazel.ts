@@ -70,10 +70,13 @@ function trial(flags: NonNullable<Trial['flags']>): Trial {
       BUILD: `genrule(name="g", outs=["o.txt"], cmd="echo ${nonce} > $@")\n`,
     }),
     environment: () => ({}),
-    // `--flags--` is where those of the server go.
-    build: [['bazel', '--output_user_root={folder}-bazel', 'build', '--noshow_progress', '--flags--', '//:g']],
+    // `--flags--` is where those of the server go. What Bazel has unpacked of itself is the user's, and stays.
+    build: [
+      ['bazel', '--nohome_rc', 'clean'],
+      ['bazel', '--nohome_rc', 'build', '--noshow_progress', '--flags--', '//:g'],
+    ],
     flags,
     hit: /1 remote cache hit/,
-    end: ['bazel', '--output_user_root={folder}-bazel', 'shutdown'],
+    end: ['bazel', '--nohome_rc', 'clean', '--expunge'],
   }
 }

@@ -24,12 +24,13 @@ export const go: Tool = {
     }),
   },
   trial: {
-    programs: ['go', 'recue'],
+    programs: ['go'],
     files: (nonce) => ({
       'go.mod': 'module check\n\ngo 1.24\n',
       'main.go': `package main\n\nconst nonce = "${nonce}"\n\nfunc main() { println(nonce) }\n`,
     }),
-    environment: (folder) => ({
+    environment: (folder, self) => ({
+      GOCACHEPROG: [...self, 'gocacheprog'].map((word) => `"${word}"`).join(' '),
       ...{ GOCACHE: `${folder}/.gocache`, GOPATH: `${folder}/.gopath`, RECUE_CACHE_DIR: `${folder}/.recue` },
       ...{ GOTOOLCHAIN: 'local', GOPROXY: 'off', GOFLAGS: '-mod=mod', CGO_ENABLED: '0' },
     }),
