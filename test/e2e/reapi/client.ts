@@ -91,11 +91,17 @@ export class Client implements Disposable {
     void (async () => {
       for await (const request of requests) {
         if (call.writableEnded || call.destroyed) return
-        if (!call.write(request)) await new Promise((go) => call.once('drain', go).once('close', go).once('end', go))
+        if (!call.write(request)) await drained(call)
       }
       call.end()
     })().catch(() => call.cancel())
     return answer
+  }
+
+  /** Bytes that need be no message. */
+  bytes(path: string, bytes: Buffer): Promise<Answer> {
+    const same = (one: Buffer) => one
+    return heard(this.#client.makeServerStreamRequest(path, same, same, bytes, this.#with({})[0]), {})
   }
 
   [Symbol.dispose](): void {
@@ -123,6 +129,18 @@ function methodNamed(method: string) {
     serialize: (message: object) => (request ? bytesOf(request, message) : Buffer.alloc(0)),
     deserialize: (bytes: Buffer) => (response ? messageOf(response, bytes) : bytes),
   }
+}
+
+/** Until more can be written, or nobody listens any more. */
+function drained(call: grpc.ClientDuplexStream<object, unknown>): Promise<void> {
+  return new Promise((go) => {
+    const events = ['drain', 'close', 'end'] as const
+    const done = () => {
+      for (const event of events) call.off(event, done)
+      go()
+    }
+    for (const event of events) call.on(event, done)
+  })
 }
 
 type Heard = grpc.ClientReadableStream<unknown> | grpc.ClientDuplexStream<object, unknown>
