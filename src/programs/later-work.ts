@@ -1,5 +1,6 @@
 /** Work that nobody waits for until the end, so many pieces at once. What fails is told and not tried again. */
 export interface LaterWork {
+  readonly isIdle: boolean
   add(piece: (signal: AbortSignal) => Promise<void>): void
   /** Done with all of it, or out of time: then what is under way is aborted and the rest left out. True: all was done. */
   finish(withinMs: number): Promise<boolean>
@@ -27,6 +28,9 @@ export function laterWork(options: { readonly atOnce: number; onFault(error: unk
     if (underWay === 0) onIdle?.()
   }
   return {
+    get isIdle() {
+      return underWay === 0
+    },
     add(piece) {
       waiting.push(piece)
       next()

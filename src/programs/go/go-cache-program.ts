@@ -1,10 +1,11 @@
 import type { LentFile } from '../../store/local/lent-files.ts'
+import type { PipeInput } from '../pipe-input.ts'
 import type { GoCache, GoOutput } from './go-cache.ts'
 import { type GoPut, type GoRequest, GoRequestReader } from './go-requests.ts'
 
 export interface GoChannel {
   /** What the go command writes, until it closes its end. */
-  readonly input: AsyncIterable<Buffer>
+  readonly input: PipeInput
   /** False: it does not read any more. */
   write(text: string): boolean
 }
@@ -19,9 +20,11 @@ export const GO_GREETING = answerLine({ ID: 0, KnownCommands: ['get', 'put', 'cl
 export async function answerGo(cache: GoCache, channel: GoChannel): Promise<void> {
   const conversation = new Conversation(cache, channel)
   const reader = new GoRequestReader(conversation)
-  for await (const chunk of channel.input) {
+  while (conversation.closing === undefined) {
+    const chunk = await channel.input.read(conversation.isIdle && cache.isIdle)
+    if (chunk === undefined) break
     reader.push(chunk)
-    if (conversation.closing !== undefined) break
+    await conversation.answerWhatIsHere()
   }
   conversation.dropPut()
   await cache.finish()
@@ -33,11 +36,27 @@ class Conversation {
   closing: number | undefined
   readonly #cache: GoCache
   readonly #channel: GoChannel
+  /** Gets that are not answered yet. */
+  #waiting = 0
+  #onIdle: () => void = () => undefined
   #put: { readonly file: LentFile } | { readonly failure: unknown } | undefined
 
   constructor(cache: GoCache, channel: GoChannel) {
     this.#cache = cache
     this.#channel = channel
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting === 0
+  }
+
+  /** What the store knows is answered when this is done; what a server is asked for may not be. */
+  async answerWhatIsHere(): Promise<void> {
+    if (this.#waiting === 0) return
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+      setImmediate(resolve)
+    })
   }
 
   request(request: Exclude<GoRequest, GoPut>): void {
@@ -78,8 +97,10 @@ class Conversation {
   }
 
   async #get(id: number, action: string): Promise<void> {
+    this.#waiting++
     const found = await this.#cache.get(action)
     this.#answer(found === undefined ? { ID: id, Miss: true } : hitOf(id, found))
+    if (--this.#waiting === 0) this.#onIdle()
   }
 
   #answer(said: Readonly<Record<string, unknown>>): void {

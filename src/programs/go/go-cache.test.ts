@@ -129,6 +129,28 @@ test('an output is found at once by the go command that made it, and a later one
   expect((await later.go.get(ACTION)).Size).toBe(200)
 })
 
+test('all of the program waits for Go only while nothing else is under way', async () => {
+  const dir = folder()
+  {
+    await using first = await machine({ dir })
+    expect(await first.go.get(ACTION)).toMatchObject({ Miss: true })
+    await first.go.put(ACTION, content(100, 1))
+    await first.go.close()
+    // At the start; after the answer from the store; and not while the output is being kept.
+    expect(first.go.blocks).toEqual([true, true, false])
+  }
+  const silent = createServer(() => undefined)
+  onTestFinished(() => void silent.close())
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const { port } = silent.address() as { port: number }
+  await using second = await machine({ dir, url: `http://127.0.0.1:${port}` })
+  const asked = second.go.get(OTHER)
+  expect((await second.go.get(ACTION)).Size).toBe(100)
+  expect(await asked).toMatchObject({ Miss: true })
+  await second.go.close()
+  expect(second.go.blocks.slice(0, 3)).toEqual([true, false, false])
+})
+
 test('what is not what its name says is refused, and the rest goes on', async () => {
   await using own = await machine()
   const { go, store, lent } = own

@@ -26,6 +26,8 @@ export interface GoCacheParts {
 
 /** Go's build cache on our store: what was kept here first, then what a server has. */
 export interface GoCache {
+  /** Nothing is under way that would need this process to go on. */
+  readonly isIdle: boolean
   /** Undefined is a miss, whatever the reason. */
   get(action: string): Promise<GoOutput | undefined>
   begin(): LentFile
@@ -59,6 +61,10 @@ class StoredGoCache implements GoCache {
     const { onFault } = parts
     this.#keeping = laterWork({ atOnce: KEPT_AT_ONCE, onFault })
     this.#sending = laterWork({ atOnce: SENT_AT_ONCE, onFault })
+  }
+
+  get isIdle(): boolean {
+    return this.#keeping.isIdle && this.#sending.isIdle
   }
 
   async get(action: string): Promise<GoOutput | undefined> {

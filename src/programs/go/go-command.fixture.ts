@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { PipeInput } from '../pipe-input.ts'
 import type { GoCache } from './go-cache.ts'
 import { answerGo } from './go-cache-program.ts'
 
@@ -14,6 +15,8 @@ export interface GoAnswer {
 
 /** Speaks to the program as the go command does. */
 export interface GoCommand {
+  /** Of each time that the program asked for more: whether all of it would wait. */
+  readonly blocks: readonly boolean[]
   get(action: string): Promise<GoAnswer>
   put(
     action: string,
@@ -27,7 +30,8 @@ export interface GoCommand {
 
 export function goCommand(cache: GoCache): GoCommand {
   const waiting = new Map<number, (answer: GoAnswer) => void>()
-  const input = pipe()
+  const blocks: boolean[] = []
+  const input = pipe(blocks)
   const ended = answerGo(cache, {
     input,
     write(text) {
@@ -46,6 +50,7 @@ export function goCommand(cache: GoCache): GoCommand {
   }
   const bytesOf = (hex: string) => Buffer.from(hex, 'hex').toString('base64')
   return {
+    blocks,
     get: (action) => send({ Command: 'get', ActionID: bytesOf(action) }),
     put(action, body, { outputId = createHash('sha256').update(body).digest(), sizeBytes = body.length } = {}) {
       const ids = { ActionID: bytesOf(action), OutputID: outputId.toString('base64') }
@@ -65,7 +70,12 @@ export function goCommand(cache: GoCache): GoCommand {
   }
 }
 
-function pipe(): AsyncIterable<Buffer> & { push(text: string): void; end(): void } {
+interface TestPipe extends PipeInput {
+  push(text: string): void
+  end(): void
+}
+
+function pipe(blocks: boolean[]): TestPipe {
   const chunks: Buffer[] = []
   let hasEnded = false
   let wake: () => void = () => undefined
@@ -79,16 +89,13 @@ function pipe(): AsyncIterable<Buffer> & { push(text: string): void; end(): void
       hasEnded = true
       wake()
     },
-    async *[Symbol.asyncIterator]() {
-      for (;;) {
-        const chunk = chunks.shift()
-        if (chunk !== undefined) yield chunk
-        else if (hasEnded) return
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-      }
+    async read(mayBlock) {
+      blocks.push(mayBlock)
+      while (chunks.length === 0 && !hasEnded)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      return chunks.shift()
     },
   }
 }
