@@ -292,7 +292,7 @@ describe('a fault of ours', () => {
 
   test('while bytes go out cuts the connection', async () => {
     const bytes = content(3_000_000, 1)
-    await put('/v1/cache/1', bytes)
+    await put('/ccache/1', bytes)
     for (const end of [endingEarly, endingSilently]) {
       const blobs = readingBy(async (...args) => {
         const whole = await store.blobs.read(...args)
@@ -304,7 +304,7 @@ describe('a fault of ours', () => {
         )
       })
       await restarted({ ...store, blobs })
-      await expect(ask('/v1/cache/1').then(bytesIn)).rejects.toThrow()
+      await expect(ask('/ccache/1').then(bytesIn)).rejects.toThrow()
     }
   })
 })

@@ -108,11 +108,13 @@ class CacheServer {
     const httpAt = await this.#listenAt(http, { http: this.#http(PROTOCOLS), grpc: isOne ? takeGrpc : undefined })
     const grpcAt = isOne ? httpAt : await this.#listenAt(grpc, { http: this.#http([]), grpc: takeGrpc })
     this.#isReady = true
+    this.#services.begin()
     return [httpAt, grpcAt]
   }
 
   async end(graceMs: number): Promise<void> {
     this.#isReady = false
+    this.#services.end()
     await Promise.all(this.#listeners.map((listener) => listener.stop()))
     await this.#connections.close(graceMs)
     await this.#services[Symbol.asyncDispose]()

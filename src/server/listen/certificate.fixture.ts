@@ -31,7 +31,10 @@ export function certificateFor(name: string, wishes: CertificateWishes = {}): Te
   )
   const signature = sign('sha256', body, issuer.privateKey)
   const whole = sequence(body, ECDSA_SHA256, der(0x03, Buffer.concat([Buffer.from([0]), signature])))
-  const base64 = whole.toString('base64').match(/.{1,64}/g)?.join('\n')
+  const base64 = whole
+    .toString('base64')
+    .match(/.{1,64}/g)
+    ?.join('\n')
   return {
     name,
     privateKey,

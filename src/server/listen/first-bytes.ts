@@ -15,9 +15,10 @@ export function tellProtocol(socket: Socket, tell: (protocol: 'http1' | 'http2')
     seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes])
     const start = seen.toString('latin1', 0, HTTP2_PREFACE.length)
     if (HTTP2_PREFACE.startsWith(start) && start.length < HTTP2_PREFACE.length) return
-    socket.off('readable', look)
+    socket.off('readable', look).off('end', goAway)
     socket.unshift(seen)
     tell(start === HTTP2_PREFACE ? 'http2' : 'http1')
   }
-  socket.on('readable', look)
+  const goAway = () => socket.destroy()
+  socket.on('readable', look).once('end', goAway)
 }

@@ -34,7 +34,7 @@ export async function listenForSockets(
   if (address.kind === 'unix') await removeDeadSocket(address.path)
   const server = tls === undefined ? plainServer(take) : tls.createServer(SOCKET_OPTIONS, take)
   const listening = once(server, 'listening')
-  if (address.kind === 'unix') server.listen(address.path)
+  if (address.kind === 'unix') listenForOwner(server, address.path)
   else server.listen({ port: address.port, host: address.host, reusePort: isShared })
   await listening.catch((error: Error) => Promise.reject(cannotListen(address, error)))
   // Later errors are of single connections that could not be taken, as where no file descriptor is left.
@@ -47,6 +47,13 @@ const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true, keepAlive: true, ke
 
 function plainServer(take: SocketHandler): Server {
   return createServer(SOCKET_OPTIONS, (socket) => take(socket))
+}
+
+/** The file is there when the call returns, and nobody else's before it could be made so. */
+function listenForOwner(server: Server, path: string): void {
+  const before = process.umask(0o177)
+  server.listen(path)
+  process.umask(before)
 }
 
 /** Node's own promise is only kept when the last connection has ended. */
