@@ -151,6 +151,7 @@ export class Call implements GrpcCall {
     if (timeoutMs === undefined) return
     this.#deadline = setTimeout(() => {
       const status = new GrpcStatus(GrpcCode.DEADLINE_EXCEEDED, 'The deadline has passed.')
+      this.#reader?.fail(status)
       this.#end(status)
       this.#abort(status)
     }, timeoutMs).unref()
@@ -158,9 +159,11 @@ export class Call implements GrpcCall {
 
   #close(): void {
     clearTimeout(this.#deadline)
-    const gone = new GrpcStatus(GrpcCode.CANCELLED, 'The client has gone.')
-    this.#reader?.fail(gone)
-    if (this.#status === undefined) this.#abort(gone)
+    if (this.#status === undefined) {
+      const gone = new GrpcStatus(GrpcCode.CANCELLED, 'The client has gone.')
+      this.#reader?.fail(gone)
+      this.#abort(gone)
+    }
     this.#listener.onClose({
       status: this.#status ?? GrpcCode.CANCELLED,
       instance: this.#instance,

@@ -195,7 +195,7 @@ describe.each(['node', 'bun'] as const)('with grpc-js, served on %s', (runtime) 
     test.each([
       ['of none', 'many/0/0', 0],
       ['of small ones', 'many/1000/10', 1000],
-      ['of large ones', 'many/20/1000000', 20],
+      ['of large ones', 'many/20/300000', 20],
       ['of empty ones', 'many/50/0', 50],
     ])('%s', async (_name, name, count) => {
       const { code, messages } = await readAll(name)
@@ -217,7 +217,7 @@ describe.each(['node', 'bun'] as const)('with grpc-js, served on %s', (runtime) 
     })
 
     test('is made no faster than the client reads', async () => {
-      const call = read('many/2000/65536')
+      const call = read('many/700/65536')
       call.on('error', () => undefined)
       await new Promise((resolve) => call.once('metadata', resolve))
       for (let i = 0; i < 60; i++) await query('ping')
@@ -226,7 +226,7 @@ describe.each(['node', 'bun'] as const)('with grpc-js, served on %s', (runtime) 
         let count = 0
         call.on('data', () => count++).on('end', () => resolve(count))
       })
-      expect(await all).toBe(2000)
+      expect(await all).toBe(700)
     })
 
     test('that nobody wants any more is left', async () => {
@@ -259,13 +259,13 @@ describe.each(['node', 'bun'] as const)('with grpc-js, served on %s', (runtime) 
       const { call, ended } = write()
       let taken = 0
       call.write(message('stall'))
-      for (let i = 0; i < 64; i++) call.write(message('', 1_000_000), () => taken++)
+      for (let i = 0; i < 48; i++) call.write(message('', 500_000), () => taken++)
       call.end()
       await echo.next('stalled')
       for (let i = 0; i < 60; i++) await query('ping')
-      expect(taken).toBeLessThan(16)
+      expect(taken).toBeLessThan(20)
       await query('release')
-      expect(await ended).toMatchObject({ code: status.OK, size: 64_000_000 })
+      expect(await ended).toMatchObject({ code: status.OK, size: 24_000_000 })
     })
 
     test('may be answered early: what still comes is thrown away', async () => {

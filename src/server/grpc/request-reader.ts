@@ -19,6 +19,7 @@ export class RequestReader {
   readonly #limits: RequestLimits
   readonly #parser: MessageParser
   readonly #ready: ReceivedMessage[] = []
+  #mostReady = Number.POSITIVE_INFINITY
   #state: 'reading' | 'ended' | 'discarding' = 'reading'
   #failure: GrpcStatus | undefined
   #wake: (() => void) | undefined
@@ -37,9 +38,7 @@ export class RequestReader {
   async next(): Promise<Uint8Array | undefined> {
     while (this.#ready.length === 0 && this.#failure === undefined && this.#state === 'reading') {
       this.#stream.resume()
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
+      await this.#more()
     }
     const message = this.#ready.shift()
     if (message !== undefined) {
@@ -50,13 +49,17 @@ export class RequestReader {
     return undefined
   }
 
-  /** Of a method that takes one. Throws GrpcStatus where there are none or several. */
+  /**
+   * Of a method that takes one message: it, once the stream has ended. Throws GrpcStatus where there are none or several.
+   * What is small is here already when it is asked for, so the stream is never held up: that costs more than the call.
+   */
   async only(): Promise<Uint8Array> {
-    const message = await this.next()
+    this.#mostReady = 1
+    while (this.#state === 'reading' && this.#failure === undefined) await this.#more()
+    if (this.#failure !== undefined) throw this.#failure
+    const [message] = this.#ready
     if (message === undefined) throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes a message; none came.')
-    if ((await this.next()) !== undefined)
-      throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes one message; several came.')
-    return message
+    return message.isCompressed ? this.#uncompressed(message.bytes) : message.bytes
   }
 
   /**
@@ -80,6 +83,12 @@ export class RequestReader {
     return true
   }
 
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
   #take(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
     if (this.#state === 'discarding') {
@@ -89,11 +98,14 @@ export class RequestReader {
     }
     try {
       this.#parser.push(chunk)
+      if (this.#ready.length > this.#mostReady)
+        throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes one message; several came.')
     } catch (error) {
       this.#failure ??= error as GrpcStatus
     }
-    if (this.#ready.length > 0 || this.#failure !== undefined) this.#stream.pause()
-    else return
+    const isOne = this.#mostReady === 1
+    if (this.#failure === undefined && (isOne || this.#ready.length === 0)) return
+    this.#stream.pause()
     this.#awaken()
   }
 
