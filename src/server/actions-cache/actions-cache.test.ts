@@ -9,6 +9,7 @@ import { type LocalStore, openLocalStore } from '../../store/local/local-store.t
 import { gateOf, OPEN } from '../access.ts'
 import type { Served } from '../protocol.ts'
 import { type RunningServer, type ServeOptions, serve } from '../serve.ts'
+import { actionsArchives } from './archives.ts'
 
 let dir: string
 let store: LocalStore
@@ -283,7 +284,8 @@ describe('an upload in blocks', () => {
     expect([answer.status, answer.headers.get('x-ms-error-code')]).toEqual([400, 'InvalidBlockList'])
     expect((await put(`${url}&comp=blocklist`, 'nonsense')).status).toBe(400)
     expect((await put(`${url}&comp=block`, 'x')).status).toBe(400)
-    expect((await put(`${url}&comp=block&blockid=${'a'.repeat(129)}`, 'x')).status).toBe(400)
+    for (const name of ['', 'a'.repeat(129)])
+      expect((await put(`${url}&comp=block&blockid=${name}`, 'x')).status).toBe(400)
     expect((await put(`${url}&comp=metadata`, 'x')).status).toBe(400)
   })
 })
@@ -311,6 +313,26 @@ test('what was not uploaded whole is no entry', async () => {
   await put(url, 'five5')
   expect(await said('FinalizeCacheEntryUpload', finalize)).toMatchObject({ ok: false })
   expect(await find('a')).toMatchObject({ ok: false })
+})
+
+test('other bytes than announced are no archive, whatever came through', async () => {
+  const url = new URL(await uploadUrl('a'))
+  async function* body() {
+    yield Buffer.from('four')
+  }
+  const { signal } = new AbortController()
+  const request = {
+    ...{ method: 'PUT', path: url.pathname.slice('/actions-cache/'.length), query: url.searchParams, headers: {} },
+    ...{ isEncrypted: false, access: 'none', scope: { instance: '' }, signal },
+  } as const
+  for (const contentLength of [3, 5])
+    expect(await actionsArchives.answer({ ...request, body: body(), contentLength }, store)).toMatchObject({
+      status: 400,
+    })
+  expect(await said('FinalizeCacheEntryUpload', { key: 'a', version, size_bytes: '4' })).toMatchObject({ ok: false })
+  expect(await actionsArchives.answer({ ...request, body: body(), contentLength: 4 }, store)).toMatchObject({
+    status: 201,
+  })
 })
 
 describe('an address', () => {

@@ -26,7 +26,7 @@ const CREATED = 'created-ms'
 const SWEEP_ONE_IN = 64
 const SWEPT_NAMES = 256
 
-type Store = Pick<Served, 'actions' | 'records'>
+type Store = Pick<Served, 'actions' | 'records' | 'usage'>
 
 export function entryDigest({ ref, version, key }: EntryName): ActionDigest {
   return artifactKey(TOOL, `${ref}\0${version}\0${key}`)
@@ -62,6 +62,22 @@ export interface Wanted {
 export async function findEntry(
   store: Store,
   scope: Scope,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<EntryName | undefined> {
+  const found = await lookedThrough(store, scope, wanted, signal)
+  const { instance } = scope
+  if (found !== undefined) store.usage?.note({ kind: 'hit', instance, action: entryDigest(found), by: TOOL })
+  else {
+    const action = entryDigest({ ref: wanted.refs[0] ?? '', version: wanted.version, key: wanted.keys[0] ?? '' })
+    store.usage?.note({ kind: 'miss', instance, action, by: TOOL })
+  }
+  return found
+}
+
+async function lookedThrough(
+  store: Store,
+  scope: Scope,
   { refs, version, keys }: Wanted,
   signal: AbortSignal,
 ): Promise<EntryName | undefined> {
@@ -92,7 +108,9 @@ export async function keepEntry(
   const { createdMs, parts } = archive
   const entry = entryDigest(name)
   const headers = { [CREATED]: String(createdMs) }
-  await store.actions.put(scope, entry, artifactResult(parts, { tool: TOOL, key: name.key, headers }), signal)
+  const result = artifactResult(parts, { tool: TOOL, key: name.key, headers })
+  await store.actions.put(scope, entry, result, signal)
+  store.usage?.note({ kind: 'kept', instance: scope.instance, action: entry, by: TOOL, of: { result } })
   await remember(store, scope, name, createdMs)
   if (Number.parseInt(entry.hash.slice(0, 8), 16) % SWEEP_ONE_IN === 0) await sweep(store, scope, name, signal)
 }

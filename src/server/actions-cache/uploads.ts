@@ -23,12 +23,12 @@ export interface Upload {
 
 /** A later block of the same name takes the place of an earlier one. */
 export function keepBlock(
-  served: Served,
+  { blobs, actions }: Served,
   request: ProtocolRequest,
   { upload }: Grant,
   block: string,
 ): Promise<'kept' | 'cut-off'> {
-  return keepArtifact(served, request, { tool: BLOCK, key: `${upload} ${block}` })
+  return keepArtifact({ blobs, actions }, request, { tool: BLOCK, key: `${upload} ${block}` })
 }
 
 /** Puts blocks together. Undefined: one of them is not there. */
@@ -42,7 +42,7 @@ export async function keepBlocks(
   const names = blocks.map((block) => `${upload} ${block}`)
   const parts: Digest[] = []
   for (const key of names) {
-    const found = await findArtifact(served, scope, { tool: BLOCK, key }, signal)
+    const found = await findArtifact({ actions: served.actions }, scope, { tool: BLOCK, key }, signal)
     if (found === undefined) return undefined
     parts.push(found.digest)
   }

@@ -14,12 +14,12 @@ const TOOL = 'mise blob'
 
 /** By which name the store has it; undefined where it has it not. */
 export async function blobNamed(
-  served: Pick<Served, 'actions'>,
+  { actions }: Pick<Served, 'actions'>,
   scope: Scope,
   digest: CacheDigest,
   signal: AbortSignal,
 ): Promise<Digest | undefined> {
-  return (await findArtifact(served, scope, { tool: TOOL, key: pathOf(digest) }, signal))?.digest
+  return (await findArtifact({ actions }, scope, { tool: TOOL, key: pathOf(digest) }, signal))?.digest
 }
 
 /** Throws `OtherBytes`; nothing is kept then. */
@@ -35,13 +35,13 @@ export async function keepBlob(
 }
 
 export async function nameBlob(
-  served: Pick<Served, 'actions'>,
+  { actions }: Pick<Served, 'actions'>,
   scope: Scope,
   digest: CacheDigest,
   stored: Digest,
   signal: AbortSignal,
 ): Promise<void> {
-  await recordArtifact(served, scope, stored, { tool: TOOL, key: pathOf(digest) }, signal)
+  await recordArtifact({ actions }, scope, stored, { tool: TOOL, key: pathOf(digest) }, signal)
 }
 
 /** For objects of the protocol, which are small. */

@@ -115,6 +115,8 @@ describe('a blob', () => {
     const answer = await ask(`blobs/${pathOf(digest)}`, NEW, init).catch(() => undefined)
     expect(answer?.status ?? 400).toBe(400)
     expect(pulled).toBeLessThan(50)
+    const short = { method: 'PUT', body: new Blob(['right']).stream(), duplex: 'half' } as RequestInit
+    expect((await ask(`blobs/blake3/${digest.hash}/6`, NEW, short)).status).toBe(400)
   })
 
   test('that does not come to its end leaves nothing', async () => {

@@ -16,12 +16,14 @@ const TEXT = 'result'
 
 /** Its canonical text; undefined where it is not there, or not whole. */
 export async function findResult(
-  served: Pick<Served, 'actions'>,
+  served: Pick<Served, 'actions' | 'usage'>,
   scope: Scope,
   action: CacheDigest,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const lookup = await served.actions.get(scope, keyOf(action), signal)
+  const use = { instance: scope.instance, action: keyOf(action), by: TOOL }
+  served.usage?.note(lookup.kind === 'hit' ? { kind: 'hit', ...use, of: lookup } : { kind: 'miss', ...use })
   if (lookup.kind === 'miss') return undefined
   await nameAll(served, scope, lookup.result, signal)
   return headersOf(lookup.result)[TEXT]
@@ -29,12 +31,12 @@ export async function findResult(
 
 /** What was there first stays. */
 export async function keepResult(
-  served: Pick<Served, 'actions'>,
+  { actions, usage }: Pick<Served, 'actions' | 'usage'>,
   scope: Scope,
   { action, text, graph }: { readonly action: CacheDigest; readonly text: string; readonly graph: ResultGraph },
   signal: AbortSignal,
 ): Promise<'new' | 'same' | 'different'> {
-  const before = await findResult(served, scope, action, signal)
+  const before = await findResult({ actions }, scope, action, signal)
   if (before !== undefined) return before === text ? 'same' : 'different'
   const { blobs, durationMs } = graph
   const named = [...blobs].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -44,7 +46,8 @@ export async function keepResult(
     artifact,
   )
   const outputFiles = result.outputFiles.map((file, i) => ({ ...file, path: named[i]?.[0] ?? file.path }))
-  await served.actions.put(scope, keyOf(action), { ...result, outputFiles }, signal)
+  await actions.put(scope, keyOf(action), { ...result, outputFiles }, signal)
+  usage?.note({ kind: 'kept', instance: scope.instance, action: keyOf(action), by: TOOL, of: { result } })
   return 'new'
 }
 
