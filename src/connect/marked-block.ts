@@ -1,11 +1,11 @@
 /** Text of ours between two lines that say so, in a file whose other lines are somebody else's. */
 export interface Marks {
   readonly comment: '#' | '//'
-  /** Whose setting it is: several tools may have a block in one file. */
-  readonly name: string
+  /** Whose block it is: several tools may have one in a file. */
+  readonly owner: string
 }
 
-/** The text without the block, and the block's own; undefined where there is none. A block without an end is none. */
+/** The text with empty lines for the block, and the block's own; undefined where there is none. A block without an end is none. */
 export function takenApart(text: string, marks: Marks): { readonly others: string; readonly own: string | undefined } {
   const { begin, end } = linesOf(marks)
   const lines = text.split('\n')
@@ -13,7 +13,7 @@ export function takenApart(text: string, marks: Marks): { readonly others: strin
   const to = from < 0 ? -1 : lines.indexOf(end, from)
   if (to < 0) return { others: text, own: undefined }
   const own = lines.slice(from + 1, to).join('\n')
-  return { others: [...lines.slice(0, from), ...lines.slice(to + 1)].join('\n'), own: `${own}\n` }
+  return { others: lines.map((line, i) => (i < from || i > to ? line : '')).join('\n'), own: `${own}\n` }
 }
 
 /**
@@ -41,6 +41,6 @@ export function withBlock(text: string, block: string, marks: Marks, below?: str
   return `${text}${gap}${marked(block)}`
 }
 
-function linesOf({ comment, name }: Marks): { readonly begin: string; readonly end: string } {
-  return { begin: `${comment} recue connect ${name}: begin`, end: `${comment} recue connect ${name}: end` }
+function linesOf({ comment, owner }: Marks): { readonly begin: string; readonly end: string } {
+  return { begin: `${comment} recue connect ${owner}: begin`, end: `${comment} recue connect ${owner}: end` }
 }

@@ -27,13 +27,12 @@ export type FilePlan = {
 export interface PlanOptions {
   /** Absolute. */
   readonly root: string
-  readonly tool: string
   /** What stands for the token in files that git does not track. */
   readonly token: string | undefined
 }
 
 /** Looks at one file and changes nothing. */
-export function planFile(setting: FileSetting, { root, tool, token }: PlanOptions): FilePlan {
+export function planFile(setting: FileSetting, { root, token }: PlanOptions): FilePlan {
   const { path } = setting
   const leave = (why: string, hint: string): FilePlan => ({ path, kind: 'leave', why, hint })
   if (path.startsWith('~/')) return leave('is yours, for all projects', 'Put the lines there yourself.')
@@ -46,10 +45,10 @@ export function planFile(setting: FileSetting, { root, tool, token }: PlanOption
   const wanted = setting.text.replaceAll(TOKEN, () => token ?? '')
   const before = textOf(file)
   if (before !== undefined) {
-    const rival = rivalIn(before, setting, tool)
+    const rival = rivalIn(before, setting)
     if (rival !== undefined) return leave(rival, 'Change it there yourself.')
   }
-  const text = editedText(before ?? '', wanted, setting, tool)
+  const text = editedText(before ?? '', wanted, setting)
   if (text === before) return { path, kind: 'keep' }
   return { path, kind: before === undefined ? 'make' : 'change', text, isSecret }
 }
@@ -76,16 +75,21 @@ function textOf(file: string): string | undefined {
 }
 
 /** What of the user's says something else about the same. */
-function rivalIn(text: string, { edit, text: wanted, path }: FileSetting, tool: string): string | undefined {
+function rivalIn(text: string, { edit, text: wanted, path }: FileSetting): string | undefined {
   if (edit.kind === 'whole') return text === wanted ? undefined : 'is there already, with settings of its own'
   if (edit.kind === 'json') {
     const taken = edit.values.find((value) => isTaken(text, value, path))
     return taken && `says ${taken.path.join('.')} differently`
   }
-  const { others } = takenApart(text, { comment: edit.comment, name: tool })
+  const { others } = takenApart(text, edit)
   const found = edit.rivals.exec(others)
   if (found === null) return undefined
-  return `says it in line ${text.slice(0, text.indexOf(found[0])).split('\n').length}: ${found[0].trim()}`
+  return `says it in line ${lineOf(others, found)}: ${found[0].trim()}`
+}
+
+/** Patterns begin with the space before a line, which may be that of lines before. */
+function lineOf(text: string, { index, 0: found }: RegExpExecArray): number {
+  return text.slice(0, index + found.length - found.trimStart().length).split('\n').length
 }
 
 function isTaken(text: string, { path, value, defaults = [] }: JsonSetting, file: string): boolean {
@@ -102,9 +106,9 @@ function valueAt(text: string, path: readonly string[], file: string): unknown {
   return node && getNodeValue(node)
 }
 
-function editedText(before: string, wanted: string, { edit, path: file }: FileSetting, tool: string): string {
+function editedText(before: string, wanted: string, { edit, path: file }: FileSetting): string {
   if (edit.kind === 'whole' || (edit.kind === 'json' && before.trim() === '')) return wanted
-  if (edit.kind === 'block') return withBlock(before, wanted, { comment: edit.comment, name: tool }, edit.below)
+  if (edit.kind === 'block') return withBlock(before, wanted, edit, edit.below)
   let text = before
   for (const { path, value } of edit.values) {
     if (valueAt(text, path, file) === value) continue

@@ -62,6 +62,8 @@ export type Edit =
   /** Lines of ours between marks, in a file whose other lines are the user's. */
   | {
       readonly kind: 'block'
+      /** Whose block it is: the same for all ways of one tool. */
+      readonly owner: string
       readonly comment: '#' | '//'
       /** They belong below this line, which is made where it is missing: `[GLOBAL]`. */
       readonly below?: string
@@ -101,7 +103,7 @@ export interface Trial {
   readonly isRepository?: boolean
   /** Whether its packages have to lie in the project's own `node_modules`. */
   readonly needsModules?: boolean
-  /** Beside those of the setup; `folder` is the project's, and goes with it. `self` is how this recue is started. */
+  /** Beside those of the setup. `folder` is the project's; what begins with its path goes with it. `self` is how this recue is started. */
   environment(folder: string, self: readonly string[]): Readonly<Record<string, string>>
   /** Command lines of one build, one after another. */
   readonly build: readonly (readonly string[])[]

@@ -1,3 +1,4 @@
+import { appendFileSync, existsSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import type { Finding } from '../../connect/check/finding.ts'
 import type { FilePlan } from '../../connect/setup-files.ts'
@@ -80,14 +81,13 @@ async function list({ options, output }: Context): Promise<number> {
   return 0
 }
 
-async function setupFor({ cwd }: Context, tool: Tool, remote: Remote): Promise<Setup> {
-  const { existsSync } = await import('node:fs')
+function setupFor({ cwd }: Context, tool: Tool, remote: Remote): Setup {
   return tool.setup(remote, { has: (path) => existsSync(resolvePath(cwd, path)) })
 }
 
 async function print(context: Context, tool: Tool, remote: Remote): Promise<number> {
   const { options, output, environment } = context
-  const setup = await setupFor(context, tool, remote)
+  const setup = setupFor(context, tool, remote)
   if (options.json) {
     output.json({ tool: tool.name, ...jsonOf(setup), needsFront: tool.failsAlone !== undefined })
     return 0
@@ -96,13 +96,14 @@ async function print(context: Context, tool: Tool, remote: Remote): Promise<numb
   const heading = (text: string) => line(terminal.paint('bold', text))
   if (setup.environment.length > 0) {
     heading('Environment')
+    if (setup.environment.every(isItself)) line('RECUE_TOKEN, which is to be the token')
     if (setup.environment.some(isSecret) && options.tokenFile !== undefined && environment.RECUE_TOKEN === undefined)
       line(`export RECUE_TOKEN="$(cat ${options.tokenFile})"`)
     for (const variable of setup.environment) if (!isItself(variable)) line(exported(variable))
     line()
   }
   for (const { path, text } of setup.files) {
-    heading(setup.environment.some(({ isInFile }) => isInFile) ? `Or, instead of what is no token: ${path}` : path)
+    heading(setup.environment.some(({ isInFile }) => isInFile) ? `Or, for all but the token: ${path}` : path)
     output.stdout.write(`${text.trimEnd()}\n\n`)
   }
   for (const note of notesOf(tool, setup, remote)) line(note)
@@ -148,11 +149,18 @@ function jsonOf({ environment, files, notes }: Setup) {
 async function write(context: Context, tool: Tool, remote: Remote, token: string | undefined): Promise<number> {
   const { options, output, cwd } = context
   const { planFile, carryOut } = await import('../../connect/setup-files.ts')
-  const setup = await setupFor(context, tool, remote)
-  const plans = setup.files.map((file) => planFile(file, { root: cwd, tool: tool.name, token }))
+  const setup = setupFor(context, tool, remote)
+  const plans = setup.files.map((file) => planFile(file, { root: cwd, token }))
   if (!options.dryRun) for (const plan of plans) carryOut(plan, cwd)
   const written = plans.filter(({ kind }) => kind !== 'leave')
   const left = setup.environment.filter(({ isInFile }) => !isInFile || written.length === 0)
+  const { GITHUB_ENV } = context.environment
+  const isInActions = GITHUB_ENV !== undefined && GITHUB_ENV !== '' && !options.dryRun && left.length > 0
+  if (isInActions)
+    appendFileSync(
+      GITHUB_ENV,
+      left.map(({ name, value }) => `${name}=${value.replaceAll(TOKEN, () => token ?? '')}\n`).join(''),
+    )
   if (options.json) {
     const files = plans.map((plan) => ({
       path: plan.path,
@@ -169,9 +177,10 @@ async function write(context: Context, tool: Tool, remote: Remote, token: string
     for (const plan of plans) sayPlan(context, plan)
     if (plans.length === 0) output.stdout.line(`${tool.title} has no file for it in a project.`)
     const missing = left.filter((variable) => !isItself(variable))
-    if (missing.length > 0) output.stdout.line('\nTo be set in the environment, here and in CI:')
-    for (const variable of missing) output.stdout.line(exported(variable))
-    if (left.some(isItself)) output.stdout.line('\nRECUE_TOKEN has to be set in the environment.')
+    if (isInActions) output.stdout.line(`\nset for the steps that follow: ${left.map(({ name }) => name).join(', ')}`)
+    else if (missing.length > 0) output.stdout.line('\nTo be set in the environment, here and in CI:')
+    for (const variable of isInActions ? [] : missing) output.stdout.line(exported(variable))
+    if (!isInActions && left.some(isItself)) output.stdout.line('\nRECUE_TOKEN has to be set in the environment.')
     for (const note of notesOf(tool, setup, remote)) output.stdout.line(`\n${note}`.trimEnd())
   }
   return plans.some(({ kind, path }) => kind === 'leave' && !path.startsWith('~/')) ? FOUND_EXIT : 0

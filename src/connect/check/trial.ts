@@ -62,7 +62,7 @@ interface Where {
 async function buildOnce(options: TrialOptions, where: Where): Promise<Built> {
   const { trial, nonce, cwd, address } = options
   const { folder } = where
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(dirname(folder), { recursive: true, force: true })
   for (const [name, text] of Object.entries(trial.files(nonce))) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)

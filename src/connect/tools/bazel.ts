@@ -43,14 +43,14 @@ function setup(remote: Remote, flags: readonly string[]) {
       {
         path: '.bazelrc',
         text: `${lines}${remote.hasToken ? 'try-import %workspace%/user.bazelrc\n' : ''}`,
-        edit: { kind: 'block', comment: '#', rivals: RIVALS },
+        edit: { kind: 'block', owner: 'bazel', comment: '#', rivals: RIVALS },
       } as const,
       ...variables.map(
         () =>
           ({
             path: 'user.bazelrc',
             text: `build --remote_header=authorization=Bearer ${TOKEN}\n`.replace(/=(authorization.*)\n/, '="$1"\n'),
-            edit: { kind: 'block', comment: '#', rivals: /--remote_header=\W*authorization/im },
+            edit: { kind: 'block', owner: 'bazel', comment: '#', rivals: /--remote_header=\W*authorization/im },
           }) as const,
       ),
     ],

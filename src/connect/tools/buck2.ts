@@ -21,6 +21,7 @@ export const buck2: Tool = {
           text: `[buck2_re_client]\n${lines.join('\n')}\n`,
           edit: {
             kind: 'block',
+            owner: 'buck2',
             comment: '#',
             below: '[buck2_re_client]',
             rivals: /^\s*(engine|action_cache|cas)_address\s*=/m,

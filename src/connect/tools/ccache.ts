@@ -13,7 +13,7 @@ export const ccache: Tool = {
         {
           path: '~/.config/ccache/ccache.conf',
           text: `remote_storage = ${remote.httpWithToken}/ccache\n`,
-          edit: { kind: 'block', comment: '#', rivals: /^\s*remote_storage\s*=/m },
+          edit: { kind: 'block', owner: 'ccache', comment: '#', rivals: /^\s*remote_storage\s*=/m },
         },
       ],
       notes: [

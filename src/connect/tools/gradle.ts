@@ -12,12 +12,12 @@ export const gradle: Tool = {
         {
           path: isKotlin ? 'settings.gradle.kts' : 'settings.gradle',
           text: isKotlin ? kotlin(remote) : groovy(remote),
-          edit: { kind: 'block', comment: '//', rivals: /^\s*buildCache\s*\{/m },
+          edit: { kind: 'block', owner: 'gradle', comment: '//', rivals: /^\s*buildCache\s*\{/m },
         },
         {
           path: 'gradle.properties',
           text: 'org.gradle.caching=true\n',
-          edit: { kind: 'block', comment: '#', rivals: /^\s*org\.gradle\.caching\s*=/m },
+          edit: { kind: 'block', owner: 'gradle', comment: '#', rivals: /^\s*org\.gradle\.caching\s*=/m },
         },
       ],
       notes: remote.isTls ? [] : ['Before Gradle 6, leave the line allowInsecureProtocol out.'],

@@ -25,6 +25,7 @@ task.cache.remote_namespace = "${namespace}"
           text,
           edit: {
             kind: 'block',
+            owner: 'mise',
             comment: '#',
             below: '[settings]',
             rivals: /^\s*(experimental|task\.cache\.remote_(url|namespace))\s*=|^\s*\[settings\.task/m,

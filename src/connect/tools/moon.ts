@@ -30,7 +30,7 @@ export const moon: Tool = {
         {
           path: '.moon/workspace.yml',
           text: `${lines.join('\n')}\n`,
-          edit: { kind: 'block', comment: '#', rivals: /^remote:/m },
+          edit: { kind: 'block', owner: 'moon', comment: '#', rivals: /^remote:/m },
         },
       ],
       notes: [

@@ -16,7 +16,7 @@ export const nx: Tool = {
       {
         path: '.env.local',
         text: `${SERVER}=${remote.http}\n`,
-        edit: { kind: 'block', comment: '#', rivals: new RegExp(`^\\s*(export\\s+)?${SERVER}=`, 'm') },
+        edit: { kind: 'block', owner: 'nx', comment: '#', rivals: new RegExp(`^\\s*(export\\s+)?${SERVER}=`, 'm') },
       },
     ],
     notes: ['Nx reads .env.local by itself; git mostly ignores it.'],
@@ -45,7 +45,8 @@ export const nx: Tool = {
         targets: { build: { command: `mkdir -p a/dist && echo ${nonce} > a/dist/o.txt` } },
       })}\n`,
     }),
-    environment: () => ({ NX_DAEMON: 'false', NX_TUI: 'false', CI: '1' }),
+    // Nx keeps its own cache in the user's home, by the path of the project.
+    environment: (folder) => ({ HOME: `${folder}-home`, NX_DAEMON: 'false', NX_TUI: 'false', CI: '1' }),
     build: [['nx', 'run', 'a:build']],
     hit: /read the output from the cache instead of running the command for 1 out of|Cache: 1\/1 hit/,
   },

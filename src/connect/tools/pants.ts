@@ -19,6 +19,7 @@ export const pants: Tool = {
           text: `[GLOBAL]\n${lines.join('\n')}\n`,
           edit: {
             kind: 'block',
+            owner: 'pants',
             comment: '#',
             below: '[GLOBAL]',
             rivals: /^\s*remote_(cache_read|cache_write|store_address|instance_name)\s*=/m,

@@ -20,6 +20,7 @@ export const sccache: Tool = {
           text: `[build]\nrustc-wrapper = "sccache"\nincremental = false\n\n[env]\nSCCACHE_WEBDAV_ENDPOINT = "${endpoint}"\n`,
           edit: {
             kind: 'block',
+            owner: 'sccache',
             comment: '#',
             rivals: /^\s*(rustc-wrapper|incremental|SCCACHE_WEBDAV_ENDPOINT)\s*=|^\s*\[(build|env)\]/m,
           },
