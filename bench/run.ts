@@ -32,6 +32,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./collect.ts')).collectBenchmark,
   async () => (await import('./chunking.ts')).chunking,
   async () => (await import('./reflink.ts')).reflink,
+  async () => (await import('./serve.ts')).serve,
 ]
 
 const { values, positionals } = parseArgs({
