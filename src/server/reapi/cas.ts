@@ -5,6 +5,7 @@ import { batchRead } from './batch-read.ts'
 import { batchUpdate } from './batch-update.ts'
 import type { OnFault } from './faults.ts'
 import { findMissing } from './find-missing.ts'
+import { findMissingRequest } from './find-missing-request.ts'
 import { getTree } from './get-tree.ts'
 import { spliceBlob, splitBlob } from './split-splice.ts'
 
@@ -15,7 +16,7 @@ export interface CasOptions {
 /** REAPI's ContentAddressableStorage. What cannot be read is not there, whyever. */
 export function casService({ blobs, frames }: Pick<Served, 'blobs' | 'frames'>, { onFault }: CasOptions): GrpcMethod[] {
   const store = { blobs, frames, onFault }
-  return grpcService(ContentAddressableStorageDefinition, {
+  return grpcService(DEFINITION, {
     findMissingBlobs: ['read', (request, call) => findMissing(blobs, request, call)],
     batchUpdateBlobs: ['write', (request, call) => batchUpdate(store, request, call)],
     batchReadBlobs: ['read', (request, call) => batchRead(store, request, call)],
@@ -23,4 +24,10 @@ export function casService({ blobs, frames }: Pick<Served, 'blobs' | 'frames'>, 
     splitBlob: ['read', (request, call) => splitBlob(store, request, call)],
     spliceBlob: ['write', (request, call) => spliceBlob(store, request, call)],
   })
+}
+
+const { methods } = ContentAddressableStorageDefinition
+const DEFINITION = {
+  ...ContentAddressableStorageDefinition,
+  methods: { ...methods, findMissingBlobs: { ...methods.findMissingBlobs, requestType: findMissingRequest } },
 }
