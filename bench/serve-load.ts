@@ -4,6 +4,7 @@
  *   node serve-load.ts '{"upload":"put","host":"127.0.0.1","port":1,"blobBytes":1024,"requests":1000,"atOnce":16}'
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import { BatchUpdateBlobsRequest } from '../src/proto/build/bazel/remote/execution/v2/cache_services.ts'
@@ -136,7 +137,6 @@ function called(session: http2.ClientHttp2Session, { path, pieces }: Prepared): 
 }
 
 async function send(stream: http2.ClientHttp2Stream, pieces: readonly Uint8Array[]): Promise<void> {
-  for (const piece of pieces)
-    if (!stream.write(piece)) await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve))
+  for (const piece of pieces) if (!stream.write(piece)) await once(stream, 'drain')
   stream.end()
 }
