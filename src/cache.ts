@@ -299,6 +299,7 @@ class LocalCache implements Cache {
       reason: outcome.reason ?? '',
       source: outcome.source ?? '',
       bytes: outcome.outputBytes,
+      ...OWN_RUN,
     })
   }
 
@@ -319,6 +320,9 @@ function withDefaults(options: CacheRunOptions): RunOptions {
   const { task: _task, ...given } = options
   return { ...RUN_DEFAULTS, ...given }
 }
+
+/** Not a server's, and one. */
+const OWN_RUN = { tool: '', count: 0 }
 
 const RUN_DEFAULTS: RunOptions = {
   read: true,

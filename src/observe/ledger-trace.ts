@@ -6,12 +6,12 @@ const RECORD_BYTES = 512
 
 /**
  * What was asked of the cache, as a trace for the simulator: runs that hit or missed, oldest first, with what their
- * results hold and what their commands took, at least a millisecond.
+ * results hold and what their commands took, at least a millisecond. Of what a server was asked the ledger has sums alone.
  */
 export function ledgerTrace(records: Iterable<RunRecord>): Trace {
   const trace = new TraceBuilder()
-  for (const { key, status, bytes, durationMs, savedMs, ownUs } of records) {
-    if (key === undefined || (status !== 'hit' && status !== 'miss')) continue
+  for (const { key, status, bytes, durationMs, savedMs, ownUs, tool } of records) {
+    if (key === undefined || tool !== '' || (status !== 'hit' && status !== 'miss')) continue
     const commandMs = status === 'hit' ? durationMs + savedMs : durationMs - ownUs / 1000
     trace.add(key.hash, RECORD_BYTES + bytes, Math.max(1, commandMs))
   }

@@ -31,6 +31,8 @@ function run(n: number, more: Partial<RunRecord> = {}): RunRecord {
     reason: '',
     source: 'local',
     bytes: 10,
+    tool: '',
+    count: 0,
     ...more,
   }
 }
@@ -174,7 +176,7 @@ test('many processes appending at once lose and tear nothing, across rotations',
     const ledger = openLedger(${JSON.stringify(dir)}, { fileBytes: 30_000 })
     process.send('ready'); await new Promise((go) => process.once('message', go))
     for (let i = 0; i < ${each}; i++) ledger.append({ thing: 't' + process.pid, label: 'l', root: '/r', startedMs: 1, status: 'hit',
-      exitCode: 0, durationMs: i, savedMs: 1, ownUs: 5, reason: '', source: 'local', bytes: 3 })
+      exitCode: 0, durationMs: i, savedMs: 1, ownUs: 5, reason: '', source: 'local', bytes: 3, tool: '', count: 0 })
     process.disconnect()`
   const children = Array.from({ length: processes }, () =>
     spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {

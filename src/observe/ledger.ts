@@ -15,6 +15,8 @@ export interface Ledger {
    * throws: what cannot be written is dropped and published on the channel `recue:ledger`.
    */
   append(record: RunRecord): void
+  /** The same of many, for little more than one of them costs. */
+  appendAll(records: readonly RunRecord[]): void
   /**
    * The records that are still there one by one, oldest first unless said. Damaged ones are left out; files are read
    * as far as the iteration goes.
@@ -32,6 +34,8 @@ export interface LedgerOptions {
 /** About 20,000 runs. */
 const FILE_BYTES = 4 << 20
 const LONGEST_TEXT = 2_000
+/** Records in one write: some 20 KiB. */
+const MOST_AT_ONCE = 100
 /** Messages: `{ folder, error, isDropped }`; when not dropped, only old files could not be summed up. */
 function publishFault(fault: { folder: string; error: unknown; isDropped: boolean }): void {
   process.getBuiltinModule('node:diagnostics_channel').channel('recue:ledger').publish(fault)
@@ -46,18 +50,26 @@ export function openLedger(dir: string, options: LedgerOptions = {}): Ledger {
   const folder = join(dir, 'ledger')
   const fileBytes = options.fileBytes ?? FILE_BYTES
   return {
-    append(record) {
-      try {
-        appendFrame(folder, encodeRecord(record), fileBytes)
-      } catch (error) {
-        publishFault({ folder, error, isDropped: true })
-      }
+    append: (record) => appendOrTell(folder, [record], fileBytes),
+    appendAll(records) {
+      for (let at = 0; at < records.length; at += MOST_AT_ONCE)
+        appendOrTell(folder, records.slice(at, at + MOST_AT_ONCE), fileBytes)
     },
     *records({ newestFirst = false } = {}) {
       const { runs } = ledgerFilesIfAny(folder)
       for (const n of newestFirst ? runs.toReversed() : runs) yield* recordsOf(runsPath(folder, n), newestFirst)
     },
     rotatedTotals: () => foldedTotals(folder, ledgerFilesIfAny(folder).foldedTo),
+  }
+}
+
+function appendOrTell(folder: string, records: readonly RunRecord[], fileBytes: number): void {
+  try {
+    const [only] = records
+    const frames = records.length === 1 && only ? encodeRecord(only) : Buffer.concat(records.map(encodeRecord))
+    appendFrames(folder, frames, fileBytes)
+  } catch (error) {
+    publishFault({ folder, error, isDropped: true })
   }
 }
 
@@ -74,8 +86,8 @@ function cut(text: string): string {
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text
 }
 
-/** One write of the whole frame: the kernel puts writes of different processes to one file one after the other. */
-function appendFrame(folder: string, frame: Buffer, fileBytes: number): void {
+/** One write of whole frames: the kernel puts writes of different processes to one file one after the other. */
+function appendFrames(folder: string, frames: Buffer, fileBytes: number): void {
   const current = currentFileOrNewFolder(folder)
   let file = openToAppend(runsPath(folder, current))
   try {
@@ -84,8 +96,8 @@ function appendFrame(folder: string, frame: Buffer, fileBytes: number): void {
       closeSync(file)
       file = openToAppend(runsPath(folder, current + 1))
     }
-    const written = writeSync(file, frame)
-    if (written < frame.length) throw new Error(`only ${written} of ${frame.length} bytes could be written`)
+    const written = writeSync(file, frames)
+    if (written < frames.length) throw new Error(`only ${written} of ${frames.length} bytes could be written`)
     if (isFull) tryToFold(folder)
   } finally {
     closeSync(file)

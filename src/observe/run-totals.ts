@@ -1,4 +1,4 @@
-import type { RunTotals, TaskTotals } from '../proto/recue/v1/ledger.ts'
+import type { RunTotals, TaskTotals, ToolTotals } from '../proto/recue/v1/ledger.ts'
 import type { RunRecord } from '../proto/recue/v1/recue.ts'
 
 /** Command lines come in any number; those that ran least are summed under an empty label. */
@@ -17,6 +17,7 @@ export function noTotals(): RunTotals {
     ownUs: 0,
     firstMs: 0,
     tasks: [],
+    tools: [],
   }
 }
 
@@ -24,43 +25,67 @@ export function noTotals(): RunTotals {
 export function sumRuns(records: Iterable<RunRecord>, before: RunTotals = noTotals()): RunTotals {
   const totals = { ...before }
   const tasks = new Map(before.tasks.map((task) => [taskKey(task), { ...task }]))
+  const tools = new Map(before.tools.map((tool) => [tool.tool, { ...tool }]))
   for (const record of records) {
     addRun(totals, record)
+    addToolRun(tools, record)
     const key = taskKey(record)
     const task = tasks.get(key) ?? { root: record.root, label: record.label, runs: 0, hits: 0, misses: 0, savedMs: 0 }
     tasks.set(key, task)
     addTaskRun(task, record)
   }
-  return { ...totals, tasks: mostRun([...tasks.values()]) }
+  return { ...totals, tasks: mostRun([...tasks.values()]), tools: [...tools.values()].sort((a, b) => b.runs - a.runs) }
+}
+
+/** A record stands for one run, or for many alike that a server answered. */
+function countOf({ count }: RunRecord): number {
+  return count || 1
 }
 
 function addRun(totals: RunTotals, record: RunRecord): void {
-  totals.runs++
+  const runs = countOf(record)
+  totals.runs += runs
   totals.savedMs += record.savedMs
   totals.firstMs = totals.firstMs === 0 ? record.startedMs : Math.min(totals.firstMs, record.startedMs)
   switch (record.status) {
     case 'hit':
-      totals.hits++
+      totals.hits += runs
       totals.restoredBytes += record.bytes
       totals.ownUs += record.ownUs
       break
     case 'miss':
-      totals.misses++
+      totals.misses += runs
       totals.storedBytes += record.bytes
       break
     case 'uncached':
-      totals.uncached++
+      totals.uncached += runs
       break
     default:
-      totals.bypassed++
+      totals.bypassed += runs
   }
 }
 
 function addTaskRun(task: TaskTotals, record: RunRecord): void {
-  task.runs++
+  const runs = countOf(record)
+  task.runs += runs
   task.savedMs += record.savedMs
-  if (record.status === 'hit') task.hits++
-  if (record.status === 'miss') task.misses++
+  if (record.status === 'hit') task.hits += runs
+  if (record.status === 'miss') task.misses += runs
+}
+
+/** A server is asked by few tools; what names itself otherwise each time is one of them. */
+const MOST_TOOLS = 50
+
+function addToolRun(tools: Map<string, ToolTotals>, record: RunRecord): void {
+  const name = tools.has(record.tool) || tools.size < MOST_TOOLS ? record.tool : 'others'
+  const tool = tools.get(name) ?? { tool: name, runs: 0, hits: 0, misses: 0, bypassed: 0, savedMs: 0 }
+  tools.set(name, tool)
+  const runs = countOf(record)
+  tool.runs += runs
+  tool.savedMs += record.savedMs
+  if (record.status === 'hit') tool.hits += runs
+  if (record.status === 'miss') tool.misses += runs
+  if (record.status === 'bypassed') tool.bypassed += runs
 }
 
 function mostRun(tasks: TaskTotals[]): TaskTotals[] {

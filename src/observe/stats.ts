@@ -27,6 +27,8 @@ export interface CacheStats {
   readonly ownTime: { readonly hit: OwnTime | undefined; readonly miss: OwnTime | undefined }
   /** Most run first. */
   readonly tasks: readonly TaskStats[]
+  /** Who asked: recue's own runs, and the tools that a server answered; most run first. */
+  readonly tools: readonly ToolStats[]
   readonly store: StoreUsage
 }
 
@@ -48,6 +50,17 @@ export interface TaskStats {
   readonly savedMs: number
 }
 
+export interface ToolStats {
+  /** Empty for recue's own runs. */
+  readonly tool: string
+  readonly runs: number
+  readonly hits: number
+  readonly misses: number
+  /** Among the runs that asked the cache. */
+  readonly hitRate: number | undefined
+  readonly savedMs: number
+}
+
 /** Enough for a percentile, few enough to sort while somebody waits. */
 const MOST_SAMPLES = 10_000
 
@@ -59,6 +72,7 @@ export async function cacheStats(
   const hits: number[] = []
   const misses: number[] = []
   const totals = totalsOf(ledger, options.sinceMs, (record) => {
+    if (record.tool !== '') return
     const samples = record.status === 'hit' ? hits : record.status === 'miss' ? misses : undefined
     if (samples !== undefined && samples.length < MOST_SAMPLES) samples.push(record.ownUs)
   })
@@ -70,6 +84,7 @@ export async function cacheStats(
     ...{ savedMs, restoredBytes, storedBytes },
     ownTime: { hit: ownTime(hits), miss: ownTime(misses) },
     tasks: totals.tasks.map((task) => ({ ...task, hitRate: rate(task.hits, task.runs) })),
+    tools: totals.tools.map(({ bypassed, ...tool }) => ({ ...tool, hitRate: rate(tool.hits, tool.runs - bypassed) })),
     store: await catalog.usage(),
   }
 }

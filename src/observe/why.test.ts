@@ -189,7 +189,17 @@ describe('finds the run to compare with', () => {
   })
 
   function ran(digest: Digest | undefined, startedMs: number, thing = 'build', status = 'miss'): void {
-    const rest = { exitCode: 0, durationMs: 1, savedMs: 0, ownUs: 1, reason: '', source: '', bytes: 0 }
+    const rest = {
+      exitCode: 0,
+      durationMs: 1,
+      savedMs: 0,
+      ownUs: 1,
+      reason: '',
+      source: '',
+      bytes: 0,
+      tool: '',
+      count: 0,
+    }
     ledger.append({ thing, label: thing, root, startedMs, status, key: digest, ...rest } satisfies RunRecord)
   }
   const ask = (after: Digest): Promise<Why> => why({ thing: 'build', after, beforeMs: 1_000 }, { ledger, messages })

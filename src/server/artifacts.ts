@@ -35,12 +35,19 @@ export function artifactKey(tool: string, key: string): ActionDigest {
 }
 
 export async function findArtifact(
-  { actions }: Pick<Served, 'actions'>,
+  { actions, usage }: Pick<Served, 'actions' | 'usage'>,
   scope: Scope,
   { tool, key }: { readonly tool: string; readonly key: string },
   signal: AbortSignal,
 ): Promise<FoundArtifact | undefined> {
-  const lookup = await actions.get(scope, artifactKey(tool, key), signal)
+  const action = artifactKey(tool, key)
+  const lookup = await actions.get(scope, action, signal)
+  const { instance } = scope
+  usage?.note(
+    lookup.kind === 'hit'
+      ? { kind: 'hit', instance, action, by: tool, of: lookup }
+      : { kind: 'miss', instance, action, by: tool },
+  )
   const digest = lookup.kind === 'hit' ? lookup.result.outputFiles[0]?.digest : undefined
   if (lookup.kind === 'miss' || digest === undefined) return undefined
   return { digest, headers: headersOf(lookup.result) }
@@ -58,27 +65,48 @@ export async function bytesOf(
   return bytes && { bytes, sizeBytes: digest.sizeBytes }
 }
 
+/**
+ * The same for tools that a body which ends early breaks: all of it is checked before the first byte goes out, which reads what
+ * is large twice.
+ */
+export async function checkedBytesOf(
+  served: Pick<Served, 'blobs'>,
+  scope: Scope,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<ReplyBody | undefined> {
+  if (digest.sizeBytes > BATCH_BLOB_BYTES) {
+    const checked = await served.blobs.read(scope, digest, { signal })
+    if (checked === undefined) return undefined
+    for await (const _ of checked);
+  }
+  return bytesOf(served, scope, digest, signal)
+}
+
 /** Keeps the request's body; a later artifact takes the place of an earlier one. Nothing is kept that was not received whole. */
 export async function keepArtifact(
-  { blobs, actions }: Pick<Served, 'blobs' | 'actions'>,
+  { blobs, actions, usage }: Pick<Served, 'blobs' | 'actions' | 'usage'>,
   { scope, body, contentLength, signal }: Pick<ProtocolRequest, 'scope' | 'body' | 'contentLength' | 'signal'>,
   artifact: ArtifactToKeep,
 ): Promise<KeepOutcome> {
   const digest = await blobs.ingest(scope, body, signal)
   if (contentLength !== undefined && contentLength !== digest.sizeBytes) return 'cut-off'
-  await recordArtifact({ actions }, scope, digest, artifact, signal)
+  await recordArtifact({ actions, usage }, scope, digest, artifact, signal)
   return 'kept'
 }
 
 /** Gives bytes that the store has the key by which they are found. Throws `store.incomplete` where it has them not. */
 export async function recordArtifact(
-  { actions }: Pick<Served, 'actions'>,
+  { actions, usage }: Pick<Served, 'actions' | 'usage'>,
   scope: Scope,
   digest: Digest,
   artifact: ArtifactToKeep,
   signal: AbortSignal,
 ): Promise<void> {
-  await actions.put(scope, artifactKey(artifact.tool, artifact.key), artifactResult([digest], artifact), signal)
+  const action = artifactKey(artifact.tool, artifact.key)
+  const result = artifactResult([digest], artifact)
+  await actions.put(scope, action, result, signal)
+  usage?.note({ kind: 'kept', instance: scope.instance, action, by: artifact.tool, of: { result } })
 }
 
 /** Of bytes that came in one piece, or in several that follow each other. */

@@ -10,9 +10,12 @@ import type {
   WorkspaceRecords,
 } from '../store/contracts.ts'
 import type { Access } from './access.ts'
+import type { Usage } from './usage.ts'
 
 /** The store as the server sees it. */
 export interface Served {
+  /** Undefined where nobody keeps books. */
+  readonly usage?: Usage | undefined
   readonly blobs: BlobStore & Ingest
   readonly frames: Frames
   readonly actions: ActionStore

@@ -39,8 +39,13 @@ export const command = defineCommand({
     if ((context.options.workers ?? 1) > 1 && supervisor === undefined) return superviseWorkers(context, addresses)
     using settings = await serveOptions(context, addresses, supervisor)
     await using session = await context.open({ longLived: true })
-    const { serve } = await import('../../server/serve.ts')
-    await using server = await serve(session.cache, settings.options)
+    const [{ serve }, { openUsage }] = await Promise.all([
+      import('../../server/serve.ts'),
+      import('../../server/usage.ts'),
+    ])
+    const { blobs, frames, actions, names, records, ledger, readOnly } = session.cache
+    using usage = readOnly ? undefined : openUsage(ledger)
+    await using server = await serve({ blobs, frames, actions, names, records, usage }, settings.options)
     const listening = listeningOf(server, session.cache.dir)
     if (supervisor === undefined) announce(context, listening)
     else supervisor.tell(listening)

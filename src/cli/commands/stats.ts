@@ -1,4 +1,4 @@
-import type { CacheStats, OwnTime, TaskStats } from '../../observe/stats.ts'
+import type { CacheStats, OwnTime, TaskStats, ToolStats } from '../../observe/stats.ts'
 import { cacheStats } from '../../observe/stats.ts'
 import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
@@ -49,7 +49,24 @@ function print({ output, options }: CommandContext<typeof OPTIONS>, stats: Cache
   for (const [name, own] of Object.entries(stats.ownTime)) if (own !== undefined) field(`cost of a ${name}`, cost(own))
   const { diskBytes, maxCacheBytes, actions } = stats.store
   field('on disk', `${formatSize(diskBytes)} of ${formatSize(maxCacheBytes)}, ${count(actions)} results`)
+  if (stats.tools.some(({ tool }) => tool !== '')) printTools(output.stdout, stats.tools)
   printTasks(output.stdout, stats.tasks, options.tasks)
+}
+
+function printTools(stdout: CommandContext['output']['stdout'], tools: readonly ToolStats[]): void {
+  const columns = [
+    { title: 'tool', flexible: true },
+    { title: 'asked', align: 'right' as const },
+    { title: 'hits', align: 'right' as const },
+    { title: 'rate', align: 'right' as const },
+    { title: 'saved', align: 'right' as const },
+  ]
+  const rows = tools.map(({ tool, runs, hits, hitRate, savedMs }) => [
+    tool === '' ? 'recue run' : tool,
+    ...[count(runs), count(hits), hitRate === undefined ? '' : percent(hitRate), formatDuration(savedMs)],
+  ])
+  stdout.line()
+  for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
 }
 
 function printTasks(stdout: CommandContext['output']['stdout'], tasks: readonly TaskStats[], most: number): void {

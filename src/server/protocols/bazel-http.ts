@@ -54,7 +54,10 @@ export const bazelAc: Protocol = {
       return refusal(400, 'An action is named by the 64 lower-case hexadecimal digits of its SHA-256.')
     if (method === 'PUT') return putResult(request, served, hash)
     if (method !== 'GET' && method !== 'HEAD') return METHOD_NOT_ALLOWED
-    const lookup = await served.actions.get(scope, asActionDigest({ hash, sizeBytes: UNKNOWN_BYTES }), signal)
+    const action = asActionDigest({ hash, sizeBytes: UNKNOWN_BYTES })
+    const lookup = await served.actions.get(scope, action, signal)
+    const use = { instance: scope.instance, action, by: { headers: request.headers } }
+    served.usage?.note(lookup.kind === 'hit' ? { kind: 'hit', ...use, of: lookup } : { kind: 'miss', ...use })
     if (lookup.kind === 'miss') return NOT_FOUND
     return { status: 200, headers: BINARY, body: lookup.encoded }
   },
@@ -77,14 +80,16 @@ async function putBlob(
   }
 }
 
-async function putResult(request: ProtocolRequest, { actions, names }: Served, hash: string): Promise<Reply> {
+async function putResult(request: ProtocolRequest, { actions, names, usage }: Served, hash: string): Promise<Reply> {
   const { scope, signal } = request
   const result = await resultIn(request)
   if (result === undefined) return refusal(400, 'The body is no ActionResult.')
   // Bazel puts the Action before; who asks over gRPC names it with its size.
-  const action: Digest = (await names.digestOf(scope, hash)) ?? { hash, sizeBytes: UNKNOWN_BYTES }
+  const digest: Digest = (await names.digestOf(scope, hash)) ?? { hash, sizeBytes: UNKNOWN_BYTES }
+  const action = asActionDigest(digest)
   try {
-    await actions.put(scope, asActionDigest(action), result, signal)
+    await actions.put(scope, action, result, signal)
+    usage?.note({ kind: 'kept', instance: scope.instance, action, by: { headers: request.headers }, of: { result } })
     return { status: 200 }
   } catch (error) {
     if (isCacheError(error) && error.code === 'store.incomplete') return refusal(400, error.message)

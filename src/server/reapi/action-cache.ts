@@ -6,6 +6,7 @@ import {
   type UpdateActionResultRequest,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ActionLookup } from '../../store/contracts.ts'
 import { EncodedMessage, type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
@@ -15,7 +16,7 @@ import { wantsNothing, withInlined } from './inlining.ts'
 import { missingBlobs } from './missing-blobs.ts'
 import { scopeOf } from './scope.ts'
 
-type Store = Pick<Served, 'blobs' | 'actions'>
+type Store = Pick<Served, 'blobs' | 'actions' | 'usage'>
 
 export interface ActionCacheOptions {
   /** Told of what failed while a client was told of a miss. */
@@ -41,7 +42,7 @@ const MOST_RESULT_BYTES = (4 << 20) - (64 << 10)
 
 /** Most look-ups end before anybody could give them up, so the call's signal is asked for only where something is read. */
 async function getResult(
-  { actions, blobs }: Store,
+  { actions, blobs, usage }: Store,
   request: GetActionResultRequest,
   call: GrpcCall,
   { onFault }: ActionCacheOptions,
@@ -50,8 +51,9 @@ async function getResult(
   checkDigestFunction(request.digestFunction)
   const action = asActionDigest(digestArgument(request.actionDigest, 'action_digest'))
   let found: EncodedMessage | undefined
+  let lookup: ActionLookup | undefined
   try {
-    const lookup = await actions.get(scope, action)
+    lookup = await actions.get(scope, action)
     if (lookup.kind === 'hit')
       found = wantsNothing(request)
         ? new EncodedMessage(lookup.encoded)
@@ -60,14 +62,19 @@ async function getResult(
     if (call.signal.aborted) throw error
     onFault(error)
   }
+  if (usage !== undefined) {
+    const use = { instance: scope.instance, action, by: { headers: call.headers } }
+    if (found !== undefined && lookup?.kind === 'hit') usage.note({ kind: 'hit', ...use, of: lookup })
+    else usage.note({ kind: 'miss', ...use })
+  }
   if (found === undefined) throw MISS
   return found
 }
 
 async function updateResult(
-  { blobs, actions }: Store,
+  { blobs, actions, usage }: Store,
   request: UpdateActionResultRequest,
-  { signal }: GrpcCall,
+  { signal, headers }: GrpcCall,
 ): Promise<EncodedMessage> {
   const scope = scopeOf(request.instanceName)
   checkDigestFunction(request.digestFunction)
@@ -87,5 +94,6 @@ async function updateResult(
     if (isCacheError(error) && error.code === 'store.incomplete') throw await missingBlobs(blobs, scope, result, signal)
     throw error
   }
+  usage?.note({ kind: 'kept', instance: scope.instance, action, by: { headers }, of: { result } })
   return new EncodedMessage(encoded)
 }

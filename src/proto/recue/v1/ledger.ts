@@ -25,6 +25,17 @@ export interface RunTotals {
   /** Unix time in milliseconds of the first run. */
   firstMs: number;
   tasks: TaskTotals[];
+  tools: ToolTotals[];
+}
+
+export interface ToolTotals {
+  /** Empty for recue's own runs. */
+  tool: string;
+  runs: number;
+  hits: number;
+  misses: number;
+  bypassed: number;
+  savedMs: number;
 }
 
 export interface TaskTotals {
@@ -49,6 +60,7 @@ function createBaseRunTotals(): RunTotals {
     ownUs: 0,
     firstMs: 0,
     tasks: [],
+    tools: [],
   };
 }
 
@@ -86,6 +98,9 @@ export const RunTotals: MessageFns<RunTotals> = {
     }
     for (const v of message.tasks) {
       TaskTotals.encode(v!, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.tools) {
+      ToolTotals.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -189,6 +204,115 @@ export const RunTotals: MessageFns<RunTotals> = {
             }
 
             message.tasks.push(TaskTotals.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.tools.push(ToolTotals.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseToolTotals(): ToolTotals {
+  return { tool: "", runs: 0, hits: 0, misses: 0, bypassed: 0, savedMs: 0 };
+}
+
+export const ToolTotals: MessageFns<ToolTotals> = {
+  encode(message: ToolTotals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tool !== "") {
+      writer.uint32(10).string(message.tool);
+    }
+    if (message.runs !== 0) {
+      writer.uint32(16).uint64(message.runs);
+    }
+    if (message.hits !== 0) {
+      writer.uint32(24).uint64(message.hits);
+    }
+    if (message.misses !== 0) {
+      writer.uint32(32).uint64(message.misses);
+    }
+    if (message.bypassed !== 0) {
+      writer.uint32(40).uint64(message.bypassed);
+    }
+    if (message.savedMs !== 0) {
+      writer.uint32(48).uint64(message.savedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ToolTotals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseToolTotals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.runs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hits = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.misses = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bypassed = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.savedMs = longToNumber(reader.uint64());
             continue;
           }
         }

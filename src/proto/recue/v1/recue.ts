@@ -49,6 +49,10 @@ export interface RunRecord {
   source: string;
   /** Content bytes stored by a miss, or restored by a hit. */
   bytes: number;
+  /** Which tool asked a server of ours: bazel, turborepo, …; empty for a run of recue's own. */
+  tool: string;
+  /** Of how many alike this is the sum; 0 is one. */
+  count: number;
 }
 
 /**
@@ -165,6 +169,8 @@ function createBaseRunRecord(): RunRecord {
     reason: "",
     source: "",
     bytes: 0,
+    tool: "",
+    count: 0,
   };
 }
 
@@ -208,6 +214,12 @@ export const RunRecord: MessageFns<RunRecord> = {
     }
     if (message.bytes !== 0) {
       writer.uint32(104).uint64(message.bytes);
+    }
+    if (message.tool !== "") {
+      writer.uint32(114).string(message.tool);
+    }
+    if (message.count !== 0) {
+      writer.uint32(120).uint64(message.count);
     }
     return writer;
   },
@@ -327,6 +339,22 @@ export const RunRecord: MessageFns<RunRecord> = {
             }
 
             message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.tool = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
             continue;
           }
         }
