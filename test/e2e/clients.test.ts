@@ -8,9 +8,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { actionsCache } from './clients/actions-cache.ts'
 import { bazelHttp } from './clients/bazel.ts'
 import { ccache } from './clients/ccache.ts'
+import { ccacheHelper } from './clients/ccache-helper.ts'
 import { type Built, type Client, type Remote, STEPS } from './clients/client.ts'
+import { go } from './clients/go.ts'
+import { gradle } from './clients/gradle.ts'
+import { maven } from './clients/maven.ts'
 import { mise } from './clients/mise.ts'
 import { nx } from './clients/nx.ts'
+import { rush } from './clients/rush.ts'
+import { sccacheWebdav } from './clients/sccache.ts'
 import { turbo } from './clients/turbo.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
 import { killing, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './served.ts'
@@ -24,6 +30,12 @@ const CLIENTS: readonly Client[] = [
   ccache('subdirs'),
   ccache('flat'),
   ccache('bazel'),
+  ccacheHelper,
+  sccacheWebdav,
+  go,
+  gradle,
+  maven,
+  rush,
   actionsCache,
   mise,
 ]
@@ -128,7 +140,7 @@ function withoutCache(client: Client): Promise<Readonly<Record<string, string>>>
 
 async function inCheckout(client: Client, during: string, remote: Remote | undefined) {
   const root = mkdtempSync(path.join(folder, 'checkout-'))
-  client.write(root, during)
+  await client.write(root, during)
   try {
     const result = await client.build(root, remote)
     return { result, outputs: Object.fromEntries(client.outputs.map((name) => [name, stateOf(path.join(root, name))])) }
@@ -152,16 +164,18 @@ function copyOf(cacheDir: string): string {
   return copy
 }
 
-/** Every blob that is kept, wherever it lies; what says that it is there stays as it is. */
+/** Every blob that is kept, wherever it lies; what says that it is there stays as it is. A large one is right but for its end. */
 function corrupt(cacheDir: string): void {
   const files = readdirSync(cacheDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   for (const { parentPath, name } of files) {
     const file = path.join(parentPath, name)
-    if (/^(journal|blobs)$/.test(path.relative(cacheDir, file).split(path.sep)[0] ?? ''))
-      writeFileSync(file, flipped(readFileSync(file)))
+    const [room] = path.relative(cacheDir, file).split(path.sep)
+    const bytes = readFileSync(file)
+    if (room === 'journal') writeFileSync(file, flipped(bytes))
+    if (room === 'blobs') writeFileSync(file, Buffer.concat([bytes.subarray(0, -64), flipped(bytes.subarray(-64))]))
   }
   using index = new DatabaseSync(path.join(cacheDir, 'index.db'))
-  const change = index.prepare('UPDATE blobs SET place = ? WHERE hash = ?')
+  const change = index.prepare('UPDATE blobs SET place = ? WHERE hash = ? AND stored = 0')
   for (const { hash, place } of index.prepare('SELECT hash, place FROM blobs').all())
     change.run(flipped(place as Uint8Array), hash as Uint8Array)
 }

@@ -1,4 +1,4 @@
-import { bytesOf, findArtifact, keepArtifact } from '../artifacts.ts'
+import { checkedBytesOf, findArtifact, keepArtifact } from '../artifacts.ts'
 import { NOT_FOUND, type Protocol, type Reply } from '../protocol.ts'
 
 const TEXT = { 'content-type': 'text/plain' }
@@ -6,7 +6,7 @@ const TEXT = { 'content-type': 'text/plain' }
 /**
  * Nx's self-hosted remote cache (its OpenAPI document, `/v1/cache/{hash}`). Nx ends a build at a read that is answered by
  * anything but 200 and 404, so nothing else is ever said: what goes wrong, a token that is not known included, is 404 for a
- * read and 403 for a write.
+ * read and 403 for a write; and a body is sent when all of it was found to be right, since Nx ends at one that breaks off, too.
  */
 export const nx: Protocol = {
   name: 'nx',
@@ -18,7 +18,7 @@ export const nx: Protocol = {
       return kept === 'kept' ? { status: 200 } : NOT_KEPT
     }
     const found = method === 'GET' ? await findArtifact(served, scope, { tool: 'nx', key }, signal) : undefined
-    const body = found && (await bytesOf(served, scope, found.digest, signal))
+    const body = found && (await checkedBytesOf(served, scope, found.digest, signal))
     if (body === undefined) return NOT_FOUND
     return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body }
   },

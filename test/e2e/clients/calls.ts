@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { createCipheriv } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -49,10 +50,15 @@ export function commitAll(root: string): void {
   git('-c', 'user.name=t', '-c', 'user.email=t@localhost', 'commit', '-q', '-m', 'All')
 }
 
+/** A text of 2 MB that hardly compresses: what a store keeps in a file of its own and sends as a stream. */
+export const LARGE: string = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16))
+  .update(Buffer.alloc(1_500_000))
+  .toString('base64')
+
 export const json = (value: unknown): string => JSON.stringify(value, null, 2)
 
 export function countOf(text: string, pattern: RegExp): number {
-  return text.match(new RegExp(pattern, 'g'))?.length ?? 0
+  return text.match(new RegExp(pattern, `${pattern.flags}g`))?.length ?? 0
 }
 
 /** The number that the pattern's first group finds, 0 where it finds nothing. */

@@ -12,7 +12,7 @@ export interface Client {
    * A checkout with nothing built. The same for the same `during`, a line of shell that the second step runs, so that
    * something can happen in the middle of a build.
    */
-  write(root: string, during: string): void
+  write(root: string, during: string): void | Promise<void>
   /** Builds all, with no cache of its own; `remote` undefined: with no cache at all. */
   build(root: string, remote: Remote | undefined): Promise<Built>
   /** What the steps make, relative to the root: the same from the cache and without. */

@@ -1,6 +1,6 @@
 import { symlinkSync } from 'node:fs'
 import path from 'node:path'
-import { call, commitAll, json, numberIn, writeFiles } from './calls.ts'
+import { call, commitAll, json, LARGE, numberIn, writeFiles } from './calls.ts'
 import { type Client, STEPS } from './client.ts'
 import { npmTool, npmTools } from './npm-tools.ts'
 
@@ -9,7 +9,7 @@ export const nx: Client = {
   protocol: 'Nx',
   missing: () => undefined,
   needsFront: 'Nx ends a build where nothing answers',
-  outputs: ['a/dist/o.txt', 'b/dist/o.txt', 'c/dist/o.txt'],
+  outputs: ['a/dist/large.txt', 'a/dist/o.txt', 'b/dist/o.txt', 'c/dist/o.txt'],
   write(root, during) {
     writeFiles(root, {
       '.gitignore': 'dist\n.nx\nnode_modules\n',
@@ -18,7 +18,8 @@ export const nx: Client = {
         targetDefaults: { build: { cache: true, dependsOn: ['^build'], outputs: ['{projectRoot}/dist'] } },
         ...{ neverConnectToCloud: true, analytics: false },
       }),
-      'a/project.json': project('a', 'echo made a > a/dist/o.txt'),
+      'a/project.json': project('a', 'cp a/large.txt a/dist && echo made a > a/dist/o.txt'),
+      'a/large.txt': LARGE,
       'b/during.sh': `${during}\n`,
       'b/project.json': project('b', 'sh b/during.sh && (cat a/dist/o.txt; echo made b) > b/dist/o.txt', 'a'),
       'c/project.json': project('c', '(cat b/dist/o.txt; echo made c) > c/dist/o.txt', 'b'),
