@@ -21,7 +21,7 @@ export interface RemoteOptions {
 
 /**
  * A `recue serve` as a program that a build waits for sees it. Where it cannot be reached, is no recue or is slow, that costs one
- * wait of {@link WAIT_MS} for all that was asked together, and from then on it is as one that has nothing.
+ * wait of a few seconds for all that was asked together, and from then on it is as one that has nothing.
  */
 export interface RemoteServer extends Disposable {
   /** What the token may. `none` where there is nobody to ask. */
@@ -30,17 +30,22 @@ export interface RemoteServer extends Disposable {
   ask(request: RemoteRequest): Promise<Answer | undefined>
 }
 
-/** For a connection, for the beginning of an answer, and between two pieces of it. Across the world it takes a third of a second. */
-export const WAIT_MS = 1_500
+/** For a connection and for who is there. Across the world both take a second. */
+const CONNECT_MS = 1_500
+/** For the beginning of an answer, and between two pieces of it: a server whose machine is busy building may take a while. */
+const WAIT_MS = 3_000
+/** The same for what is sent, since nobody waits for that until the end. */
+const SEND_MS = 10_000
 
 /** Asks at once who is there, so that the first request finds it known. */
 export function remoteServer(address: ServerAddress, { pauseMs, onDown }: RemoteOptions): RemoteServer {
   let access: Access = 'none'
-  const upstream = openUpstream(address, { connectMs: WAIT_MS, idleMs: WAIT_MS })
+  const asking = openUpstream(address, { connectMs: CONNECT_MS, idleMs: WAIT_MS })
+  const sending = openUpstream(address, { connectMs: CONNECT_MS, idleMs: SEND_MS })
   const breaker = new Breaker({
     pauseMs,
     async probe() {
-      const greeted = await greet(address, WAIT_MS)
+      const greeted = await greet(address, CONNECT_MS)
       access = greeted.kind === 'recue' ? greeted.access : 'none'
       return troubleWith(address, greeted)?.what
     },
@@ -56,6 +61,7 @@ export function remoteServer(address: ServerAddress, { pauseMs, onDown }: Remote
       const signal = await breaker.admit()
       if (signal === undefined) return undefined
       try {
+        const upstream = body === undefined ? asking : sending
         return await upstream.ask({ method, path: `${prefixOf(address)}${path}`, headers, body, signal })
       } catch (error) {
         if (!(error instanceof UpstreamFault)) throw error
@@ -65,7 +71,8 @@ export function remoteServer(address: ServerAddress, { pauseMs, onDown }: Remote
     },
     [Symbol.dispose]() {
       breaker[Symbol.dispose]()
-      upstream[Symbol.dispose]()
+      asking[Symbol.dispose]()
+      sending[Symbol.dispose]()
     },
   }
 }

@@ -179,9 +179,9 @@ function watched(request: ClientRequest, { connectMs, idleMs }: UpstreamOptions)
     fault ??= new UpstreamFault(why)
     request.destroy(fault)
   }
-  const connect = setTimeout(() => fail(`no connection within ${connectMs / 1000} s`), connectMs)
-  const idle = setTimeout(() => fail(`nothing came for ${idleMs / 1000} s`), idleMs)
-  const connected = () => clearTimeout(connect)
+  const connect = patience(connectMs, () => fail(`no connection within ${connectMs / 1000} s`))
+  const idle = patience(idleMs, () => fail(`nothing came for ${idleMs / 1000} s`))
+  const connected = () => connect.end()
   request.once('socket', (socket) => {
     if (!socket.connecting) return connected()
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
@@ -192,11 +192,34 @@ function watched(request: ClientRequest, { connectMs, idleMs }: UpstreamOptions)
     get fault() {
       return fault
     },
-    touch: () => void idle.refresh(),
+    touch: idle.renew,
     fail,
     end() {
-      clearTimeout(connect)
-      clearTimeout(idle)
+      connect.end()
+      idle.end()
+    },
+  }
+}
+
+const SECOND_LOOK_MS = 100
+
+/**
+ * Calls `lost` when `ms` have passed and what came meanwhile has been looked at: where this process itself stood still, on a
+ * machine that is busy building, timers are due before what has long been there is read.
+ */
+function patience(ms: number, lost: () => void): { renew(): void; end(): void } {
+  let second: NodeJS.Timeout | undefined
+  const first = setTimeout(() => {
+    second = setTimeout(lost, SECOND_LOOK_MS)
+  }, ms)
+  return {
+    renew() {
+      clearTimeout(second)
+      first.refresh()
+    },
+    end() {
+      clearTimeout(first)
+      clearTimeout(second)
     },
   }
 }

@@ -58,9 +58,11 @@ class StoredGoCache implements GoCache {
 
   constructor(parts: GoCacheParts) {
     this.#parts = parts
-    const { onFault } = parts
+    const { onFault, server } = parts
     this.#keeping = laterWork({ atOnce: KEPT_AT_ONCE, onFault })
     this.#sending = laterWork({ atOnce: SENT_AT_ONCE, onFault })
+    // Nothing may stand still while its first answer is on the way.
+    if (server !== undefined) this.#sending.add(async () => void (await server.known()))
   }
 
   get isIdle(): boolean {

@@ -15,6 +15,8 @@ export interface RemoteOutput {
 
 /** What a `recue serve` keeps for the go commands of others. Where it does not answer, it has nothing. */
 export interface GoServer {
+  /** Done when it is known whether it answers. */
+  known(): Promise<unknown>
   get(action: string): Promise<RemoteOutput | undefined>
   /** `path` is a file with the output. Throws where the server did not keep it. */
   put(action: string, output: { digest: Digest; madeMs: number; path: string }, signal: AbortSignal): Promise<void>
@@ -22,6 +24,7 @@ export interface GoServer {
 
 export function goServer(remote: RemoteServer): GoServer {
   return {
+    known: () => remote.access(),
     async get(action) {
       const reply = await remote.ask({ method: 'GET', path: `/go/${action}` })
       const output = reply && outputIn(reply)
