@@ -16,6 +16,7 @@ import { uploadResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { otherSize } from './upload.ts'
 import type { Uploads } from './uploads.ts'
+import { writeRequest } from './write-request.ts'
 import { openWriteStream, type WriteStream } from './write-stream.ts'
 
 /** What was there before it was sent, where what is sent is compressed; its size would mean something else. */
@@ -34,11 +35,17 @@ type Store = Pick<Served, 'blobs' | 'frames'>
 export function byteStreamService(served: Store, { uploads, onFault }: ByteStreamOptions): GrpcMethod[] {
   const { blobs, frames } = served
   const writes = new Writes(served, uploads)
-  return grpcService(ByteStreamDefinition, {
+  return grpcService(DEFINITION, {
     read: ['read', (request, call) => readBlob({ blobs, frames, onFault }, request, call)],
     write: ['write', (requests, call) => writes.write(requests, call)],
     queryWriteStatus: ['read', (request, call) => writes.status(request, call)],
   })
+}
+
+const { methods } = ByteStreamDefinition
+const DEFINITION = {
+  ...ByteStreamDefinition,
+  methods: { ...methods, write: { ...methods.write, requestType: writeRequest } },
 }
 
 class Writes {

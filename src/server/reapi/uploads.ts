@@ -105,7 +105,7 @@ export class Uploads implements AsyncDisposable {
 
   #keepBroken(name: string, upload: Upload): void {
     const { resumableMs, mostBroken, mostBrokenBytes, fewestBytes } = this.#limits
-    if (this.#isEnded || upload.receivedBytes < fewestBytes) {
+    if (upload.receivedBytes < fewestBytes) {
       this.#drop(name, upload, 'It broke off.')
       return
     }
