@@ -235,8 +235,14 @@ export interface WorkspaceRecords {
   /** Atomic and visible to other processes when done. */
   save(kind: RecordKind, name: string, record: Uint8Array): Promise<void>
   remove(kind: RecordKind, name: string): Promise<void>
-  /** Names of all records of a kind that begin with `prefix`. */
-  names(kind: RecordKind, prefix: string): string[]
+  /** Names of all records of a kind that begin with `prefix`, in an order that stays the same; or a page of them. */
+  names(kind: RecordKind, prefix: string, page?: NamesPage): string[]
+}
+
+export interface NamesPage {
+  /** Those that come after this one, which need not be there. */
+  readonly after?: string
+  readonly most: number
 }
 
 /**

@@ -31,6 +31,18 @@ export function workspaceRecordsContract(name: string, open: () => Promise<Opene
       expect(record.equals(opened.records.load('inputs', 'large') ?? Buffer.alloc(0))).toBe(true)
     })
 
+    it('lists names page by page', async () => {
+      const { records } = opened
+      const all = ['/w/a', '/w/b', '/w/c', '/w/d']
+      for (const name of [...all, '/x']) await records.save('restore', name, Buffer.from('x'))
+      expect(records.names('restore', '/w/', { most: 3 })).toEqual(all.slice(0, 3))
+      expect(records.names('restore', '/w/', { after: '/w/b', most: 3 })).toEqual(all.slice(2))
+      expect(records.names('restore', '/w/', { after: '/w/bb', most: 1 })).toEqual(['/w/c'])
+      expect(records.names('restore', '/w/', { after: '/a', most: 9 })).toEqual(all)
+      expect(records.names('restore', '/w/', { after: '/w/d', most: 9 })).toEqual([])
+      expect(records.names('restore', '/w/', { most: 0 })).toEqual([])
+    })
+
     it('lists names by prefix, and forgets what is removed', async () => {
       const { records } = opened
       for (const name of ['/w/a', '/w/b', '/x', '/w/ü%_']) await records.save('restore', name, Buffer.from('x'))

@@ -7,7 +7,7 @@ import { CreateCacheEntryRequest, CreateCacheEntryResponse } from '../../proto/g
 import { content } from '../../store/content.fixture.ts'
 import { type LocalStore, openLocalStore } from '../../store/local/local-store.ts'
 import { gateOf, OPEN } from '../access.ts'
-import type { Served } from '../protocol.ts'
+import type { ProtocolRequest, Served } from '../protocol.ts'
 import { type RunningServer, type ServeOptions, serve } from '../serve.ts'
 import { actionsArchives } from './archives.ts'
 
@@ -147,6 +147,34 @@ describe('a look-up', () => {
     expect(await find('linux-')).toMatchObject({ key: 'linux-1' })
     expect(store.records.names('actions-cache', 'entry ')).toHaveLength(1)
     expect(await find('linux-2')).toMatchObject({ ok: false })
+  })
+
+  test('finds the newest of more than are read at once', async () => {
+    const { keepEntry } = await import('./entries.ts')
+    const { signal } = new AbortController()
+    const keep = (i: number) =>
+      keepEntry(
+        store,
+        { instance: '' },
+        { ref: '', version, key: `many-${i}` },
+        { parts: [], sizeBytes: 0, createdMs: i === 1050 ? 5000 : i },
+        signal,
+      )
+    await Promise.all(Array.from({ length: 1100 }, (_, i) => keep(i)))
+    expect(await find('many-')).toMatchObject({ key: 'many-1050' })
+  })
+
+  test('is kept short: puts forget some of what was evicted', async () => {
+    const { entryDigest, keepEntry } = await import('./entries.ts')
+    const { signal } = new AbortController()
+    const archive = { parts: [], sizeBytes: 0, createdMs: 1 }
+    const scope = { instance: '' }
+    for (let i = 0; i < 300; i++) {
+      const name = { ref: '', version, key: `gone-${i}` }
+      await keepEntry(store, scope, name, archive, signal)
+      await store.actions.remove(scope, entryDigest(name))
+    }
+    expect(store.records.names('actions-cache', 'entry ').length).toBeLessThan(200)
   })
 
   test('heals an index that was lost', async () => {
@@ -321,10 +349,10 @@ test('other bytes than announced are no archive, whatever came through', async (
     yield Buffer.from('four')
   }
   const { signal } = new AbortController()
-  const request = {
+  const request: Omit<ProtocolRequest, 'body' | 'contentLength'> = {
     ...{ method: 'PUT', path: url.pathname.slice('/actions-cache/'.length), query: url.searchParams, headers: {} },
-    ...{ isEncrypted: false, access: 'none', scope: { instance: '' }, signal },
-  } as const
+    ...{ isEncrypted: false, access: 'none' as const, scope: { instance: '' }, signal },
+  }
   for (const contentLength of [3, 5])
     expect(await actionsArchives.answer({ ...request, body: body(), contentLength }, store)).toMatchObject({
       status: 400,
@@ -438,6 +466,15 @@ describe('a request that is none', () => {
     ['no key', 'CreateCacheEntry', { version }, {}, 400, 'invalid_argument'],
     ['no version', 'CreateCacheEntry', { key: 'a' }, {}, 400, 'invalid_argument'],
     ['fields of other types', 'CreateCacheEntry', { key: 1, version }, {}, 400, 'malformed'],
+    ['a key that is too long', 'CreateCacheEntry', { key: 'a'.repeat(513), version }, {}, 400, 'invalid_argument'],
+    [
+      'too many keys',
+      'GetCacheEntryDownloadURL',
+      { key: 'a', version, restoreKeys: Array(32).fill('') },
+      {},
+      400,
+      'invalid_argument',
+    ],
     ['too much', 'CreateCacheEntry', { key: 'a'.repeat(70_000), version }, {}, 400, 'malformed'],
   ])('%s', async (_name, method, message, headers, status, code) => {
     const answer = await call(method, message, headers as Record<string, string>)

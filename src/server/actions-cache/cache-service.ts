@@ -18,7 +18,10 @@ import {
 } from './twirp.ts'
 import { forgetUpload, uploadOf } from './uploads.ts'
 
-/** A key is at most 512 characters, and ten are asked for at most. */
+/** GitHub's limit. */
+const MOST_KEY = 512
+/** GitHub's is 10; each is a look-up by its beginning. */
+const MOST_KEYS = 32
 const MOST_REQUEST_BYTES = 64 << 10
 /** How long an address may be used: as GitHub's. */
 const URL_MS = 60 * 60_000
@@ -55,12 +58,18 @@ async function answerMethod(
   if (message === undefined) return twirpError('malformed', `The body is no request to ${name}.`)
   if (message.key === '' || message.version === '')
     return twirpError('invalid_argument', 'A key and a version are needed.')
+  if (keysIn(message).some((key) => key.length > MOST_KEY) || keysIn(message).length > MOST_KEYS)
+    return twirpError('invalid_argument', `At most ${MOST_KEYS} keys, of at most ${MOST_KEY} characters each.`)
   const job = jobOf(request, served)
   const answers = { CreateCacheEntry: create, FinalizeCacheEntryUpload: finalize, GetCacheEntryDownloadURL: find } as {
     [M in MethodName]: (job: Job, message: RequestOf<M>) => Promise<Partial<ResponseOf<M>> | 'taken'>
   }
   const fields = await (answers[name] as (job: Job, message: unknown) => Promise<object | 'taken'>)(job, message)
   return fields === 'taken' ? TAKEN : encodeResponse(name, encoding, fields)
+}
+
+function keysIn(message: { readonly key: string; readonly restoreKeys?: readonly string[] }): readonly string[] {
+  return [message.key, ...(message.restoreKeys ?? [])]
 }
 
 /** On whose behalf a method is asked. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import type { Scope } from '../../store/contracts.ts'
@@ -25,6 +26,8 @@ const CREATED = 'created-ms'
 /** One in so many puts looks at that many names: at most a third of them, in the long run, are of entries that have gone. */
 const SWEEP_ONE_IN = 64
 const SWEPT_NAMES = 256
+/** Read in about ten milliseconds. */
+const PAGE_NAMES = 1000
 
 type Store = Pick<Served, 'actions' | 'records' | 'usage'>
 
@@ -122,26 +125,30 @@ async function newest(
   prefix: EntryName,
   signal: AbortSignal,
 ): Promise<EntryName | undefined> {
-  const candidates = namesWith(store, scope, prefix)
-    .map((name) => ({ name, createdMs: createdOf(store, name) }))
-    .sort((a, b) => b.createdMs - a.createdMs)
-  const space = spaceOf(scope, prefix)
+  const candidates: { readonly name: string; readonly createdMs: number }[] = []
+  for await (const names of pagesWith(store, scope, prefix, signal))
+    for (const name of names) candidates.push({ name, createdMs: createdOf(store, name) })
+  candidates.sort((a, b) => b.createdMs - a.createdMs)
   for (const { name } of candidates) {
-    const found = { ...prefix, key: name.slice(space.length) }
-    if ((await archiveAt(store, scope, entryDigest(found), signal)) !== undefined) return found
-    await store.records.remove('actions-cache', name)
+    const found = { ...prefix, key: name.slice(spaceOf(scope, prefix).length) }
+    if (await isThere(store, scope, found, signal)) return found
   }
   return undefined
 }
 
-async function sweep(store: Store, scope: Scope, { ref, version }: EntryName, signal: AbortSignal): Promise<void> {
-  const names = namesWith(store, scope, { ref, version, key: '' })
-  const space = spaceOf(scope, { ref, version })
-  const start = Math.floor(Math.random() * names.length)
-  for (const name of [...names.slice(start), ...names.slice(0, start)].slice(0, SWEPT_NAMES)) {
-    const entry = entryDigest({ ref, version, key: name.slice(space.length) })
-    if ((await archiveAt(store, scope, entry, signal)) === undefined) await store.records.remove('actions-cache', name)
-  }
+/** Some are looked at that follow the one just put; after the last comes the first. */
+async function sweep(store: Store, scope: Scope, put: EntryName, signal: AbortSignal): Promise<void> {
+  const space = spaceOf(scope, put)
+  const following = store.records.names('actions-cache', space, { after: `${space}${put.key}`, most: SWEPT_NAMES })
+  const first = store.records.names('actions-cache', space, { most: SWEPT_NAMES - following.length })
+  for (const name of [...following, ...first])
+    await isThere(store, scope, { ...put, key: name.slice(space.length) }, signal)
+}
+
+async function isThere(store: Store, scope: Scope, name: EntryName, signal: AbortSignal): Promise<boolean> {
+  if ((await archiveAt(store, scope, entryDigest(name), signal)) !== undefined) return true
+  await store.records.remove('actions-cache', `${spaceOf(scope, name)}${name.key}`)
+  return false
 }
 
 /** A record for each entry, whose name ends in the key: what begins with a prefix is then one range of the store's index. */
@@ -151,8 +158,22 @@ async function remember({ records }: Store, scope: Scope, name: EntryName, creat
   if (records.load('actions-cache', record) === undefined) await records.save('actions-cache', record, bytes)
 }
 
-function namesWith({ records }: Store, scope: Scope, prefix: EntryName): string[] {
-  return records.names('actions-cache', `${spaceOf(scope, prefix)}${prefix.key}`)
+/** Other requests have their turn between one page and the next. */
+async function* pagesWith(
+  { records }: Store,
+  scope: Scope,
+  prefix: EntryName,
+  signal: AbortSignal,
+): AsyncGenerator<readonly string[]> {
+  const start = `${spaceOf(scope, prefix)}${prefix.key}`
+  for (let after = ''; ; ) {
+    const names = records.names('actions-cache', start, { after, most: PAGE_NAMES })
+    yield names
+    if (names.length < PAGE_NAMES) return
+    after = names.at(-1) ?? ''
+    await setImmediate()
+    signal.throwIfAborted()
+  }
 }
 
 function createdOf({ records }: Store, name: string): number {

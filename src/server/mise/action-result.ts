@@ -25,9 +25,15 @@ export function actionResult(value: Fields): MiseResult | undefined {
 
 function enveloped({ result, signatures = [], ...more }: Fields): Fields | undefined {
   if (typeof result !== 'object' || result === null || !Array.isArray(signatures)) return undefined
+  if (!signatures.every(isSignature)) return undefined
   return Object.keys(more).length === 0 ? (result as Fields) : undefined
 }
 
 function isDigestOrNone(value: unknown): boolean {
   return value === undefined || value === null || digestInJson(value) !== undefined
+}
+
+/** Texts alone: what is nested at will would be a stack to overflow. */
+function isSignature(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string')
 }

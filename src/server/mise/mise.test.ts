@@ -198,14 +198,14 @@ describe('a result', () => {
 
   test('is none without one of the blobs that it reaches', async () => {
     const missing = await blake3('never uploaded')
-    const { action, result, metadata, root } = await task({ file: missing })
+    const { action, result, metadata } = await task({ file: missing })
     const path = `action-results/${pathOf(action)}`
     const answer = await put(path, result)
     expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining(pathOf(missing))])
     for (const part of [{ metadata: missing }, { metadata, output_root: missing }])
       expect((await put(path, canonicalJson({ action, version: 1, ...part }))).status).toBe(422)
     const unknown = await blake3('unknown action')
-    const text = canonicalJson({ action: unknown, metadata, output_root: root, version: 1 })
+    const text = canonicalJson({ action: unknown, metadata, version: 1 })
     expect((await put(`action-results/${pathOf(unknown)}`, text)).status).toBe(422)
     expect((await ask(path)).status).toBe(404)
   })
@@ -217,6 +217,8 @@ describe('a result', () => {
       const root = await upload(text)
       expect((await put(path, canonicalJson({ action, output_root: root, version: 1 }))).status).toBe(422)
     }
+    const large = await upload({ text: 'x'.repeat(17 << 20) })
+    expect((await put(path, canonicalJson({ action, metadata: large, version: 1 }))).status).toBe(422)
     const metadata = await upload('{"b":1,"a":1}')
     expect((await put(path, canonicalJson({ action, metadata, version: 1 }))).status).toBe(422)
   })
@@ -231,6 +233,8 @@ describe('a result', () => {
       canonicalJson({ action, version: 1, metadata: 'x' }),
       canonicalJson({ result: { action, version: 1 }, more: 1 }),
       canonicalJson({ result: 7 }),
+      `{"result":{"action":${canonicalJson(action)},"version":1},"signatures":[${'['.repeat(99_999)}${']'.repeat(99_999)}]}`,
+      canonicalJson({ result: { action, version: 1 }, signatures: [null] }),
       canonicalJson({ version: 1 }),
       'nonsense',
       '[]',

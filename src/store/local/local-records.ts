@@ -1,5 +1,5 @@
 import { CacheError } from '../../errors.ts'
-import type { RecordKind, WorkspaceRecords } from '../contracts.ts'
+import type { NamesPage, RecordKind, WorkspaceRecords } from '../contracts.ts'
 import type { Damage } from './damage.ts'
 import type { IndexDb } from './index-db.ts'
 import { MARK_STEP_MS, type Marks } from './marks.ts'
@@ -56,12 +56,13 @@ class LocalRecords implements WorkspaceRecords {
     await index.write(() => index.sql('DELETE FROM records WHERE key=?').run(keyOf(kind, name)))
   }
 
-  names(kind: RecordKind, prefix: string): string[] {
+  names(kind: RecordKind, prefix: string, { after = '', most }: NamesPage = ALL): string[] {
     const { index } = this.#options
     const start = keyOf(kind, prefix)
     // The last code point sorts after all that names are made of.
-    const select = 'SELECT key FROM records WHERE key>=? AND key<? ORDER BY key'
-    const rows = index.lookUp(() => index.sql(select).all(start, `${start}\u{10ffff}`), [])
+    const select = 'SELECT key FROM records WHERE key>=? AND key<? AND key>? ORDER BY key LIMIT ?'
+    const limits = [start, `${start}\u{10ffff}`, keyOf(kind, after), most]
+    const rows = index.lookUp(() => index.sql(select).all(...limits), [])
     return rows.map(([key]) => String(key).slice(kind.length + 1))
   }
 
@@ -70,6 +71,9 @@ class LocalRecords implements WorkspaceRecords {
     throw new CacheError('store.read-only', 'The record was not kept: the cache is open for reading only.')
   }
 }
+
+/** No limit, in SQLite. */
+const ALL: NamesPage = { most: -1 }
 
 /** SQLite ends a text at no byte, but its tools do at a zero: a space cannot be in a kind. */
 function keyOf(kind: RecordKind, name: string): string {

@@ -1,4 +1,4 @@
-import type { RecordKind, WorkspaceRecords } from '../contracts.ts'
+import type { NamesPage, RecordKind, WorkspaceRecords } from '../contracts.ts'
 
 /** Workspace records in a map. */
 export function memoryRecords(): WorkspaceRecords {
@@ -20,9 +20,14 @@ class MemoryRecords implements WorkspaceRecords {
     this.#records.delete(`${kind} ${name}`)
   }
 
-  names(kind: RecordKind, prefix: string): string[] {
+  names(
+    kind: RecordKind,
+    prefix: string,
+    { after = '', most = Number.POSITIVE_INFINITY }: Partial<NamesPage> = {},
+  ): string[] {
     const start = `${kind} ${prefix}`
     const keys = [...this.#records.keys()].filter((key) => key.startsWith(start))
-    return keys.map((key) => key.slice(kind.length + 1)).sort()
+    const names = keys.map((key) => key.slice(kind.length + 1)).sort()
+    return names.filter((name) => name > after).slice(0, most)
   }
 }
