@@ -9,9 +9,24 @@ export interface Caller {
   readonly task: string
 }
 
+/** For a log: who, for what, and in which of its runs. */
+export interface Said extends Caller {
+  readonly target: string
+  readonly invocation: string
+}
+
 const LONGEST = 60
+const LONGEST_TARGET = 300
 /** Libraries name themselves where a tool does not. */
 const LIBRARIES = /^(grpc|okhttp|java|node|undici|curl|python|go-http|tonic|reqwest|mozilla)/
+
+/** Undefined where it says nothing of itself by RequestMetadata. */
+export function saidIn(headers: IncomingHttpHeaders): Said | undefined {
+  const metadata = requestMetadata(rawMetadata(headers))
+  if (metadata === undefined) return undefined
+  const { targetId, toolInvocationId } = metadata
+  return { ...callerOf(headers), target: name(targetId, LONGEST_TARGET), invocation: name(toolInvocationId) }
+}
 
 /** From REAPI's RequestMetadata, and else from the user agent. What came from outside is made fit for a terminal. */
 export function callerOf(headers: IncomingHttpHeaders): Caller {
@@ -25,6 +40,6 @@ function agentOf(agent: string | undefined): string {
   return LIBRARIES.test(first.toLowerCase()) ? '' : name(first)
 }
 
-function name(text: string): string {
-  return text.slice(0, LONGEST).replaceAll(/[^\w.+:@/ -]/g, '')
+function name(text: string, longest: number = LONGEST): string {
+  return text.slice(0, longest).replaceAll(/[^\w.+:@/ -]/g, '')
 }

@@ -1,6 +1,7 @@
 import type { Gate } from './access.ts'
 import { actionsArchives } from './actions-cache/archives.ts'
 import { actionsCache } from './actions-cache/cache-service.ts'
+import { saidIn } from './caller.ts'
 import { grpcServer } from './grpc/grpc-server.ts'
 import { HttpAnswers } from './http-answers.ts'
 import { isSameAddress, type ListenAddress, urlOf } from './listen/address.ts'
@@ -144,7 +145,12 @@ class CacheServer {
     const { methods } = this.#services
     const grpc = grpcServer({
       ...{ methods, gate },
-      ...(onRequest !== undefined && { onCall: onRequest }),
+      ...(onRequest !== undefined && {
+        onCall: ({ headers, ...entry }) => {
+          const by = saidIn(headers)
+          onRequest(by === undefined ? entry : { ...entry, by })
+        },
+      }),
       ...(onFault !== undefined && { onFault }),
     })
     return (stream, headers) => grpc.takeGrpc(stream, headers)

@@ -1,3 +1,5 @@
+import type { Said } from './caller.ts'
+
 /** A line of the access log. */
 export interface AccessEntry {
   readonly protocol: string
@@ -9,6 +11,8 @@ export interface AccessEntry {
   readonly receivedBytes: number
   readonly sentBytes: number
   readonly durationMs: number
+  /** What a client of REAPI says of itself and its work. */
+  readonly by?: Said
 }
 
 /** What failed while a client was told of a miss. */

@@ -5,9 +5,10 @@ import { oneLine } from '../table.ts'
 export function accessLine(entry: AccessEntry, { json }: { readonly json: boolean }): string {
   const time = new Date().toISOString()
   if (json) return JSON.stringify({ time, ...entry })
-  const { protocol, method, path, status, receivedBytes, sentBytes, durationMs } = entry
+  const { protocol, method, path, status, receivedBytes, sentBytes, durationMs, by } = entry
   const bytes = `${receivedBytes} in, ${sentBytes} out`
-  return oneLine(`${time} ${status} ${method} ${path} ${protocol || '-'} ${bytes} ${durationMs.toFixed(1)} ms`)
+  const said = by === undefined ? '' : ` ${[by.tool, by.task, by.target].filter((part) => part !== '').join(' ')}`
+  return oneLine(`${time} ${status} ${method} ${path} ${protocol || '-'} ${bytes} ${durationMs.toFixed(1)} ms${said}`)
 }
 
 /** What is said on standard error of a fault that its client took for a miss. */

@@ -27,6 +27,8 @@ export interface GrpcCallEntry {
   readonly receivedBytes: number
   readonly sentBytes: number
   readonly durationMs: number
+  /** With what was sent as metadata: not for a log as they are. */
+  readonly headers: IncomingHttpHeaders
 }
 
 /** gRPC over streams of HTTP/2 that somebody else listens for. */
@@ -61,6 +63,7 @@ class Calls implements GrpcServer {
           path,
           ...outcome,
           durationMs: performance.now() - start,
+          headers,
         }),
       onFault: (error) => this.#options.onFault?.({ protocol: path.slice(1), error }),
     })
