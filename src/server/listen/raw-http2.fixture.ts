@@ -44,14 +44,14 @@ export interface RawConnection {
   readonly frames: Frame[]
   /** The first frame of that kind, when it has come; undefined when the connection ended before. */
   frameOf(type: number, stream?: number): Promise<Frame | undefined>
-  readonly closed: Promise<unknown>
+  readonly closed: Promise<void>
 }
 
 /** A connection that has said hello. */
 export async function rawConnection(port: number): Promise<RawConnection> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
-  const closed = once(socket, 'close')
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   const frames: Frame[] = []
   let rest = Buffer.alloc(0)
   socket.on('data', (bytes: Buffer) => {
@@ -75,7 +75,7 @@ export async function rawConnection(port: number): Promise<RawConnection> {
       for (;;) {
         const found = frames.find((one) => one.type === type && (stream === undefined || one.stream === stream))
         if (found !== undefined || socket.destroyed) return found
-        await once(socket, 'frames')
+        await new Promise((resolve) => socket.once('frames', resolve))
       }
     },
   }
