@@ -78,7 +78,9 @@ export async function checkedBytesOf(
   if (digest.sizeBytes > BATCH_BLOB_BYTES) {
     const checked = await served.blobs.read(scope, digest, { signal })
     if (checked === undefined) return undefined
-    for await (const _ of checked);
+    let sizeBytes = 0
+    for await (const chunk of checked) sizeBytes += chunk.length
+    if (sizeBytes !== digest.sizeBytes) return undefined
   }
   return bytesOf(served, scope, digest, signal)
 }

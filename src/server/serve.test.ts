@@ -60,6 +60,9 @@ describe.each([
   ['ccache, subdirs', '/ccache/8d/9bd84f0551br9cst47htk0hov55vde0', 201],
   ['ccache, flat', '/ccache/8d9bd84f0551br9cst47htk0hov55vde0', 201],
   ['ccache, bazel', `/ccache/ac/${'ab'.repeat(32)}`, 201],
+  ['sccache', `/sccache/a/b/c/${'abc'.repeat(20)}`, 201],
+  ['maven', '/maven/v1.1/org.group/an-artifact/0123456789abcdef/an-artifact-1.2.jar', 201],
+  ['rush', `/rush/${'ab'.repeat(20)}`, 200],
 ])('an artifact of %s', (_name, path, done) => {
   test.each([0, 1, 5_000, 3_000_000])('of %i bytes comes back as it was', async (size) => {
     const bytes = content(size, size)
@@ -169,16 +172,21 @@ describe('tokens', () => {
     nx: '/v1/cache/1',
     gradle: '/gradle/a',
     ccache: '/ccache/a',
+    sccache: '/sccache/a',
+    maven: '/maven/a',
+    rush: '/rush/a',
     bazel: `/cas/${digestOf(content(9, 9)).hash}`,
   }
 
   test.each(Object.entries(paths))('%s: none may nothing, one that reads may not write', async (name, path) => {
     const bytes = content(9, 9)
-    // Nx ends a build at a 401.
-    const [unread, unwritten] = name === 'nx' ? [404, 403] : [401, 401]
+    // Those whose builds would end at a 401.
+    const missed: Record<string, readonly number[]> = { nx: [404, 403], sccache: [404, 403], rush: [404, 200] }
+    const [unread = 0, unwritten = 0] = missed[name] ?? [401, 401]
     expect((await put(path, bytes)).status).toBe(unwritten)
     const refused = (await put(path, bytes, bearer(READ))).status
-    expect(refused).toBe({ turborepo: 403, nx: 403, gradle: 413, ccache: 200, bazel: 403 }[name])
+    const told = { turborepo: 403, nx: 403, gradle: 413, ccache: 200, sccache: 403, maven: 403, rush: 200, bazel: 403 }
+    expect(refused).toBe(told[name as keyof typeof told])
     expect((await ask(path, { headers: bearer(READ) })).status).toBe(404)
     expect((await put(path, bytes, basic(WRITE))).ok).toBe(true)
     expect(await bytesIn(await ask(path, { headers: basic(READ) }))).toHaveLength(9)
@@ -281,6 +289,9 @@ describe('a fault of ours', () => {
     ['/v1/cache/1', 404, 403],
     ['/gradle/a', 404, 413],
     ['/ccache/a', 404, 200],
+    ['/sccache/a', 404, 503],
+    ['/maven/a', 404, 503],
+    ['/rush/a', 404, 200],
     [`/ac/${'ab'.repeat(32)}`, 404, 503],
   ])('at %s is told as a miss, and to us as what it was', async (path, read, write) => {
     await restarted({ ...store, actions: reads })
@@ -292,7 +303,7 @@ describe('a fault of ours', () => {
 
   test('while bytes go out cuts the connection', async () => {
     const bytes = content(3_000_000, 1)
-    await put('/ccache/1', bytes)
+    for (const path of ['/ccache/1', ...CHECKED_FIRST]) await put(path, bytes)
     for (const end of [endingEarly, endingSilently]) {
       const blobs = readingBy(async (...args) => {
         const whole = await store.blobs.read(...args)
@@ -305,8 +316,14 @@ describe('a fault of ours', () => {
       })
       await restarted({ ...store, blobs })
       await expect(ask('/ccache/1').then(bytesIn)).rejects.toThrow()
+      for (const path of CHECKED_FIRST) expect((await ask(path)).status).toBe(404)
     }
+    await restarted(store)
+    for (const path of CHECKED_FIRST) expect((await bytesIn(await ask(path))).equals(Buffer.from(bytes))).toBe(true)
   })
+
+  /** Tools whose builds would end at a body that breaks off. */
+  const CHECKED_FIRST = ['/v1/cache/1', '/rush/1']
 })
 
 test('a name that is too long for a key keeps nothing', async () => {

@@ -6,7 +6,7 @@ import { call, countOf, missingProgram, writeFiles } from './calls.ts'
 import type { Client, Remote } from './client.ts'
 
 const VERSION = '3.9.11'
-const EXTENSION = '1.2.1'
+const EXTENSION = '1.2.3'
 const MODULES = ['a', 'b', 'c'] as const
 
 export const maven: Client = {
