@@ -62,8 +62,6 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string
   /** Where those that speak gRPC do: `grpc://127.0.0.1:8377`. */
   readonly grpcUrl: string
-  /** Ends all that is under way at once. */
-  cut(): void
 }
 
 const GRACE_MS = 10_000
@@ -77,7 +75,6 @@ export async function serve(served: Served, options: ServeOptions): Promise<Runn
     return {
       url: urlOf(http, tls === undefined ? 'http' : 'https'),
       grpcUrl: urlOf(grpc, tls === undefined ? 'grpc' : 'grpcs'),
-      cut: () => server.cut(),
       [Symbol.asyncDispose]: () => server.end(graceMs),
     }
   } catch (error) {
@@ -119,10 +116,6 @@ class CacheServer {
     await Promise.all(this.#listeners.map((listener) => listener.stop()))
     await this.#connections.close(graceMs)
     await this.#services[Symbol.asyncDispose]()
-  }
-
-  cut(): void {
-    this.#connections.cut()
   }
 
   async #listenAt(address: ListenAddress, answering: Answering): Promise<ListenAddress> {

@@ -83,14 +83,11 @@ export class Connections {
     clearInterval(this.#timer)
   }
 
-  /** Ends all at once. */
-  cut(): void {
-    for (const { socket } of this.#live) socket.destroy()
-  }
-
   #emptyWithin(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.cut(), graceMs)
+      const timer = setTimeout(() => {
+        for (const { socket } of this.#live) socket.destroy()
+      }, graceMs)
       this.#onEmpty = () => {
         clearTimeout(timer)
         resolve()

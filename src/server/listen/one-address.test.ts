@@ -250,19 +250,6 @@ describe('at its end', () => {
     await ended
     await started()
   })
-
-  test('all is cut at once where that is asked for', async () => {
-    await started()
-    const client = session(server.url)
-    const upload = client.request({ ':method': 'PUT', ':path': '/v1/cache/1' })
-    upload.on('error', () => undefined)
-    await new Promise((resolve) => upload.write('half', resolve))
-    expect((await ask(client, { ':path': '/readyz' })).status).toBe(200)
-    const ended = server[Symbol.asyncDispose]()
-    server.cut()
-    await ended
-    await started()
-  })
 })
 
 describe('a Unix socket', () => {
