@@ -2,7 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { COMMANDS } from './commands.ts'
 import { PROJECT_SCHEMA } from './config/schema.ts'
 import { flagName, hasVariable, type OptionSpec, variableName } from './options.ts'
-import { ALL_OPTIONS, configLayer, environmentLayer, type Layer, resolve, SETTINGS, splitList } from './settings.ts'
+import {
+  ALL_OPTIONS,
+  configLayer,
+  environmentLayer,
+  type Layer,
+  resolve,
+  SETTINGS,
+  splitList,
+  valuesOf,
+} from './settings.ts'
 
 const flags = (values: Record<string, readonly string[]>): Layer => ({
   origin: 'flag',
@@ -107,4 +116,15 @@ test('flags, variables and short names are unambiguous', () => {
   expect(keys.map(variableName)).toContain('RECUE_MAX_CACHE_SIZE')
   const shorts = Object.values(ALL_OPTIONS).flatMap((spec) => ('short' in spec ? [spec.short] : []))
   expect(new Set(shorts).size).toBe(shorts.length)
+})
+
+test('what a number, a size or a duration is by default is what its text means', () => {
+  const table = {
+    times: { kind: 'number', default: '3', summary: 'x' },
+    wait: { kind: 'duration', default: '2s', summary: 'x' },
+    room: { kind: 'size', default: '1KiB', summary: 'x' },
+    none: { kind: 'number', summary: 'x' },
+    word: { kind: 'text', default: '4', summary: 'x' },
+  } as const
+  expect(valuesOf<typeof table>(resolve(table, []))).toEqual({ times: 3, wait: 2_000, room: 1024, word: '4' })
 })

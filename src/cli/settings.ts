@@ -122,7 +122,9 @@ function defaultOf(spec: OptionSpec): unknown {
   if (spec.kind === 'flag') return spec.default === 'true'
   if (spec.kind === 'list') return []
   if (spec.kind === 'map') return {}
-  return spec.default
+  const { kind, default: text } = spec
+  const isNumber = kind === 'number' || kind === 'size' || kind === 'duration'
+  return text !== undefined && isNumber ? convertText(spec, text) : text
 }
 
 /** Texts of flags and variables come as a list of what was given, the last one counts; a config gives JSON. */
