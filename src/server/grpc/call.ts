@@ -11,9 +11,8 @@ import { GrpcCode, GrpcStatus } from './status.ts'
 /** REAPI's batches hold 4 MiB of blobs; their digests and the rest need some more. */
 const MOST_MESSAGE_BYTES = 4 * 1024 * 1024 + 512 * 1024
 /**
- * What a client may send before it sees an early answer is at most its window. Who sends more has it: the leave to do so
- * came after the answer. Who only waits is let go in the end, too. Either is told to stop, without blame; told so at once, with the
- * answer, some would take it for a failure.
+ * What a client has sent before it sees an early answer is at most its window; most then stop. Who goes on is left to wait, and told
+ * some time later to stop, without blame. Not at once: a reset overtakes the answer in Node, and grpc-go then takes it for a failure.
  */
 const MOST_DISCARDED_BYTES = STREAM_WINDOW_BYTES + 64 * 1024
 const DISCARD_MS = 5_000
@@ -142,9 +141,14 @@ export class Call implements GrpcCall {
   #ended(status: GrpcCode): void {
     this.#status = status
     clearTimeout(this.#deadline)
-    const letGo = () => this.#stream.close(constants.NGHTTP2_NO_ERROR)
-    if (this.#reader?.discard(MOST_DISCARDED_BYTES, letGo) === true)
-      this.#deadline = setTimeout(letGo, DISCARD_MS).unref()
+    if (this.#reader?.discard(MOST_DISCARDED_BYTES) === true) this.#letGoLater()
+  }
+
+  #letGoLater(): void {
+    this.#deadline = setTimeout(() => {
+      if (this.#writer.isSent) this.#stream.close(constants.NGHTTP2_NO_ERROR)
+      else this.#letGoLater()
+    }, DISCARD_MS).unref()
   }
 
   #setDeadline(timeoutMs: number | undefined): void {

@@ -13,6 +13,8 @@ const MOST_COPIED_BYTES = 16 * 1024
 /** Writes the answer of a call: messages, then the status. Once it is ended, or its client gone, it writes nothing more. */
 export class ReplyWriter {
   sentBytes = 0
+  /** The status has left, and all before it. */
+  isSent = false
   #isEnded = false
   #trailers: OutgoingHttpHeaders = OK_TRAILERS
   readonly #stream: ServerHttp2Stream
@@ -50,7 +52,7 @@ export class ReplyWriter {
   end(status: GrpcStatus): void {
     if (this.isEnded) return
     this.#isEnded = true
-    if (!this.#stream.headersSent) this.#stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true })
+    if (!this.#stream.headersSent) this.#respondOnly({ ...HEADERS, ...trailersOf(status) })
     else if (status.code === GrpcCode.DEADLINE_EXCEEDED && this.#stream.writableLength > 0)
       this.#stream.close(constants.NGHTTP2_CANCEL)
     else {
@@ -61,12 +63,20 @@ export class ReplyWriter {
 
   endAsHttp(status: number): void {
     this.#isEnded = true
-    this.#stream.respond({ ':status': status }, { endStream: true })
+    this.#respondOnly({ ':status': status })
+  }
+
+  #respondOnly(headers: OutgoingHttpHeaders): void {
+    this.#stream.respond(headers, { endStream: true })
+    this.isSent = true
   }
 
   #begin(): void {
     this.#stream.respond(HEADERS, WITH_TRAILERS)
-    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(this.#trailers))
+    this.#stream.once('wantTrailers', () => {
+      this.#stream.sendTrailers(this.#trailers)
+      this.isSent = true
+    })
   }
 
   #framed(message: EncodedMessage | Uint8Array): Uint8Array[] {

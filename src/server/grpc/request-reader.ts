@@ -24,7 +24,6 @@ export class RequestReader {
   #failure: GrpcStatus | undefined
   #wake: (() => void) | undefined
   #mayDiscard = 0
-  #onTooMany: () => void = () => undefined
 
   constructor(stream: ServerHttp2Stream, limits: RequestLimits) {
     this.#stream = stream
@@ -71,13 +70,12 @@ export class RequestReader {
     this.#awaken()
   }
 
-  /** Throws away what still comes, and tells when that is more than `mostBytes`. False: all has come. */
-  discard(mostBytes: number, onTooMany: () => void): boolean {
+  /** Throws away what still comes, and after `mostBytes` of it leaves the client to wait. False: all has come. */
+  discard(mostBytes: number): boolean {
     if (this.#state === 'ended') return false
     this.#state = 'discarding'
     this.#ready.length = 0
     this.#mayDiscard = mostBytes
-    this.#onTooMany = onTooMany
     this.#awaken()
     this.#stream.resume()
     return true
@@ -93,7 +91,7 @@ export class RequestReader {
     this.receivedBytes += chunk.length
     if (this.#state === 'discarding') {
       this.#mayDiscard -= chunk.length
-      if (this.#mayDiscard < 0) this.#onTooMany()
+      if (this.#mayDiscard < 0) this.#stream.pause()
       return
     }
     try {
