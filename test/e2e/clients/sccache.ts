@@ -31,6 +31,13 @@ export const sccacheWebdav = sccacheBy({ name: 'sccache, webdav', protocol: 'Web
   SCCACHE_WEBDAV_TOKEN: token,
 }))
 
+export const sccacheActions = sccacheBy({ name: 'sccache', protocol: 'GitHub Actions' }, ({ http, token }) => ({
+  SCCACHE_GHA_ENABLED: 'on',
+  ACTIONS_CACHE_SERVICE_V2: 'true',
+  ACTIONS_RESULTS_URL: `${http}/`,
+  ACTIONS_RUNTIME_TOKEN: token,
+}))
+
 function ownServer(root: string): Record<string, string> {
   return { SCCACHE_SERVER_UDS: path.join(root, 'sccache.sock'), SCCACHE_DIR: path.join(root, '.sccache') }
 }
