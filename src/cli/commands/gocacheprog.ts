@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { CacheError, isCacheError, systemCode } from '../../errors.ts'
+import { join } from 'node:path'
+import { isCacheError } from '../../errors.ts'
 import { goCache } from '../../programs/go/go-cache.ts'
 import { answerGo, GO_GREETING } from '../../programs/go/go-cache-program.ts'
 import type { GoServer } from '../../programs/go/go-server.ts'
@@ -10,25 +10,10 @@ import { layoutOf } from '../../store/local/layout.ts'
 import { lentFiles } from '../../store/local/lent-files.ts'
 import { type CommandContext, defineCommand, type Session } from '../command.ts'
 import { writeAll } from '../output.ts'
+import { SERVER_OPTIONS, serverAddressOf } from '../server-options.ts'
 import { oneLine } from '../table.ts'
 
-const OPTIONS = {
-  server: {
-    kind: 'text',
-    value: 'URL',
-    summary: 'Read from and write to this recue serve as well: http://HOST:PORT or unix:PATH.',
-    variable: true,
-  },
-  tokenFile: {
-    kind: 'text',
-    value: 'FILE',
-    summary: 'Holds the token. Default: the variable RECUE_TOKEN.',
-    variable: true,
-  },
-  instance: { kind: 'text', value: 'NAME', summary: "The server's instance.", variable: true },
-} as const
-
-type Context = CommandContext<typeof OPTIONS>
+type Context = CommandContext<typeof SERVER_OPTIONS>
 
 export const command = defineCommand({
   name: 'gocacheprog',
@@ -38,7 +23,7 @@ export const command = defineCommand({
     'Go 1.24 and later start it by themselves where GOCACHEPROG names it: what Go compiles and tests is then kept in the cache, under its ' +
     'quota. What is not here is looked for at the server, and what is made here is sent there. A server that does not ' +
     'answer is left alone, and no build fails because of it.',
-  options: OPTIONS,
+  options: SERVER_OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [
     { line: 'go env -w GOCACHEPROG="recue gocacheprog"', does: 'From now on, for all that Go builds.' },
@@ -124,35 +109,18 @@ function placeFor(session: Session | undefined): Place {
 
 /** Mistakes in it are the user's, and are said before anything is promised to Go. */
 async function serverOf(context: Context): Promise<((say: Say) => Disposable & { readonly go: GoServer }) | undefined> {
-  const { server, instance } = context.options
-  if (server === undefined || server === '') return undefined
-  const [{ parseServerAddress, placeOf }, { remoteServer }, { goServer }] = await Promise.all([
+  if (!context.options.server) return undefined
+  const [address, { placeOf }, { remoteServer }, { goServer }] = await Promise.all([
+    serverAddressOf(context),
     import('../../connect/server-address.ts'),
     import('../../programs/remote-server.ts'),
     import('../../programs/go/go-server.ts'),
   ])
-  const token = tokenOf(context)
-  const address = parseServerAddress(server, {
-    ...(token !== undefined && { token }),
-    ...(instance !== undefined && { instance }),
-  })
   return (say) => {
     const remote = remoteServer(address, {
       pauseMs: Number.POSITIVE_INFINITY,
       onDown: (why) => say(`${placeOf(address)} is left alone: ${why}`),
     })
     return { go: goServer(remote), [Symbol.dispose]: () => remote[Symbol.dispose]() }
-  }
-}
-
-function tokenOf({ options, environment, cwd }: Context): string | undefined {
-  const { tokenFile } = options
-  if (tokenFile === undefined) return environment.RECUE_TOKEN || undefined
-  try {
-    return readFileSync(resolve(cwd, tokenFile), 'utf8').trim()
-  } catch (cause) {
-    throw new CacheError('usage', `--token-file: ${tokenFile} cannot be read (${systemCode(cause) ?? cause}).`, {
-      cause,
-    })
   }
 }

@@ -57,13 +57,20 @@ test.each([
   expect(placed(url, attributes)).toEqual({ token: undefined, ...place, ...('local' in place && { token: undefined }) })
 })
 
-test('a token from a file, or from the variable', () => {
+test('a token and certificates from files, or named by variables', () => {
   const dir = mkdtempSync(join(tmpdir(), 'recue-crsh-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   writeFileSync(join(dir, 'token'), 'abc\n')
   expect(placed('recue://cache', { 'token-file': join(dir, 'token') })).toMatchObject({ token: 'abc' })
   expect(placed('recue://cache', {}, { RECUE_TOKEN: 'def' })).toMatchObject({ token: 'def' })
+  expect(placed('recue://cache', {}, { RECUE_TOKEN_FILE: join(dir, 'token') })).toMatchObject({ token: 'abc' })
   expect(() => placed('recue://cache', { 'token-file': join(dir, 'none') })).toThrow('ENOENT')
+  const certified = started(
+    'recue://cache',
+    { tls: 'true', ca: join(dir, 'token') },
+    { RECUE_CERT: join(dir, 'token') },
+  )
+  expect(certified?.server?.tls).toEqual({ ca: 'abc\n', cert: 'abc\n' })
 })
 
 test.each([

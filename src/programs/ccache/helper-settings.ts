@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parseServerAddress, type ServerAddress } from '../../connect/server-address.ts'
+import { parseServerAddress, type ServerAddress, type TlsFiles } from '../../connect/server-address.ts'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { CcacheLayout } from './ccache-storage.ts'
 
@@ -53,7 +53,7 @@ function placeIn(
   const [, scheme = '', authority = '', path = ''] = /^([a-z+]+):(?:\/\/([^/]*))?(\/.*)?$/.exec(url) ?? []
   const token = tokenIn(attributes, environment)
   const instanceOf = (text: string) => attributes.get('instance') ?? text.replace(/^\/+|\/+$/g, '')
-  const shown = token === undefined ? {} : { token }
+  const shown = { tls: tlsIn(attributes, environment), ...(token !== undefined && { token }) }
   if (scheme === 'recue' && authority === '') {
     const instance = attributes.get('instance') ?? ''
     if (path.replace(/\/+/g, '') === '') return { server: undefined, instance }
@@ -72,12 +72,33 @@ function tokenIn(
   attributes: ReadonlyMap<string, string>,
   environment: Readonly<Record<string, string | undefined>>,
 ): string | undefined {
-  const file = attributes.get('token-file')
-  if (file === undefined) return attributes.get('bearer-token') ?? (environment.RECUE_TOKEN || undefined)
+  const file = attributes.get('token-file') ?? environment.RECUE_TOKEN_FILE
+  const said = attributes.get('bearer-token')
+  if (said !== undefined || !file) return said ?? (environment.RECUE_TOKEN || undefined)
+  return textOf(file, 'token-file').trim()
+}
+
+/** By the attributes and variables that other commands have as options. */
+function tlsIn(
+  attributes: ReadonlyMap<string, string>,
+  environment: Readonly<Record<string, string | undefined>>,
+): TlsFiles {
+  const given = (name: string, variable: string) => attributes.get(name) || environment[variable]
+  const ca = given('ca', 'RECUE_CA')
+  const cert = given('cert', 'RECUE_CERT')
+  const key = given('cert-key', 'RECUE_CERT_KEY')
+  return {
+    ...(ca && { ca: textOf(ca, 'ca') }),
+    ...(cert && { cert: textOf(cert, 'cert') }),
+    ...(key && { key: textOf(key, 'cert-key') }),
+  }
+}
+
+function textOf(file: string, name: string): string {
   try {
-    return readFileSync(file, 'utf8').trim()
+    return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw misunderstood(`@token-file=${file} cannot be read (${systemCode(cause) ?? cause})`, cause)
+    throw misunderstood(`@${name}=${file} cannot be read (${systemCode(cause) ?? cause})`, cause)
   }
 }
 
