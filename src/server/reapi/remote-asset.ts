@@ -11,7 +11,7 @@ import {
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Timestamp } from '../../proto/google/protobuf/timestamp.ts'
 import { type GrpcMethod, grpcService } from '../grpc/service.ts'
-import { GrpcCode } from '../grpc/status.ts'
+import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { type AssetKind, type AssetNames, assetNames, invalid } from './asset-request.ts'
 import { type AssetToKeep, type FoundAsset, findAsset, keepAsset, resultOf } from './assets.ts'
@@ -32,13 +32,15 @@ export interface RemoteAssetOptions {
 export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptions): GrpcMethod[] {
   const fetched = async (kind: AssetKind, request: FetchBlobRequest | FetchDirectoryRequest, signal: AbortSignal) => {
     const names = assetNames(kind, request)
+    let found: FoundAsset | undefined
     try {
-      return told(names, await findAsset(served, names, msOf(request.oldestContentAccepted) ?? 0, signal))
+      found = await findAsset(served, names, msOf(request.oldestContentAccepted) ?? 0, signal)
     } catch (error) {
       if (signal.aborted) throw error
       onFault(error)
-      return told(names, undefined)
     }
+    if (found === undefined) throw NOT_FOUND
+    return told(names, found)
   }
   return [
     ...grpcService(FetchDefinition, {
@@ -81,21 +83,16 @@ export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptio
   ]
 }
 
-/** What a fetch answers: not to be found is no failure of the call. */
-function told({ uris, qualifiers }: AssetNames, found: FoundAsset | undefined) {
-  const digestFunction = DigestFunction_Value.SHA256
-  if (found === undefined) {
-    const status = {
-      code: GrpcCode.NOT_FOUND,
-      message: 'Nothing was pushed for that, and nothing is downloaded.',
-      details: [],
-    }
-    return { status, uri: uris[0] as string, qualifiers: [], digestFunction, digest: undefined, expiresAt: undefined }
-  }
-  const { uri, digest, expiresMs } = found
+/**
+ * To find nothing is a failure of the call. The protocol has a status within the answer for it, too, which Bazel 4 does not look
+ * at: it takes the answer for an empty file, and does not download for itself where it should.
+ */
+const NOT_FOUND = new GrpcStatus(GrpcCode.NOT_FOUND, 'Nothing was pushed for that, and nothing is downloaded.')
+
+function told({ qualifiers }: AssetNames, { uri, digest, expiresMs }: FoundAsset) {
   const expiresAt = expiresMs === undefined ? undefined : timestampOf(expiresMs)
   const status = { code: GrpcCode.OK, message: '', details: [] }
-  return { status, uri, qualifiers: [...qualifiers], digestFunction, digest, expiresAt }
+  return { status, uri, qualifiers: [...qualifiers], digestFunction: DigestFunction_Value.SHA256, digest, expiresAt }
 }
 
 function toKeep(digest: Digest, request: PushBlobRequest | PushDirectoryRequest): AssetToKeep {

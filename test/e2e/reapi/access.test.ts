@@ -12,8 +12,8 @@ const READING: readonly [string, object, string][] = [
   ['ContentAddressableStorage/GetTree', { rootDigest: absent() }, 'NOT_FOUND'],
   ['ByteStream/Read', { resourceName: readName(EMPTY) }, 'OK'],
   ['ByteStream/QueryWriteStatus', { resourceName: writeName(EMPTY) }, 'OK'],
-  ['Fetch/FetchBlob', { uris: ['urn:x'] }, 'OK'],
-  ['Fetch/FetchDirectory', { uris: ['urn:x'] }, 'OK'],
+  ['Fetch/FetchBlob', { uris: ['urn:x'] }, 'NOT_FOUND'],
+  ['Fetch/FetchDirectory', { uris: ['urn:x'] }, 'NOT_FOUND'],
 ]
 const WRITING: readonly [string, object, string][] = [
   ['ActionCache/UpdateActionResult', { actionDigest, actionResult: { exitCode: 1 } }, 'OK'],
