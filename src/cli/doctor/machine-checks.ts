@@ -35,13 +35,12 @@ const RUNTIME_VARIABLES = ['NODE_OPTIONS', 'BUN_OPTIONS', 'BUN_BE_BUN']
 /** Names alone: values may be secret. */
 async function environment({ environment: variables }: Subject): Promise<Finding> {
   const set = Object.keys(variables).filter((name) => name.startsWith('RECUE_'))
-  // The one command that has variables of its own.
+  // The commands that have variables of their own; the token is none that a flag could show.
   const { command: serve } = await import('../commands/serve.ts')
-  const known = new Set(
-    Object.entries<OptionSpec>({ ...ALL_OPTIONS, ...serve.options }).flatMap(([key, spec]) =>
-      hasVariable(spec) ? [variableName(key)] : [],
-    ),
-  )
+  const { command: front } = await import('../commands/front.ts')
+  const options = Object.entries<OptionSpec>({ ...ALL_OPTIONS, ...serve.options, ...front.options })
+  const named = options.flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : []))
+  const known = new Set([...named, 'RECUE_TOKEN', 'RECUE_FRONT'])
   const unknown = set.filter((name) => !known.has(name))
   if (unknown.length > 0)
     return warn(
