@@ -127,9 +127,9 @@ function contextOf(table: OptionTable, parsed: ParsedArguments, output: Output):
       controller ??= abortOnSignals()
       return controller.signal
     },
-    open: async (openOptions = {}) => {
+    open: async ({ said = [], ...openOptions } = {}) => {
       const { openSession } = await import('./session.ts')
-      return openSession({ ...openOptions, given, cwd, environment })
+      return openSession({ ...openOptions, given: [...given, ...said], cwd, environment })
     },
   }
 }

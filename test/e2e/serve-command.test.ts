@@ -184,6 +184,50 @@ test.each([
   expect(server.errors[0]).toMatch(said)
 })
 
+describe('a file of options', () => {
+  const config = (content: object) => {
+    writeFileSync(join(dir, 'serve.json'), JSON.stringify(content))
+    return join(dir, 'serve.json')
+  }
+
+  test('is as good as flags, which count more; the files it names lie beside it', async () => {
+    writeFileSync(join(dir, 'tokens'), 'write 0123456789abcdef\n')
+    const file = config({
+      http: `unix:${join(dir, 'a.sock')}`,
+      grpc: '0',
+      tokens: 'tokens',
+      accessLog: true,
+      workers: 2,
+    })
+    await using server = new ServeProcess(quickest, join(dir, 'cache'), [
+      '--config',
+      file,
+      '--http',
+      '0',
+      '--workers',
+      '1',
+    ])
+    const { http, grpc } = await server.addresses()
+    expect(new URL(http).port).not.toBe(new URL(grpc).port)
+    expect((await fetch(`${http}/ccache/a`)).status).toBe(401)
+    const authorization = 'Bearer 0123456789abcdef'
+    expect((await fetch(`${http}/ccache/a`, { headers: { authorization } })).status).toBe(404)
+    server.child.kill('SIGTERM')
+    expect(await server.ended).toBe(0)
+    expect(server.lines).toHaveLength(3)
+  })
+
+  test.each([
+    [{ htpp: '0' }, /serve\.json:1:2: unknown key htpp\./],
+    [{ tlsKey: 1 }, /serve\.json:1:11: tlsKey must be a string, not 1\./],
+    [{ tasks: {} }, /serve\.json:1:2: unknown key tasks\./],
+  ])('that says %j is a mistake', async (content, said) => {
+    await using server = new ServeProcess(quickest, join(dir, 'cache'), ['--config', config(content)])
+    expect(await server.ended).toBe(125)
+    expect(server.errors[0]).toMatch(said)
+  })
+})
+
 test('an address that another serves at is not shared with it', async () => {
   await using first = new ServeProcess(quickest, join(dir, 'cache'), ['--http', '0', '--workers', '2'])
   const { http } = await first.addresses()

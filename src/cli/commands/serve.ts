@@ -6,6 +6,7 @@ import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
 import { accessLine, faultLine } from '../serve/access-log.ts'
 import { gateFor } from '../serve/gate-for.ts'
+import { type ServeValues, settled } from '../serve/serve-config.ts'
 import { SERVE_OPTIONS } from '../serve/serve-options.ts'
 import { type Supervisor, supervisorOf } from '../serve/worker.ts'
 import { type Listening, WORKER_VARIABLE } from '../serve/worker-messages.ts'
@@ -35,10 +36,12 @@ export const command = defineCommand({
   ],
   async run(context) {
     const supervisor = supervisorOf(context.environment[WORKER_VARIABLE] === '1')
-    const addresses = addressesOf(context)
-    if ((context.options.workers ?? 1) > 1 && supervisor === undefined) return superviseWorkers(context, addresses)
-    using settings = await serveOptions(context, addresses, supervisor)
-    await using session = await context.open({ longLived: true })
+    const { values, said } = await settled(context.options, context.cwd)
+    const addresses = addressesOf(values)
+    const { workers = 1 } = values
+    if (workers > 1 && supervisor === undefined) return superviseWorkers(context, addresses, workers)
+    using settings = await serveOptions(context, values, addresses, supervisor)
+    await using session = await context.open({ longLived: true, said })
     const [{ serve }, { openUsage }] = await Promise.all([
       import('../../server/serve.ts'),
       import('../../server/usage.ts'),
@@ -60,14 +63,18 @@ interface Addresses {
   readonly grpc: ListenAddress
 }
 
-function addressesOf({ options }: Context): Addresses {
+function addressesOf(options: ServeValues): Addresses {
   const http = parseListenAddress(options.http ?? DEFAULT_ADDRESS, '--http')
   return { http, grpc: options.grpc === undefined ? http : parseListenAddress(options.grpc, '--grpc') }
 }
 
-async function serveOptions(context: Context, { http, grpc }: Addresses, supervisor: Supervisor | undefined) {
-  const { options, cwd, output } = context
-  const tls = await tlsOf(context)
+async function serveOptions(
+  { cwd, output, options: { json } }: Context,
+  options: ServeValues,
+  { http, grpc }: Addresses,
+  supervisor: Supervisor | undefined,
+) {
+  const tls = await tlsOf(options, cwd, (text) => output.stderr.line(`recue: ${text}`))
   const gate = gateFor({
     tokens: options.tokens === undefined ? undefined : { name: options.tokens, file: resolve(cwd, options.tokens) },
     isGuarded: (isLocal(http) && isLocal(grpc)) || tls?.asksClients === true,
@@ -79,7 +86,7 @@ async function serveOptions(context: Context, { http, grpc }: Addresses, supervi
     onFault: (fault) => output.stderr.line(faultLine(fault)),
     ...(options.accessLog && {
       onRequest: (entry) => {
-        const line = accessLine(entry, options)
+        const line = accessLine(entry, { json })
         if (supervisor === undefined) write(line)
         else void supervisor.mayWrite.then(() => write(line))
       },
@@ -88,8 +95,7 @@ async function serveOptions(context: Context, { http, grpc }: Addresses, supervi
   return { options: serving, [Symbol.dispose]: () => tls?.[Symbol.dispose]() }
 }
 
-async function tlsOf({ options, cwd, output }: Context) {
-  const { tlsCert, tlsKey, tlsClientCa } = options
+async function tlsOf({ tlsCert, tlsKey, tlsClientCa }: ServeValues, cwd: string, warn: (text: string) => void) {
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined)
     throw new CacheError('usage', 'TLS needs both a certificate and its key.', {
@@ -101,10 +107,10 @@ async function tlsOf({ options, cwd, output }: Context) {
     key: resolve(cwd, tlsKey),
     ...(tlsClientCa !== undefined && { clientCa: resolve(cwd, tlsClientCa) }),
   }
-  return openTlsKeys(files, (text) => output.stderr.line(`recue: ${text}`))
+  return openTlsKeys(files, warn)
 }
 
-async function superviseWorkers(context: Context, addresses: Addresses): Promise<number> {
+async function superviseWorkers(context: Context, addresses: Addresses, count: number): Promise<number> {
   const [{ runWorkers }, { checkShareable }, { selfCommand }] = await Promise.all([
     import('../serve/workers.ts'),
     import('../serve/shareable.ts'),
@@ -116,7 +122,7 @@ async function superviseWorkers(context: Context, addresses: Addresses): Promise
   signal.addEventListener('abort', () => sayEnding(context), { once: true })
   return runWorkers(
     {
-      count: context.options.workers ?? 1,
+      count,
       commandLine: (found) => [...selfCommand(), ...own, ...(found === undefined ? [] : flagsFor(found))],
       environment: context.environment,
       graceMs: GRACE_MS,

@@ -9,6 +9,7 @@ import {
 } from 'jsonc-parser'
 import { CacheError } from '../../errors.ts'
 import type { ConfigDocument } from './project.ts'
+import type { ConfigKind } from './schema.ts'
 import { type Locate, validateDocument } from './validate.ts'
 
 export interface JsonConfig {
@@ -16,7 +17,7 @@ export interface JsonConfig {
   readonly file: string
   /** As messages call it. */
   readonly name: string
-  readonly kind: 'project' | 'user'
+  readonly kind: ConfigKind
   /** The key under which the config stands (`recue` in package.json); undefined: the whole file. */
   readonly under: string | undefined
 }

@@ -98,9 +98,39 @@ export const PROJECT_SCHEMA = z
 /** The user's own config, for all projects. */
 export const USER_SCHEMA = z.strictObject({ $schema: z.string().optional(), ...SETTINGS })
 
+/** The file that `serve --config` names: its own options, and what of the store a server decides. */
+export const SERVE_SCHEMA = z.strictObject({
+  $schema: z.string().optional(),
+  ...z
+    .object({
+      http: z.string().describe('Where to listen: PORT, HOST:PORT or unix:PATH.'),
+      grpc: z.string().describe('Where gRPC is served. Default: where HTTP is.'),
+      tokens: z.string().min(1).describe('File of tokens, relative to this one.'),
+      tlsCert: z.string().min(1).describe('File with the certificate in PEM.'),
+      tlsKey: z.string().min(1).describe('File with its key in PEM.'),
+      tlsClientCa: z.string().min(1).describe('File with those who sign the certificates of clients, in PEM.'),
+      workers: z.int().min(1).describe('How many processes serve.'),
+      open: flag('Serve other machines without tokens.'),
+      accessLog: flag('Write a line for each request.'),
+    })
+    .partial().shape,
+  ...z
+    .object(GLOBAL_SETTINGS)
+    .pick({
+      ...{ cacheDir: true, maxCacheSize: true, maxCasSize: true, maxEntries: true, minFreeSpace: true },
+      ...{ evictionPolicy: true, casInlineThreshold: true, ttl: true, compression: true, chunking: true },
+      ...{ hardLink: true, durability: true },
+    })
+    .partial().shape,
+})
+
+/** Which schema a file is held to. */
+export const SCHEMAS = { project: PROJECT_SCHEMA, user: USER_SCHEMA, serve: SERVE_SCHEMA }
+export type ConfigKind = keyof typeof SCHEMAS
+
 /** What stands in the folder of the checkout and in the user's: what may be written at a path of the config. */
-export function keysAt(path: readonly PropertyKey[]): readonly string[] {
-  if (path.length === 0) return Object.keys(PROJECT_SCHEMA.shape)
+export function keysAt(path: readonly PropertyKey[], kind: ConfigKind): readonly string[] {
+  if (path.length === 0) return Object.keys(SCHEMAS[kind === 'serve' ? 'serve' : 'project'].shape)
   return path.length === 2 && path[0] === 'tasks' ? Object.keys(TASK.shape) : []
 }
 

@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { CacheError } from '../../errors.ts'
 import { didYouMean } from '../suggestion.ts'
 import type { ConfigDocument } from './project.ts'
-import { keysAt, PROJECT_SCHEMA, USER_SCHEMA } from './schema.ts'
+import { type ConfigKind, keysAt, SCHEMAS } from './schema.ts'
 
 /** Finds where in the text of a file a value is: `:4:7`, or nothing for a config that is code. */
 export type Locate = (path: readonly PropertyKey[], what: 'key' | 'value') => string
@@ -10,10 +10,9 @@ export type Locate = (path: readonly PropertyKey[], what: 'key' | 'value') => st
 /** A config that is what the schema says. Throws `config.invalid` with the first mistake, its place and what was meant. */
 export function validateDocument(
   document: unknown,
-  options: { readonly file: string; readonly kind: 'project' | 'user'; readonly locate: Locate },
+  options: { readonly file: string; readonly kind: ConfigKind; readonly locate: Locate },
 ): ConfigDocument {
-  const schema = options.kind === 'project' ? PROJECT_SCHEMA : USER_SCHEMA
-  const parsed = schema.safeParse(document, { reportInput: true })
+  const parsed = SCHEMAS[options.kind].safeParse(document, { reportInput: true })
   if (parsed.success) return document as ConfigDocument
   throw mistake(mostSpecific(parsed.error.issues[0] as z.core.$ZodIssue), options)
 }
@@ -29,10 +28,10 @@ function mostSpecific(issue: Issue): Issue {
   return mostSpecific({ ...inner, path: [...issue.path, ...inner.path] } as Issue)
 }
 
-function mistake(issue: Issue, { file, kind, locate }: { file: string; kind: string; locate: Locate }): CacheError {
+function mistake(issue: Issue, { file, kind, locate }: { file: string; kind: ConfigKind; locate: Locate }): CacheError {
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] as string
-    const known = keysAt(issue.path)
+    const known = keysAt(issue.path, kind)
     const hint =
       kind === 'user' && key === 'tasks'
         ? 'Tasks belong to the config of a project.'

@@ -33,6 +33,12 @@ export const SERVE_OPTIONS = {
     least: 1,
     variable: true,
   },
+  config: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'JSON with these options by their names, and settings of the store: { "http": "0.0.0.0:8377", … }.',
+    variable: true,
+  },
   open: { kind: 'flag', summary: 'Serve other machines without tokens.' },
   accessLog: { kind: 'flag', summary: 'Write a line for each request.' },
 } as const
