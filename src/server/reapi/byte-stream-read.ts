@@ -5,6 +5,7 @@ import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
 import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { missOf, type OnFault } from './faults.ts'
+import { fieldHeader } from './field-header.ts'
 import { type BlobResource, blobResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { zstdContent } from './zstd-content.ts'
@@ -28,7 +29,10 @@ export async function* readBlob(
   try {
     await using bytes = await opened(source, resource, { offset, limit, signal })
     for await (const piece of bytes)
-      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) yield dataMessage(piece.subarray(at, at + MESSAGE_BYTES))
+      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) {
+        const data = piece.subarray(at, at + MESSAGE_BYTES)
+        yield new EncodedMessage(fieldHeader(DATA_TAG, data.length), data)
+      }
   } catch (error) {
     throw missOf(error, `Blob ${resource.digest.hash}`, signal, source.onFault)
   }
@@ -73,12 +77,4 @@ function compressed(content: OpenBytes): OpenBytes {
     [Symbol.asyncIterator]: () => zstdContent(content),
     [Symbol.asyncDispose]: () => content[Symbol.asyncDispose](),
   }
-}
-
-function dataMessage(data: Uint8Array): EncodedMessage {
-  const header = [DATA_TAG]
-  let rest = data.length
-  for (; rest > 127; rest >>>= 7) header.push((rest & 127) | 128)
-  header.push(rest)
-  return new EncodedMessage(new Uint8Array(header), data)
 }

@@ -267,12 +267,27 @@ describe('Write', () => {
       'zstd of more': sent(requests(zstdUpload(digest), zstdCompressSync(Buffer.alloc(64 << 20)))),
       'no zstd': sent(requests(zstdUpload(digest), bytes)),
       'zstd too far on': sent(requests(zstdUpload(digest), zstdCompressSync(bytes), { from: 1 })),
+      'all of it, further on': sent([
+        { resourceName: upload(digest), writeOffset: 10, data: bytes, finishWrite: true },
+      ]),
       'no request': sent(),
     }
     for (const [what, stream] of Object.entries(streams))
       expect(await codeOf(write(stream)), what).toBe(GrpcCode.INVALID_ARGUMENT)
     expect(await cache.blobs.missing(scope, [digest])).toEqual([digest])
     expect(staged()).toEqual([])
+  })
+
+  it.each([100, 3_000_000])('takes no more than the %i bytes that were announced', async (size) => {
+    const digest = digestOf(content(size, 1))
+    const data = Buffer.alloc(size)
+    let asked = 0
+    async function* endless(): AsyncGenerator<WriteRequest> {
+      for (; asked < 50; asked++)
+        yield { resourceName: asked === 0 ? upload(digest) : '', writeOffset: asked * size, data, finishWrite: false }
+    }
+    expect(await codeOf(write(endless()))).toBe(GrpcCode.INVALID_ARGUMENT)
+    expect(asked).toBeLessThan(3)
   })
 
   it('takes no more of what is compressed than content of that size can need', async () => {

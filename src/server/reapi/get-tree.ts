@@ -5,6 +5,7 @@ import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'
 import { directoriesBelow } from './directory-walk.ts'
 import { missOf, type OnFault } from './faults.ts'
+import { fieldHeader } from './field-header.ts'
 import { scopeOf } from './scope.ts'
 import { type TreePlace, treePlaceIn, treeToken } from './tree-token.ts'
 
@@ -71,22 +72,14 @@ class Page {
   add(directory: Uint8Array): void {
     this.#count++
     this.#bytes += directory.length
-    this.#pieces.push(header(DIRECTORIES_TAG, directory.length), directory)
+    this.#pieces.push(fieldHeader(DIRECTORIES_TAG, directory.length), directory)
   }
 
   take(token: string): EncodedMessage {
     const pieces = this.#pieces
-    if (token !== '') pieces.push(header(TOKEN_TAG, token.length), Buffer.from(token, 'latin1'))
+    if (token !== '') pieces.push(fieldHeader(TOKEN_TAG, token.length), Buffer.from(token, 'latin1'))
     this.#pieces = []
     this.#count = this.#bytes = 0
     return new EncodedMessage(Buffer.concat(pieces))
   }
-}
-
-function header(tag: number, length: number): Uint8Array {
-  const bytes = [tag]
-  let rest = length
-  for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
-  bytes.push(rest)
-  return new Uint8Array(bytes)
 }
