@@ -60,5 +60,5 @@ async function keep(
       GrpcCode.INVALID_ARGUMENT,
       `The bytes are not those of blob ${digest.hash}: they are ${found.hash}, of ${found.sizeBytes} bytes.`,
     )
-  if (digest.sizeBytes > 0) await blobs.write(scope, digest, data, signal)
+  await blobs.write(scope, digest, data, signal)
 }
