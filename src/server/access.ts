@@ -6,7 +6,7 @@ export type Access = 'none' | 'read' | 'write'
 
 /** Who may do what: the one place that decides it. */
 export interface Gate {
-  /** By the `Authorization` header: a bearer token, or the password of basic authentication. */
+  /** By the `Authorization` header: a bearer token, the password of basic authentication, or the id of S3's access key. */
   accessOf(authorization: string | undefined): Access
   /** Nobody has to show a token. */
   readonly isOpen: boolean
@@ -53,7 +53,12 @@ function accessFor(token: string | undefined, tokens: readonly { hash: Buffer; a
   return access
 }
 
+/** Of S3's signature (AWS4-HMAC-SHA256) the id of the access key. */
+const SIGNED = /^AWS4-HMAC-SHA256 +Credential=([^\s,]+)\/\d{8}\/[^\s,/]+\/s3\/aws4_request *,/
+
 function tokenIn(authorization: string | undefined): string | undefined {
+  const signed = SIGNED.exec(authorization ?? '')
+  if (signed !== null) return signed[1]
   const [, scheme = '', value = ''] = /^(\w+) +(\S+) *$/.exec(authorization ?? '') ?? []
   if (scheme.toLowerCase() === 'bearer') return value
   if (scheme.toLowerCase() !== 'basic') return undefined

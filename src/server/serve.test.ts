@@ -61,6 +61,7 @@ describe.each([
   ['ccache, flat', '/ccache/8d9bd84f0551br9cst47htk0hov55vde0', 201],
   ['ccache, bazel', `/ccache/ac/${'ab'.repeat(32)}`, 201],
   ['sccache', `/sccache/a/b/c/${'abc'.repeat(20)}`, 201],
+  ['s3', `/s3/prefix/a/b/c/${'abc'.repeat(20)}`, 200],
   ['maven', '/maven/v1.1/org.group/an-artifact/0123456789abcdef/an-artifact-1.2.jar', 201],
   ['rush', `/rush/${'ab'.repeat(20)}`, 200],
 ])('an artifact of %s', (_name, path, done) => {
@@ -291,6 +292,7 @@ describe('a fault of ours', () => {
     ['/ccache/a', 404, 200],
     ['/sccache/a', 404, 503],
     ['/maven/a', 404, 503],
+    ['/s3/a', 404, 503],
     ['/rush/a', 404, 200],
     [`/ac/${'ab'.repeat(32)}`, 404, 503],
   ])('at %s is told as a miss, and to us as what it was', async (path, read, write) => {

@@ -18,6 +18,7 @@ import { gradle } from './protocols/gradle.ts'
 import { maven } from './protocols/maven.ts'
 import { nx } from './protocols/nx.ts'
 import { rush } from './protocols/rush.ts'
+import { s3 } from './protocols/s3.ts'
 import { sccache } from './protocols/sccache.ts'
 import { turborepo } from './protocols/turborepo.ts'
 import { openServices } from './services.ts'
@@ -33,6 +34,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   maven,
   ccache,
   sccache,
+  s3,
   rush,
   go,
   actionsCache,

@@ -16,7 +16,7 @@ import { maven } from './clients/maven.ts'
 import { mise } from './clients/mise.ts'
 import { nx } from './clients/nx.ts'
 import { rush } from './clients/rush.ts'
-import { sccacheActions, sccacheWebdav } from './clients/sccache.ts'
+import { sccacheActions, sccacheS3, sccacheWebdav } from './clients/sccache.ts'
 import { turbo } from './clients/turbo.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
 import { killing, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './served.ts'
@@ -32,6 +32,7 @@ const CLIENTS: readonly Client[] = [
   ccache('bazel'),
   ccacheHelper,
   sccacheWebdav,
+  sccacheS3,
   sccacheActions,
   go,
   gradle,
