@@ -33,6 +33,9 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./chunking.ts')).chunking,
   async () => (await import('./reflink.ts')).reflink,
   async () => (await import('./serve.ts')).serve,
+  async () => (await import('./serve-workers.ts')).serveWorkers,
+  async () => (await import('./gocacheprog.ts')).gocacheprog,
+  async () => (await import('./ccache-helper.ts')).ccacheHelper,
 ]
 
 const { values, positionals } = parseArgs({

@@ -1,9 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { writeFiles } from './clients/calls.ts'
+import { call, writeFiles } from './clients/calls.ts'
 import { go } from './clients/go.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
 import { type Served, serveStore, WRITE_TOKEN } from './served.ts'
@@ -21,8 +21,8 @@ beforeEach((context) => skipIf(go.missing(), context))
 interface Machine {
   readonly root: string
   readonly cacheDir: string
-  run(...words: readonly string[]): { readonly status: number | null; readonly said: string }
-  readonly environment: Readonly<Record<string, string | undefined>>
+  run(...words: readonly string[]): Promise<{ readonly status: number | null; readonly said: string }>
+  readonly environment: Readonly<Record<string, string>>
 }
 
 /** With nothing of Go's or recue's own. */
@@ -38,7 +38,7 @@ function machine(runtime: Runtime, server?: Served): Machine {
   })
   const more = server === undefined ? [] : ['--server', server.url]
   const environment = {
-    ...{ PATH: process.env.PATH, HOME: root, GOCACHE: path.join(root, '.go'), RECUE_CACHE_DIR: cacheDir },
+    ...{ PATH: process.env.PATH ?? '', HOME: root, GOCACHE: path.join(root, '.go'), RECUE_CACHE_DIR: cacheDir },
     ...{ GOTOOLCHAIN: 'local', GOPROXY: 'off', GOFLAGS: '-trimpath', CGO_ENABLED: '0', RECUE_TOKEN: WRITE_TOKEN },
     GOCACHEPROG: [...runtime.argv, 'gocacheprog', ...more].map((word) => `'${word}'`).join(' '),
   }
@@ -46,8 +46,9 @@ function machine(runtime: Runtime, server?: Served): Machine {
     root,
     cacheDir,
     environment,
-    run(...words) {
-      const { status, stdout, stderr } = spawnSync('go', words, { cwd: root, env: environment, encoding: 'utf8' })
+    // Beside this process, which takes in what the server says.
+    async run(...words) {
+      const { status, stdout, stderr } = await call(root, 'go', words, environment)
       return { status, said: stdout + stderr }
     },
   }
@@ -59,16 +60,16 @@ test('what one machine built and tested, another has: the same program, and test
   const store = mkdtempSync(path.join(folder, 'server-'))
   await using server = await serveStore(executable, store)
   const first = machine(executable, server)
-  expect(first.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
-  expect(first.run('test', '.').said).toMatch(/^ok .*\ds\n$/)
-  expect(first.run('vet', '.')).toEqual({ status: 0, said: '' })
+  expect(await first.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
+  expect((await first.run('test', '.')).said).toMatch(/^ok .*\ds\n$/)
+  expect(await first.run('vet', '.')).toEqual({ status: 0, said: '' })
 
   const second = machine(node, server)
   const before = server.log.length
-  expect(second.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
+  expect(await second.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
   expect(binaryOf(second).equals(binaryOf(first))).toBe(true)
-  expect(second.run('test', '.').said).toMatch(/^ok .*\(cached\)\n$/)
-  expect(second.run('vet', '.')).toEqual({ status: 0, said: '' })
+  expect((await second.run('test', '.')).said).toMatch(/^ok .*\(cached\)\n$/)
+  expect(await second.run('vet', '.')).toEqual({ status: 0, said: '' })
   const asked = server.log.slice(before).filter(({ protocol, method }) => protocol === 'go' && method === 'GET')
   const missed = asked.filter(({ status }) => status !== 200)
   // Go asks for some things that it never puts there, such as the output of a link that said nothing.
@@ -76,11 +77,11 @@ test('what one machine built and tested, another has: the same program, and test
 
   // A program that was linked elsewhere is what the built-in cache gives, too.
   const plain = { ...first.environment, GOCACHEPROG: '', GOCACHE: path.join(first.root, '.own') }
-  expect(spawnSync('go', ['build', '-o', 'own', '.'], { cwd: first.root, env: plain }).status).toBe(0)
+  expect((await call(first.root, 'go', ['build', '-o', 'own', '.'], plain)).status).toBe(0)
   expect(readFileSync(path.join(first.root, 'own')).equals(binaryOf(first))).toBe(true)
 
   await damagedFilesAreMadeAnew(second, binaryOf(first))
-  testsGrowTooOld(second)
+  await testsGrowTooOld(second)
   await interrupted(second)
 })
 
@@ -92,14 +93,14 @@ async function damagedFilesAreMadeAnew(own: Machine, expected: Buffer): Promise<
     if (i % 2 === 0) rmSync(path.join(lent, name))
     else appendFileSync(path.join(lent, name), 'x', { mode: 0o644 })
   rmSync(path.join(own.root, 'sum'))
-  expect(own.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
+  expect(await own.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
   expect(binaryOf(own).equals(expected)).toBe(true)
 }
 
-function testsGrowTooOld(own: Machine): void {
-  expect(own.run('clean', '-testcache').status).toBe(0)
-  expect(own.run('test', '.').said).not.toContain('(cached)')
-  expect(own.run('test', '.').said).toContain('(cached)')
+async function testsGrowTooOld(own: Machine): Promise<void> {
+  expect((await own.run('clean', '-testcache')).status).toBe(0)
+  expect((await own.run('test', '.')).said).not.toContain('(cached)')
+  expect((await own.run('test', '.')).said).toContain('(cached)')
 }
 
 /** Ctrl-C reaches all that the terminal started. */
@@ -122,13 +123,13 @@ async function interrupted(own: Machine): Promise<void> {
   process.kill(-(child.pid ?? 0), 'SIGINT')
   expect(await ended).not.toBe(0)
   expect(said).not.toMatch(/GOCACHEPROG|recue/)
-  expect(own.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
+  expect(await own.run('build', '-o', 'sum', '.')).toEqual({ status: 0, said: '' })
 }
 
-test.each(runtimes)('with a cache folder that cannot be had, Go builds all the same: $name', (runtime) => {
+test.each(runtimes)('with a cache folder that cannot be had, Go builds all the same: $name', async (runtime) => {
   const own = machine(runtime)
   writeFiles(own.root, { 'lib/lib.go': 'package lib\n\nfunc One() int { return 1 }\n', '.recue': 'a file' })
-  const { status, said } = own.run('build', './lib')
+  const { status, said } = await own.run('build', './lib')
   expect(status, said).toBe(0)
   expect(said).toMatch(/^recue: .*\.recue.*\n$/)
 })
