@@ -33,7 +33,7 @@ describe.each(runtimes)('the front of $name', (runtime) => {
     beforeEach((context) => skipIf(client.missing(), context))
     const built = async (server: string, { token = WRITE_TOKEN, during = ':' } = {}) => {
       await using front = await frontTo(runtime, server, token)
-      return build(client, front.url, during)
+      return await build(client, front.url, during)
     }
 
     test('server up: the first build fills, the next one hits, and the tool has no token', async () => {

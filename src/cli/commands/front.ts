@@ -75,9 +75,15 @@ export const command = defineCommand({
       ...{ listen, server, connectMs: options.connectTimeout, idleMs: options.answerTimeout },
       onChange: (change) => say(context, change),
     })
-    if (commandLine === undefined) return untilEnded(context, front.url)
+    // Awaited here: the front would else be gone before.
+    if (commandLine === undefined) return await untilEnded(context, front.url)
     const { runThrough } = await import('../../connect/front/run-through.ts')
-    return runThrough(commandLine, { url: front.url, tools, environment: context.environment, signal: context.signal })
+    return await runThrough(commandLine, {
+      url: front.url,
+      tools,
+      environment: context.environment,
+      signal: context.signal,
+    })
   },
 })
 
