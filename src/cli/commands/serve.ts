@@ -46,9 +46,10 @@ export const command = defineCommand({
       import('../../server/serve.ts'),
       import('../../server/usage.ts'),
     ])
-    const { blobs, frames, actions, names, records, ledger, readOnly } = session.cache
-    using usage = readOnly ? undefined : openUsage(ledger)
-    await using server = await serve({ blobs, frames, actions, names, records, usage }, settings.options)
+    const { blobs, frames, actions, names, records, ledger, readOnly: isReadOnly } = session.cache
+    using usage = isReadOnly ? undefined : openUsage(ledger)
+    const served = { blobs, frames, actions, names, records, isReadOnly, usage }
+    await using server = await serve(served, settings.options)
     const listening = listeningOf(server, session.cache.dir)
     if (supervisor === undefined) announce(context, listening)
     else supervisor.tell(listening)

@@ -144,6 +144,19 @@ describe('a look-up', () => {
     const damaged = actionCacheService({ ...served(), blobs }, { onFault: (error) => faults.push(error) })
     const asked = call(damaged, 'GetActionResult', { actionDigest, inlineStdout: true })
     expect(await statusOf(asked)).toMatchObject({ code: GrpcCode.NOT_FOUND })
+    expect(faults).toEqual([])
+  })
+
+  test('leaves what stands in a result already as it is: it needs no blob', async () => {
+    const text = (name: string) => ({ bytes: Buffer.from(name), digest: digestOf(Buffer.from(name)) })
+    const [out, err, file] = [text('out'), text('err'), text('file')]
+    const outputFiles = [fileOf('f', file.digest, 'file')]
+    const printed = { stdoutRaw: out.bytes, stdoutDigest: out.digest, stderrRaw: err.bytes, stderrDigest: err.digest }
+    const put = { ...NOTHING, ...printed, outputFiles }
+    await cache.actions.put(scope, asActionDigest(actionDigest), put)
+    const all = { inlineStdout: true, inlineStderr: true, inlineOutputFiles: ['f'] }
+    for (const wanted of [{}, all])
+      expect(await get(wanted)).toEqual(ActionResult.decode(ActionResult.encode(put).finish()))
   })
 
   test('is a miss when the store fails, and the fault is told', async () => {
