@@ -124,7 +124,7 @@ describe('a look-up', () => {
     expect(await find('linux-9', ['mac-', 'linux-'])).toMatchObject({ key: 'mac-1' })
     expect(await find('linux-9', ['linux-3'])).toMatchObject({ key: 'linux-3' })
     expect(await find('linux-9', ['inux'])).toMatchObject({ ok: false })
-    expect(await said('GetCacheEntryDownloadURL', { key: 'linux-1', version: 'other' })).toMatchObject({ ok: false })
+    expect(await said('GetCacheEntryDownloadURL', { key: 'linux-22', version: 'other' })).toMatchObject({ ok: false })
     expect(await find('linux-')).toMatchObject({ key: 'linux-22' })
   })
 
