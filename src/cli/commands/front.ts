@@ -20,7 +20,7 @@ const OPTIONS = {
   connectTimeout: {
     kind: 'duration',
     value: 'TIME',
-    default: '1s',
+    default: '2s',
     least: 1,
     summary: 'How long a connection may take.',
     variable: true,

@@ -31,7 +31,7 @@ export interface RunningFront extends AsyncDisposable {
   readonly url: string
 }
 
-const CONNECT_MS = 1_000
+const CONNECT_MS = 2_000
 const IDLE_MS = 10_000
 const PAUSE_MS = 5_000
 const GRACE_MS = 2_000

@@ -6,6 +6,7 @@ export const ccache: Tool = {
   speaks: 'its HTTP storage',
   setup(remote) {
     const plain = `${remote.http}/ccache`
+    const helper = `recue://${remote.http.replace(/^https?:\/\//, '')} helper=recue${remote.isTls ? ' @tls=true' : ''}`
     const bearer = remote.hasToken ? `${plain} @bearer-token=${TOKEN}` : plain
     return {
       environment: [{ name: 'CCACHE_REMOTE_STORAGE', value: `${remote.httpWithToken}/ccache` }],
@@ -19,9 +20,8 @@ export const ccache: Tool = {
       notes: [
         'The value above is for ccache 4.4 and later (attributes follow a bar: |layout=flat|read-only).',
         `Since 4.13 also: CCACHE_REMOTE_STORAGE="${bearer}" (attributes follow a space: @layout=flat @read-only).`,
-        ...(remote.isTls
-          ? ['ccache itself speaks no TLS: let it go through recue front, or use its storage helper.']
-          : []),
+        `By its storage helper, which keeps connections open: CCACHE_REMOTE_STORAGE="${helper}${remote.hasToken ? ` @bearer-token=${TOKEN}` : ''}" (docs/serve.md).`,
+        ...(remote.isTls ? ['ccache itself speaks no TLS: let it go through recue front.'] : []),
       ],
     }
   },
