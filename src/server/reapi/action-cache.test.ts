@@ -11,6 +11,7 @@ import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import { MOST_TREE_BYTES } from '../../store/named-blobs.ts'
 import type { GrpcMethod } from '../grpc/service.ts'
 import { GrpcCode } from '../grpc/status.ts'
+import type { Use } from '../usage.ts'
 import { actionCacheService } from './action-cache.ts'
 import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 
@@ -352,6 +353,26 @@ test.each<[string, object]>([
 ])('a call with %s is INVALID_ARGUMENT', async (_, more) => {
   expect(await statusOf(get(more))).toMatchObject({ code: GrpcCode.INVALID_ARGUMENT })
   expect(await statusOf(update({}, more))).toMatchObject({ code: GrpcCode.INVALID_ARGUMENT })
+})
+
+test('look-ups and uploads are noted down, with who made them', async () => {
+  const uses: Use[] = []
+  const noting = actionCacheService(
+    { ...served(), usage: { note: (use) => uses.push(use) } },
+    { onFault: () => undefined },
+  )
+  const headers = { 'user-agent': 'moon/1' }
+  const ask = (name: string, more: object = {}) => call(noting, name, { actionDigest, ...more }, { headers })
+  await statusOf(ask('GetActionResult'))
+  await statusOf(ask('UpdateActionResult', { actionResult: { ...NOTHING, stdoutDigest: absent } }))
+  await ask('UpdateActionResult', { actionResult: { ...NOTHING, exitCode: 7 }, instanceName: 'red' })
+  await ask('GetActionResult', { instanceName: 'red' })
+  expect(uses.map(({ kind, instance, of }) => [kind, instance, of?.result.exitCode])).toEqual([
+    ['miss', '', undefined],
+    ['kept', 'red', 7],
+    ['hit', 'red', 7],
+  ])
+  for (const { action, by } of uses) expect([action, by]).toEqual([actionDigest, { headers }])
 })
 
 test('reading asks for a token that reads, writing for one that writes', () => {
