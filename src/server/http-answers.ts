@@ -47,7 +47,8 @@ export class HttpAnswers {
         yield chunk
       }
     }
-    const url = new URL(exchange.target, 'http://localhost')
+    // What is no path belongs to nobody, and is answered so.
+    const url = URL.parse(exchange.target, 'http://localhost') ?? new URL('http://localhost/%00')
     const { reply, protocol, instance } = await this.#answer(exchange, url, { [Symbol.asyncIterator]: counted })
     const isGone = exchange.signal.aborted
     const sentBytes = isGone ? 0 : await exchange.send(reply, !this.#options.isReady())

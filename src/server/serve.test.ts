@@ -361,6 +361,15 @@ test('a request for nothing that is here', async () => {
   expect((await ask('/v8/artifacts/1', { method: 'PATCH' })).status).toBe(405)
 })
 
+test.each(['//', 'http://[', '*', 'http://elsewhere/nothing'])(
+  'a target like %s is nothing that is here',
+  async (target) => {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    expect(String(await buffer(socket))).toMatch(/^HTTP\/1\.1 404 /)
+  },
+)
+
 test('a line for each request, with no token in it', async () => {
   await put('/team/v1/cache/1', content(70, 1), { authorization: `Bearer ${WRITE}` })
   await bytesIn(await ask('/team/v1/cache/1'))

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
@@ -10,7 +10,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RunningServer, ServeOptions } from '../serve.ts'
 import { temporaryServer } from '../temporary-server.fixture.ts'
 import type { AccessEntry } from '../watcher.ts'
-import { Flag, FrameType, frame, number, rawConnection, requestHeaders } from './raw-http2.fixture.ts'
+import {
+  Flag,
+  FrameType,
+  frame,
+  number,
+  PREFACE,
+  rawConnection,
+  requestHeaders,
+  SETTINGS,
+} from './raw-http2.fixture.ts'
 
 let dir: string
 let server: RunningServer
@@ -96,13 +105,14 @@ describe('at one address', () => {
       ['PROPFIND / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n', 'HTTP/1.1 404'],
     ] as const) {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-      for (let at = 0; at < sent.length; at += step)
-        await new Promise((resolve) => socket.write(sent.slice(at, at + step), resolve))
+      await inSteps(socket, Buffer.from(sent), step)
       expect(await text(socket)).toContain(expected)
     }
-    const raw = await rawConnection(port)
-    expect((await raw.frameOf(FrameType.settings))?.stream).toBe(0)
-    raw.socket.destroy()
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    await inSteps(socket, Buffer.concat([PREFACE, SETTINGS]), step)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer[3]).toBe(FrameType.settings)
+    socket.destroy()
   })
 
   test('what is neither is told so, and closed', async () => {
@@ -225,6 +235,22 @@ describe('at its end', () => {
     await started()
   })
 
+  test('who watches its health is told, and holds nothing up', async () => {
+    await started({ graceMs: 600_000 })
+    const client = session(server.grpcUrl)
+    const watch = client.request({ ...CAPABILITIES, ':path': '/grpc.health.v1.Health/Watch' })
+    watch.end(EMPTY_MESSAGE)
+    const statuses: number[] = []
+    watch.on('data', (bytes: Buffer) => statuses.push(...bytes.subarray(6)))
+    await once(watch, 'data')
+    const ended = server[Symbol.asyncDispose]()
+    await once(watch, 'end')
+    // A message of gRPC each: status (field 1) SERVING, then NOT_SERVING.
+    expect(statuses.filter((byte) => byte === 1 || byte === 2)).toEqual([1, 2])
+    await ended
+    await started()
+  })
+
   test('a kept-alive connection of HTTP/1.1 is closed, and one that is answered is told so', async () => {
     const port = await started()
     const socket = connect(port, '127.0.0.1')
@@ -307,6 +333,14 @@ test('an address that cannot be had leaves the other one free', async () => {
   await expect(temporaryServer({ http, grpc: { ...LOCAL, port: taken } })).rejects.toMatchObject({ code: 'usage' })
   expect(existsSync(http.path)).toBe(false)
 })
+
+/** Each piece by itself, as far as the system lets it. */
+async function inSteps(socket: Socket, bytes: Buffer, step: number): Promise<void> {
+  for (let at = 0; at < bytes.length; at += step) {
+    await new Promise((resolve) => socket.write(bytes.subarray(at, at + step), resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
