@@ -2,6 +2,7 @@ import type { Digest } from '../../digest/digest.ts'
 import type { Scope } from '../../store/contracts.ts'
 import { artifactKey, artifactResult, findArtifact, headersOf, keepArtifact } from '../artifacts.ts'
 import type { ProtocolRequest, Served } from '../protocol.ts'
+import { turnsEach } from '../turns.ts'
 import { sizeOf } from './entries.ts'
 import type { Grant } from './signed-url.ts'
 
@@ -11,6 +12,8 @@ import type { Grant } from './signed-url.ts'
  */
 const BLOCK = 'actions-cache block'
 const UPLOAD = 'actions-cache upload'
+/** Look-ups of about five milliseconds; removals that share a commit. */
+const AT_ONCE = 256
 
 /** A whole archive that is no entry yet. */
 export interface Upload {
@@ -41,10 +44,12 @@ export async function keepBlocks(
 ): Promise<Upload | undefined> {
   const names = blocks.map((block) => `${upload} ${block}`)
   const parts: Digest[] = []
+  const turn = turnsEach(AT_ONCE)
   for (const key of names) {
     const found = await findArtifact({ actions: served.actions }, scope, { tool: BLOCK, key }, signal)
     if (found === undefined) return undefined
     parts.push(found.digest)
+    await turn()
   }
   return keepUpload(served, scope, { entry, parts, sizeBytes: sizeOf(parts), blocks: names }, signal)
 }
@@ -71,7 +76,9 @@ export async function uploadOf(
 
 /** Its blobs stay as long as an entry names them. */
 export async function forgetUpload({ actions }: Pick<Served, 'actions'>, scope: Scope, upload: Upload): Promise<void> {
-  for (const block of new Set(upload.blocks)) await actions.remove(scope, artifactKey(BLOCK, block))
+  const blocks = [...new Set(upload.blocks)]
+  for (let i = 0; i < blocks.length; i += AT_ONCE)
+    await Promise.all(blocks.slice(i, i + AT_ONCE).map((block) => actions.remove(scope, artifactKey(BLOCK, block))))
   await actions.remove(scope, artifactKey(UPLOAD, keyOf(upload)))
 }
 

@@ -12,6 +12,9 @@ import { namedBytes } from './named-bytes.ts'
  */
 const TOOL = 'mise blob'
 
+/** About five milliseconds. */
+export const LOOK_UPS_A_TURN = 256
+
 /** By which name the store has it; undefined where it has it not. */
 export async function blobNamed(
   { actions }: Pick<Served, 'actions'>,

@@ -1,8 +1,9 @@
 import { bytesOf } from '../artifacts.ts'
 import { NOT_FOUND, type Protocol, type ProtocolRequest, type Reply, type Served } from '../protocol.ts'
+import { turnsEach } from '../turns.ts'
 import { wholeBody } from '../whole-body.ts'
 import { actionResult } from './action-result.ts'
-import { blobNamed, keepBlob } from './blobs.ts'
+import { blobNamed, keepBlob, LOOK_UPS_A_TURN } from './blobs.ts'
 import { type CacheDigest, digestInJson, digestInPath, sameCacheDigest } from './cache-digest.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { OtherBytes } from './named-bytes.ts'
@@ -75,7 +76,11 @@ async function missing({ body, scope, signal }: ProtocolRequest, served: Served)
   if (digests === undefined) return failure(400, 'the body is not {"digests":[…]}')
   if (digests.length > MOST_DIGESTS) return failure(413, `at most ${MOST_DIGESTS} digests may be asked for`)
   const absent: CacheDigest[] = []
-  for (const digest of digests) if ((await blobNamed(served, scope, digest, signal)) === undefined) absent.push(digest)
+  const turn = turnsEach(LOOK_UPS_A_TURN)
+  for (const digest of digests) {
+    if ((await blobNamed(served, scope, digest, signal)) === undefined) absent.push(digest)
+    await turn()
+  }
   return json(200, { missing: absent })
 }
 

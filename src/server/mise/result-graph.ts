@@ -1,8 +1,9 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { Scope } from '../../store/contracts.ts'
 import type { Served } from '../protocol.ts'
+import { turnsEach } from '../turns.ts'
 import type { MiseResult } from './action-result.ts'
-import { blobNamed, objectBytes } from './blobs.ts'
+import { blobNamed, LOOK_UPS_A_TURN, objectBytes } from './blobs.ts'
 import { type CacheDigest, pathOf } from './cache-digest.ts'
 import { canonicalValue } from './canonical-json.ts'
 import { directoryObject } from './directory-object.ts'
@@ -39,6 +40,7 @@ class Walk {
   readonly #served: Served
   readonly #scope: Scope
   readonly #signal: AbortSignal
+  readonly #turn = turnsEach(LOOK_UPS_A_TURN)
 
   constructor(served: Served, scope: Scope, signal: AbortSignal) {
     this.#served = served
@@ -72,6 +74,7 @@ class Walk {
   }
 
   async #blob(digest: CacheDigest, what: string): Promise<Digest> {
+    await this.#turn()
     const path = pathOf(digest)
     const stored = this.blobs.get(path) ?? (await blobNamed(this.#served, this.#scope, digest, this.#signal))
     if (stored === undefined) throw new InvalidGraph(`a ${what} is missing: ${path}`)

@@ -3,7 +3,8 @@ import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/r
 import type { Scope } from '../../store/contracts.ts'
 import { artifactKey, artifactResult, headersOf } from '../artifacts.ts'
 import type { Served } from '../protocol.ts'
-import { blobNamed, nameBlob } from './blobs.ts'
+import { turnsEach } from '../turns.ts'
+import { blobNamed, LOOK_UPS_A_TURN, nameBlob } from './blobs.ts'
 import { type CacheDigest, digestInPath, pathOf } from './cache-digest.ts'
 import type { ResultGraph } from './result-graph.ts'
 
@@ -58,7 +59,9 @@ async function nameAll(
   { outputFiles }: ActionResult,
   signal: AbortSignal,
 ): Promise<void> {
+  const turn = turnsEach(LOOK_UPS_A_TURN)
   for (const { path, digest: stored } of outputFiles) {
+    await turn()
     const digest = digestInPath(path)
     if (digest === undefined || stored === undefined) continue
     if ((await blobNamed(served, scope, digest, signal)) === undefined)
