@@ -29,6 +29,7 @@ test('a mistake in an address does not show the token in it', () => {
 test('a token is taken from the address where none is given, and what is given wins', () => {
   const text = 'http://any:of%20the%20address@cache'
   expect(parseServerAddress(text).token).toBe('of the address')
+  expect(parseServerAddress(text).url.href).toBe('http://cache/')
   expect(parseServerAddress(text, { token: SECRET }).token).toBe(SECRET)
   expect(parseServerAddress('http://cache').token).toBeUndefined()
 })

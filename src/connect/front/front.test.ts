@@ -124,7 +124,10 @@ describe.each(MISSES)('in the words of %s', (_name, path, read, written) => {
   test('a server that is not there is a miss, and an upload is taken and dropped', async () => {
     const front = await frontTo(await nowhere())
     expect((await fetch(front.url + path)).status).toBe(read)
-    expect((await put(front.url + path, content(3_000_000, 1))).status).toBe(written)
+    const upload = await put(front.url + path, content(3_000_000, 1))
+    expect(upload.status).toBe(written)
+    // All of it was taken in: who answers before and hangs up makes the tool stumble.
+    expect(upload.headers.get('connection')).not.toBe('close')
     expect(front.changes).toEqual([{ isOpen: true, why: expect.stringContaining('ECONNREFUSED') }])
   })
 
@@ -139,6 +142,7 @@ describe.each(MISSES)('in the words of %s', (_name, path, read, written) => {
     expect(answer.status).toBe(read)
     expect(await answer.text()).not.toContain('proxy')
     expect((await put(front.url + path, content(100, 1))).status).toBe(written)
+    expect(front.changes.some(({ isOpen }) => isOpen)).toBe([500, 503, 401, 407].includes(status))
   })
 })
 
@@ -150,7 +154,40 @@ describe('a miss', () => {
     expect(front.changes).toEqual([{ isOpen: true, why: expect.stringContaining('did not answer within 0.05 s') }])
   })
 
-  test('is an answer that does not begin; who waits for another is freed with it', async () => {
+  test('is what others wait for when one finds that the server fails', async () => {
+    const held = Promise.withResolvers<void>()
+    const server = used.use(
+      await faultServer((request, response) => {
+        if (request.url === NX) held.resolve()
+        else response.writeHead(500).end()
+      }),
+    )
+    const front = await frontTo(server.url, { idleMs: 3_600_000 })
+    const waiting = fetch(front.url + NX)
+    await held.promise
+    expect((await fetch(`${front.url}${NX}1`)).status).toBe(404)
+    expect((await waiting).status).toBe(404)
+  })
+
+  test.each([405, 409, 412, 413])('is a download that is answered %i', async (status) => {
+    const server = used.use(await faultServer((_request, response) => response.writeHead(status).end()))
+    const front = await frontTo(server.url)
+    expect((await fetch(front.url + NX)).status).toBe(404)
+    expect(front.changes).toEqual([])
+  })
+
+  test('is what a call of gRPC hears, which is not passed on', async () => {
+    const server = used.use(await faultServer((_request, response) => response.end('there')))
+    const front = await frontTo(server.url)
+    const call = await fetch(`${front.url}/build.bazel.remote.execution.v2.Capabilities/GetCapabilities`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/grpc' },
+    })
+    expect(call.status).toBe(404)
+    expect(server.asked).toEqual([])
+  })
+
+  test('is an answer that does not begin', async () => {
     const server = used.use(await faultServer(() => undefined))
     const front = await frontTo(server.url, { idleMs: 200 })
     const all = await Promise.all(Array.from({ length: 8 }, () => fetch(front.url + NX)))
@@ -258,15 +295,45 @@ test('a write that a server cannot keep leaves it trusted', async () => {
   expect(front.changes).toEqual([])
 })
 
-test('a connection that the server closed meanwhile is no fault', async () => {
+test('a connection that the server closes when it is used again is no fault', async () => {
+  const before = new WeakSet<object>()
   const server = used.use(
-    await faultServer((request, response) => {
-      response.end('there', () => setImmediate(() => request.socket.destroy()))
+    await faultServer(({ socket }, response) => {
+      if (before.has(socket)) return void socket.destroy()
+      before.add(socket)
+      response.end('there')
     }),
   )
   const front = await frontTo(server.url)
-  for (let i = 0; i < 20; i++) expect(await (await fetch(front.url + NX)).text()).toBe('there')
+  for (let i = 0; i < 4; i++) expect(await (await fetch(front.url + NX)).text()).toBe('there')
+  expect(server.asked).toHaveLength(7)
   expect(front.changes).toEqual([])
+})
+
+test('what concerns one connection is not passed on; by which name the tool came is', async () => {
+  const heard: Record<string, unknown>[] = []
+  const server = used.use(
+    await faultServer((request, response) => {
+      heard.push(request.headers)
+      request.resume().once('end', () => response.writeHead(200, { 'keep-alive': 'timeout=1', 'x-own': 'kept' }).end())
+    }),
+  )
+  const front = await frontTo(server.url)
+  const upload = httpRequest(front.url + NX, {
+    method: 'PUT',
+    headers: { expect: '100-continue', 'content-length': 4, te: 'trailers', 'proxy-connection': 'x', 'x-other': 'y' },
+  })
+  upload.once('continue', () => upload.end('made')).flushHeaders()
+  const [answer] = await once(upload, 'response')
+  answer.resume()
+  expect(heard[0]).toMatchObject({
+    'x-other': 'y',
+    'x-forwarded-host': new URL(front.url).host,
+    host: new URL(server.url).host,
+  })
+  for (const name of ['expect', 'te', 'proxy-connection']) expect(heard[0]).not.toHaveProperty(name)
+  expect(answer.headers).toMatchObject({ 'x-own': 'kept' })
+  expect(answer.headers['keep-alive']).not.toBe('timeout=1')
 })
 
 test.each([
