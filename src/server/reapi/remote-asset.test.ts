@@ -130,6 +130,19 @@ describe('a checksum', () => {
     expect(await statusOf(pushBlob(checksum(sri(absent))))).toMatchObject({ code: GrpcCode.INVALID_ARGUMENT })
   })
 
+  test('proves content and does not choose it: it is found without, too', async () => {
+    await pushBlob(checksum(sri(blobDigest)))
+    expect(await fetchBlob()).toMatchObject({ status: found, blobDigest })
+  })
+
+  test('of a directory, which has none, chooses like any qualifier', async () => {
+    for (const value of [sri(absent), 'sha256-abc']) {
+      await pushDirectory(checksum(value))
+      expect(await fetchDirectory(checksum(value))).toMatchObject({ status: found, rootDirectoryDigest })
+    }
+    expect(await outcome(fetchDirectory())).toMatchObject(notFound)
+  })
+
   test('of another kind chooses like any qualifier', async () => {
     await pushBlob(checksum('sha512-AAAA'))
     expect(await outcome(fetchBlob(checksum('sha512-AAAA')))).toMatchObject(found)

@@ -17,7 +17,10 @@ const encoded = Buffer.from(RequestMetadata.encode(sent).finish()).toString('bas
 test.each([
   ['padded', encoded],
   ['not padded', encoded.replace(/=+$/, '')],
-  ['sent twice', `${encoded},${encoded}`],
+  [
+    'sent twice, of which the first counts',
+    `${encoded},${Buffer.from(RequestMetadata.encode({ ...sent, targetId: 'other' }).finish()).toString('base64')}`,
+  ],
 ])('says who asks and for what: %s', (_, value) => {
   expect(requestMetadata(rawMetadata({ [HEADER]: value }))).toEqual(sent)
 })
