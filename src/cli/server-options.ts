@@ -30,7 +30,7 @@ export const SERVER_OPTIONS = {
   ca: {
     kind: 'text',
     value: 'FILE',
-    summary: 'PEM: whom to trust beside the system.',
+    summary: 'PEM: whom to trust, instead of those of the system.',
     variable: true,
     group: 'Server',
   },

@@ -13,7 +13,7 @@ export interface ServerAddress {
   readonly tls: TlsFiles
 }
 
-/** PEM texts: whom to trust beside the system's own, and what to show to a server that asks who calls. */
+/** PEM texts: whom to trust instead of the system's own, and what to show to a server that asks who calls. */
 export interface TlsFiles {
   readonly ca?: string
   readonly cert?: string
