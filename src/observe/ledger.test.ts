@@ -43,6 +43,23 @@ function numbers(options?: { newestFirst?: boolean }): number[] {
 
 const firstFile = () => join(dir, 'ledger', 'runs-00000001.log')
 
+test('many are added at once, in their order, and summed up with what each stands for', () => {
+  const ledger = openLedger(dir, { fileBytes: 3_000 })
+  const all = Array.from({ length: 350 }, (_, n) => run(n, { tool: n % 3 === 0 ? 'bazel' : '', count: n % 5 }))
+  ledger.appendAll(all.slice(0, 250))
+  expect(numbers()).toEqual(Array.from({ length: 250 }, (_, n) => n))
+  for (const record of all.slice(250)) ledger.append(record)
+  expect(numbers().length).toBeLessThan(350)
+  const sums = sumRuns(ledger.records(), ledger.rotatedTotals())
+  expect(sums).toEqual(sumRuns(all))
+  const runs = all.reduce((sum, { count }) => sum + (count || 1), 0)
+  expect([sums.runs, sums.hits + sums.misses]).toEqual([runs, runs])
+  expect(sums.tools.map(({ tool }) => tool)).toEqual(['', 'bazel'])
+  expect(sums.tools.reduce((sum, tool) => sum + tool.hits + tool.misses, 0)).toBe(runs)
+  ledger.appendAll([])
+  expect(sumRuns(ledger.records(), ledger.rotatedTotals()).runs).toBe(runs)
+})
+
 test('gives back what was appended, in both directions', () => {
   const ledger = openLedger(dir)
   const records = Array.from({ length: 2_000 }, (_, n) => run(n))
