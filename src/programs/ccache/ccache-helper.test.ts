@@ -216,6 +216,18 @@ test('with nobody there it ends by itself', async () => {
   expect(existsSync(helper.endpoint)).toBe(false)
 })
 
+test('it does not end while somebody waits for it', async () => {
+  const slow: CcacheStorage = {
+    ...(await local()),
+    async get() {
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      return Buffer.from('late')
+    },
+  }
+  await using helper = await running(slow, { idleMs: 10 })
+  expect(await (await helper.client()).get(KEY)).toEqual(Buffer.from('late'))
+})
+
 test('nobody but its user may come in', async () => {
   await using helper = await running(await local())
   expect(statSync(helper.endpoint).mode & 0o777 & ~0o700).toBe(0)

@@ -50,7 +50,6 @@ export function remoteCcacheStorage(remote: RemoteServer): CcacheStorage {
     await letGo(reply)
     return reply?.status
   }
-  const mayWrite = async () => (await remote.access()) === 'write'
   return {
     async get(key) {
       const reply = await remote.ask({ method: 'GET', path: pathOf(key) })
@@ -60,13 +59,11 @@ export function remoteCcacheStorage(remote: RemoteServer): CcacheStorage {
     },
     has: async (key) => (await statusOf({ method: 'HEAD', path: pathOf(key) })) === 200,
     async put(key, body, sizeBytes) {
-      if (!(await mayWrite())) return false
+      if ((await remote.access()) !== 'write') return false
       const headers = { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) }
       const status = await statusOf({ method: 'PUT', path: pathOf(key), headers, body })
       return status === 200 || status === 201
     },
-    async remove(key) {
-      return (await mayWrite()) && (await statusOf({ method: 'DELETE', path: pathOf(key) })) === 204
-    },
+    remove: async (key) => (await statusOf({ method: 'DELETE', path: pathOf(key) })) === 204,
   }
 }

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -196,6 +197,7 @@ test('a blob that is damaged or gone is a miss', async () => {
   expect(blobs.length).toBeGreaterThan(0)
   await using second = await machine({ dir })
   expect(await second.go.get(ACTION)).toMatchObject({ ID: 1, Miss: true })
+  expect(readdirSync(second.lent)).toEqual([])
 })
 
 test('with nothing to keep in, Go has its files as long as it runs', async () => {
@@ -232,6 +234,39 @@ test('what one machine made, another has from the server, with the time it was m
   await server[Symbol.asyncDispose]()
   await using alone = await machine({ dir })
   for (const [i] of bodies.entries()) expect((await alone.go.get(actionOf(i))).Time).toBe(times[i])
+})
+
+test('what is on its way to the server at the end has arrived', async () => {
+  await using server = await temporaryServer()
+  const remote = remoteServer(parseServerAddress(server.url), { pauseMs: 0, onDown: () => undefined })
+  onTestFinished(() => remote[Symbol.dispose]())
+  const lent = lentFiles(join(folder(), 'lent'))
+  const go = goCommand(goCache({ store: undefined, lent, server: goServer(remote), onFault: () => undefined }))
+  for (let i = 0; i < 30; i++) await go.put(actionOf(i), content(1000, i))
+  await go.close()
+  for (let i = 0; i < 30; i++) expect((await goServer(remote).get(actionOf(i)))?.digest.sizeBytes).toBe(1000)
+})
+
+test('while a server is asked, the program does not stand still', async () => {
+  const asked = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  await using server = await greeting(async (response) => {
+    asked.resolve()
+    await release.promise
+    response.writeHead(404).end()
+  })
+  await using own = await machine({ url: server.url })
+  const { go } = own
+  const waiting = go.get(OTHER)
+  await asked.promise
+  const before = go.blocks.length
+  await go.put(ACTION, content(10, 1))
+  await go.get(ACTION)
+  release.resolve()
+  expect(await waiting).toMatchObject({ Miss: true })
+  await go.close()
+  // It asked for more at least once after each of the two, while the first was still waiting.
+  expect(go.blocks.slice(before, before + 2)).toEqual([false, false])
 })
 
 test('a server of another instance has nothing of it', async () => {
@@ -306,14 +341,20 @@ test('what is no recue is left alone, and so is what does not answer', async () 
   }
 })
 
+const HI = digestOf(Buffer.from('hi')).hash
+const TIME = '2026-01-01T00:00:00Z'
+
 test.each([
-  ['with other bytes', { 'recue-output': 'ab'.repeat(32), 'recue-time': '2026-01-01T00:00:00Z' }],
-  ['with no time', { 'recue-output': digestOf(Buffer.from('hi')).hash }],
-  ['with a time that is none', { 'recue-output': digestOf(Buffer.from('hi')).hash, 'recue-time': 'soon' }],
-  ['with no name', { 'recue-time': '2026-01-01T00:00:00Z' }],
-])('a server that answers %s is no hit', async (_how, headers) => {
-  await using proxy = await liar(headers)
-  await using own = await machine({ url: proxy.url })
+  ['with other bytes', 200, { 'recue-output': 'ab'.repeat(32), 'recue-time': TIME }],
+  ['with no time', 200, { 'recue-output': HI }],
+  ['with a time that is none', 200, { 'recue-output': HI, 'recue-time': 'soon' }],
+  ['with no name', 200, { 'recue-time': TIME }],
+  ['with a status that is none of success', 500, { 'recue-output': HI, 'recue-time': TIME }],
+])('a server that answers %s is no hit', async (_how, status, headers) => {
+  await using server = await greeting((response) => {
+    response.writeHead(status, { ...headers, 'content-length': '2' }).end('hi')
+  })
+  await using own = await machine({ url: server.url })
   const { go, store, lent } = own
   mkdirSync(lent)
   expect(await go.get(ACTION)).toMatchObject({ Miss: true })
@@ -322,12 +363,13 @@ test.each([
   expect((await store.catalog.usage()).actions).toBe(0)
 })
 
-/** Greets as a recue does and answers `hi` to everything else. */
-async function liar(headers: Readonly<Record<string, string>>): Promise<{ readonly url: string } & AsyncDisposable> {
-  const { createServer: createHttp } = await import('node:http')
-  const server = createHttp((request, response) => {
+/** Greets as a recue does, and answers all else as it is told. */
+async function greeting(
+  answer: (response: ServerResponse) => void,
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  const server = createHttpServer((request, response) => {
     if (request.url === '/recue') response.end(JSON.stringify({ server: 'recue', access: 'write', version: '0' }))
-    else response.writeHead(200, { ...headers, 'content-length': '2' }).end('hi')
+    else answer(response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
