@@ -59,10 +59,25 @@ async function send({ client, connection }: { client: Socket; connection: Connec
   while (connection.socket.bytesRead < bytesRead + bytes) await turn()
 }
 
-function recorded(withPing: boolean): { protocol: ConnectionProtocol; calls: string[] } {
+interface Recorded {
+  readonly protocol: ConnectionProtocol
+  readonly calls: string[]
+  /** Answers the last ping. */
+  answer(): void
+}
+
+function recorded(withPing: boolean): Recorded {
   const calls: string[] = []
-  const protocol = { close: () => void calls.push('close'), ...(withPing && { ping: () => void calls.push('ping') }) }
-  return { protocol, calls }
+  let answer: () => void = () => undefined
+  const ping = (onAnswer: () => void) => {
+    calls.push('ping')
+    answer = onAnswer
+  }
+  return {
+    protocol: { close: () => void calls.push('close'), ...(withPing && { ping }) },
+    calls,
+    answer: () => answer(),
+  }
 }
 
 describe('over HTTP/1.1', () => {
@@ -126,23 +141,31 @@ describe('over HTTP/2', () => {
     expect(one.isClosed()).toBe(false)
   })
 
-  test('one that is silent is asked for a sign of life, and closed without', async () => {
+  test.each(['an answer', 'a byte'])('one that is silent is asked, and lives by %s', async (sign) => {
     const one = await connected()
-    const { protocol, calls } = recorded(true)
+    const { protocol, calls, answer } = recorded(true)
     one.connection.speaks(protocol)
     one.connection.begin()
     for (let i = 1; i <= 3; i++) {
       pass(LIMITS.stalledMs + SWEEP_MS)
       expect(calls).toHaveLength(i)
-      await send(one, 1)
-      pass(LIMITS.stalledMs + SWEEP_MS)
+      if (sign === 'an answer') answer()
+      else await send(one, 1)
+      pass(LIMITS.stalledMs)
       expect(one.isClosed()).toBe(false)
+      if (sign === 'a byte') pass(SWEEP_MS)
     }
     expect(calls).toEqual(['ping', 'ping', 'ping'])
-    // What we send ourselves proves nothing.
-    one.connection.socket.write(Buffer.alloc(5_000))
+  })
+
+  test('one that does not answer is closed, whatever we have sent', async () => {
+    const one = await connected()
+    const { protocol, calls } = recorded(true)
+    one.connection.speaks(protocol)
+    one.connection.begin()
     pass(LIMITS.stalledMs + SWEEP_MS)
-    expect(one.isClosed()).toBe(false)
+    one.connection.socket.write(Buffer.alloc(5_000))
+    expect([calls, one.isClosed()]).toEqual([['ping'], false])
     pass(LIMITS.stalledMs + SWEEP_MS)
     expect(one.isClosed()).toBe(true)
   })
@@ -153,8 +176,8 @@ describe('over HTTP/2', () => {
     one.connection.speaks(protocol)
     one.connection.begin()
     one.connection.begin()
-    one.connection.end()
     const ended = connections.close(10_000)
+    one.connection.end()
     expect(calls).toEqual(['close'])
     one.connection.end()
     expect(calls).toEqual(['close', 'close'])

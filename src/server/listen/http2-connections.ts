@@ -24,8 +24,8 @@ export function takeHttp2(connection: Connection, handle: Http2Handler): void {
   })
   connection.speaks({
     close: () => session.close(),
-    ping: () => {
-      if (!session.destroyed) session.ping(() => undefined)
+    ping: (onAnswer) => {
+      if (!session.destroyed) session.ping((error) => error === null && onAnswer())
     },
   })
 }

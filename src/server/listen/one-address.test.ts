@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RunningServer, ServeOptions } from '../serve.ts'
 import { temporaryServer } from '../temporary-server.fixture.ts'
 import type { AccessEntry } from '../watcher.ts'
+import { DEFAULT_LIMITS } from './connections.ts'
 import {
   Flag,
   FrameType,
@@ -198,6 +199,50 @@ test('with two addresses each speaks its own, and says of the other that it is n
   const { origin } = new URL(server.grpcUrl.replace('grpc', 'http'))
   expect((await fetch(`${origin}/v8/artifacts/status`)).status).toBe(404)
   expect((await fetch(`${origin}/readyz`)).status).toBe(200)
+})
+
+describe('a connection that does nothing', () => {
+  test.each(['', 'P', 'GET /healthz HTTP/1.1\r\nhost: ', 'POST /x HTTP/1.1\r\n'])(
+    'but say %j is closed',
+    async (sent) => {
+      const port = await started({ limits: { ...DEFAULT_LIMITS, firstRequestMs: 30 } })
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.write(sent)
+      socket.resume()
+      await new Promise((resolve) => socket.once('close', resolve))
+    },
+  )
+
+  test('after it was answered is closed, over HTTP/2 with a goodbye', async () => {
+    const port = await started({ limits: { ...DEFAULT_LIMITS, idleMs: 30 } })
+    const socket = connect(port, '127.0.0.1')
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
+    expect(await text(socket)).toContain('200 OK')
+    const client = session(server.url)
+    const [[code]] = await Promise.all([once(client, 'goaway'), ask(client, { ':path': '/healthz' })])
+    expect(code).toBe(0)
+  })
+
+  test('within a request is closed', async () => {
+    const port = await started({ limits: { ...DEFAULT_LIMITS, stalledMs: 30 } })
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write('PUT /v1/cache/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc')
+    socket.resume()
+    await new Promise((resolve) => socket.once('close', resolve))
+    const client = session(server.url)
+    const upload = client.request({ ':method': 'PUT', ':path': '/v1/cache/1' })
+    upload.on('error', () => undefined)
+    await new Promise((resolve) => upload.write('half', resolve))
+    expect((await ask(client, { ':path': '/healthz' })).status).toBe(200)
+    // Its runtime answers pings, so that it lives on; one that cannot does not.
+    const raw = await rawConnection(port)
+    raw.socket.write(frame(FrameType.headers, Flag.endHeaders, 1, requestHeaders('PUT', '/v1/cache/1')))
+    expect(await raw.frameOf(FrameType.ping)).toBeDefined()
+    await raw.closed
+    expect(client.closed).toBe(false)
+  })
 })
 
 describe('at its end', () => {
