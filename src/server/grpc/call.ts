@@ -41,6 +41,7 @@ export class Call implements GrpcCall {
   #gone: AbortController | undefined
   #goneBecause: GrpcStatus | undefined
   #deadline: NodeJS.Timeout | undefined
+  /** Set before the answer is written: Bun tells of the end of a stream from within that. */
   #status: GrpcCode | undefined
   #instance = ''
 
@@ -51,6 +52,8 @@ export class Call implements GrpcCall {
     this.#listener = listener
     this.#writer = new ReplyWriter(stream)
     stream.on('error', () => undefined)
+    // A stream with bytes that nobody reads may be reset long before it is closed.
+    stream.once('aborted', () => this.#leave())
     stream.once('close', () => this.#close())
   }
 
@@ -62,15 +65,14 @@ export class Call implements GrpcCall {
   }
 
   refuse(status: GrpcStatus): void {
-    this.#reader ??= new RequestReader(this.#stream, { mostMessageBytes: 0, encoding: 'identity' })
     this.#end(status)
   }
 
   /** What came is no gRPC: whoever sent it is told in the words of HTTP. */
   refuseAsHttp(status: number): void {
-    this.#reader ??= new RequestReader(this.#stream, { mostMessageBytes: 0, encoding: 'identity' })
+    this.#status = GrpcCode.UNKNOWN
     this.#writer.endAsHttp(status)
-    this.#ended(GrpcCode.UNKNOWN)
+    this.#ended()
   }
 
   async run({ definition, handler }: GrpcMethod): Promise<void> {
@@ -112,8 +114,10 @@ export class Call implements GrpcCall {
 
   #answer(message: unknown, { responseType }: Definition): void {
     if (this.#writer.isEnded) return
-    this.#writer.only(encoded(message, responseType))
-    this.#ended(GrpcCode.OK)
+    const bytes = encoded(message, responseType)
+    this.#status = GrpcCode.OK
+    this.#writer.only(bytes)
+    this.#ended()
   }
 
   async #answerAll(messages: AsyncIterable<unknown>, { responseType }: Definition): Promise<void> {
@@ -133,15 +137,16 @@ export class Call implements GrpcCall {
 
   #end(status: GrpcStatus): void {
     if (this.#writer.isEnded) return
+    this.#status = status.code
     this.#writer.end(status)
-    this.#ended(status.code)
+    this.#ended()
   }
 
   /** The answer is given; what the client still sends is nobody's. */
-  #ended(status: GrpcCode): void {
-    this.#status = status
+  #ended(): void {
     clearTimeout(this.#deadline)
-    if (this.#reader?.discard(MOST_DISCARDED_BYTES) === true) this.#letGoLater()
+    this.#reader ??= new RequestReader(this.#stream, { mostMessageBytes: 0, encoding: 'identity' })
+    if (this.#reader.discard(MOST_DISCARDED_BYTES)) this.#letGoLater()
   }
 
   #letGoLater(): void {
@@ -156,18 +161,24 @@ export class Call implements GrpcCall {
     this.#deadline = setTimeout(() => {
       const status = new GrpcStatus(GrpcCode.DEADLINE_EXCEEDED, 'The deadline has passed.')
       this.#reader?.fail(status)
-      this.#end(status)
       this.#abort(status)
+      this.#end(status)
     }, timeoutMs).unref()
+  }
+
+  #leave(): void {
+    if (this.#status !== undefined) return
+    this.#status = GrpcCode.CANCELLED
+    const gone = new GrpcStatus(GrpcCode.CANCELLED, 'The client has gone.')
+    this.#reader?.fail(gone)
+    // Node closes a stream only when all that came on it has been read.
+    this.#reader?.discard(Number.POSITIVE_INFINITY)
+    this.#abort(gone)
   }
 
   #close(): void {
     clearTimeout(this.#deadline)
-    if (this.#status === undefined) {
-      const gone = new GrpcStatus(GrpcCode.CANCELLED, 'The client has gone.')
-      this.#reader?.fail(gone)
-      this.#abort(gone)
-    }
+    this.#leave()
     this.#listener.onClose({
       status: this.#status ?? GrpcCode.CANCELLED,
       instance: this.#instance,

@@ -245,6 +245,23 @@ describe.each(['node', 'bun'] as const)('served on %s', (runtime) => {
       await echo.next('call', { status: 1 })
     })
 
+    test('while what it sent is not read', async () => {
+      for (const code of [8, 0]) {
+        echo.forget()
+        using client = await FrameClient.connect(echo.port)
+        client.call(1, WRITE)
+        client.send(FRAME.data, 0, 1, framed(writing('hang')))
+        await echo.next('waiting')
+        for (let i = 0; i < 20; i++) client.send(FRAME.data, 0, 1, framed(writing('', 10_000)))
+        client.call(3, QUERY)
+        client.send(FRAME.data, END_STREAM, 3, framed(query('abc')))
+        await client.next(FRAME.headers, 3)
+        client.reset(1, code)
+        await echo.next('aborted', { why: 1 })
+        await echo.next('call', { path: WRITE, status: 1 })
+      }
+    })
+
     test('while it is answered', async () => {
       using client = await FrameClient.connect(echo.port)
       client.call(1, `${SERVICE}/Read`)

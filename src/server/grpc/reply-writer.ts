@@ -24,7 +24,11 @@ export class ReplyWriter {
   }
 
   get isEnded(): boolean {
-    return this.#isEnded || this.#stream.destroyed
+    return this.#isEnded || this.#isGone
+  }
+
+  get #isGone(): boolean {
+    return this.#stream.aborted || this.#stream.destroyed
   }
 
   /** The one message and the status OK, which leave together. */
@@ -74,7 +78,7 @@ export class ReplyWriter {
   #begin(): void {
     this.#stream.respond(HEADERS, WITH_TRAILERS)
     this.#stream.once('wantTrailers', () => {
-      this.#stream.sendTrailers(this.#trailers)
+      if (!this.#isGone) this.#stream.sendTrailers(this.#trailers)
       this.isSent = true
     })
   }

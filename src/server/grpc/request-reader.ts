@@ -62,8 +62,8 @@ export class RequestReader {
   }
 
   /**
-   * Nobody waits for the answer any more: whoever takes messages is told why behind the last one, and never of a clean end. Some
-   * clients break off by ending the stream and resetting it at once.
+   * Nobody waits for the answer any more: whoever takes messages is told why, and never of a clean end. Some clients break
+   * off by ending the stream and resetting it at once.
    */
   fail(why: GrpcStatus): void {
     this.#failure ??= why
