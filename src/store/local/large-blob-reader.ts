@@ -34,26 +34,35 @@ export function readLargeBlob(blob: OpenBlob, options: ReadOptions, onMismatch: 
   }
 }
 
+/** Of all readers in this process: where hundreds read at once, one need not be ahead of whom it serves. */
+const MOST_AHEAD = 16
+let chunksAhead = 0
+
 async function* contentOf(
   chunks: Chunks,
   { digest, chunkBytes }: FileRecord,
   { offset = 0, length = Number.POSITIVE_INFINITY, signal }: ReadOptions,
 ): AsyncGenerator<Uint8Array, undefined> {
+  let ahead: Promise<Uint8Array> | undefined
   try {
     const end = Math.min(digest.sizeBytes, offset + length)
-    let ahead: Promise<Uint8Array> | undefined
     for (let at = offset; at < end; ) {
       signal?.throwIfAborted()
       const number = Math.floor(at / chunkBytes)
       const content = await (ahead ?? chunks.read(number))
+      if (ahead !== undefined) chunksAhead--
+      ahead = undefined
       const start = number * chunkBytes
-      ahead = start + chunkBytes < end ? chunks.read(number + 1) : undefined
-      ahead?.catch(() => undefined)
+      if (start + chunkBytes < end && chunksAhead < MOST_AHEAD) {
+        chunksAhead++
+        ahead = chunks.read(number + 1)
+        ahead.catch(() => undefined)
+      }
       yield content.subarray(at - start, Math.min(end - start, content.length))
       at = start + chunkBytes
     }
-    await ahead
   } finally {
+    if (ahead !== undefined) chunksAhead--
     await chunks[Symbol.asyncDispose]()
   }
 }

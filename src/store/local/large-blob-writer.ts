@@ -5,7 +5,7 @@ import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import type { Bytes } from '../contracts.ts'
 import { indexFile, isFileInPlace } from './apply-record.ts'
-import type { Compression } from './compression.ts'
+import type { Compression, Encoded } from './compression.ts'
 import { type Checksum, checksumOf } from './content-checksum.ts'
 import { explained, isDiskFull } from './explained.ts'
 import type { IndexDb } from './index-db.ts'
@@ -13,6 +13,7 @@ import type { Journal, SegmentPin } from './journal.ts'
 import { blobPath, type Layout, stagingPath } from './layout.ts'
 import type { Presence } from './presence.ts'
 import type { Codec, NewRecord, RecordPlace } from './segment.ts'
+import { type StreamChunk, streamChunks } from './stream-chunks.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
@@ -167,26 +168,36 @@ async function writeChunks(
 ): Promise<StagedContent> {
   const whole = streamDigest()
   const chunks: { storedBytes: number; crc: number }[] = []
-  const underWay: Promise<{ codec: Codec; stored: Uint8Array }>[] = []
+  const underWay: Promise<void>[] = []
+  let last: Promise<void> | undefined
   let codec: Codec | undefined
-  const writeOldest = async () => {
-    const { stored } = (await underWay.shift()) as { stored: Uint8Array }
+  const write = async (encoded: Promise<Encoded>, before: Promise<void> | undefined, free: () => void) => {
+    const { stored } = await encoded
+    await before
     chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
     const start = performance.now()
     await writeFully(file, stored)
     compression.wrote(stored.length, performance.now() - start)
+    free()
   }
-  for await (const chunk of bytes instanceof Uint8Array ? slices(bytes, CHUNK_BYTES) : chunked(bytes, CHUNK_BYTES)) {
-    signal?.throwIfAborted()
-    const encoded = compression.encode(chunk, codec)
-    encoded.catch(() => undefined)
-    underWay.push(encoded)
-    whole.update(chunk)
-    // The first chunk decides for all, so that the file is one stream of frames or the content as it is.
-    codec ??= (await encoded).codec
-    if (underWay.length >= CHUNKS_AT_ONCE) await writeOldest()
+  try {
+    const source = bytes instanceof Uint8Array ? slices(bytes, CHUNK_BYTES) : streamChunks(bytes, CHUNK_BYTES)
+    for await (const chunk of source) {
+      signal?.throwIfAborted()
+      const encoded = compression.encode(chunk.bytes, codec)
+      // As soon as it can be, so that an upload that stands still for a while holds none of it.
+      last = write(encoded, last, chunk.free)
+      last.catch(() => undefined)
+      underWay.push(last)
+      whole.update(chunk.bytes)
+      // The first chunk decides for all, so that the file is one stream of frames or the content as it is.
+      codec ??= (await encoded).codec
+      if (underWay.length >= CHUNKS_AT_ONCE) await underWay.shift()
+    }
+    await last
+  } finally {
+    await Promise.allSettled(underWay)
   }
-  while (underWay.length > 0) await writeOldest()
   return { digest: whole.digest(), codec: codec ?? 'raw', checksum: CHECKSUM, chunkBytes: CHUNK_BYTES, chunks }
 }
 
@@ -194,10 +205,11 @@ async function writeChunks(
 async function readChunks(file: FileHandle, signal: AbortSignal | undefined): Promise<StagedContent> {
   const whole = streamDigest()
   const chunks: { storedBytes: number; crc: number }[] = []
-  for await (const chunk of chunked(contentOf(file), CHUNK_BYTES)) {
+  for await (const { bytes, free } of streamChunks(contentOf(file), CHUNK_BYTES)) {
     signal?.throwIfAborted()
-    whole.update(chunk)
-    chunks.push({ storedBytes: chunk.length, crc: checksumOf(CHECKSUM, chunk) })
+    whole.update(bytes)
+    chunks.push({ storedBytes: bytes.length, crc: checksumOf(CHECKSUM, bytes) })
+    free()
   }
   return { digest: whole.digest(), codec: 'raw', checksum: CHECKSUM, chunkBytes: CHUNK_BYTES, chunks }
 }
@@ -218,32 +230,9 @@ async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** What is in memory already stays as it is until it is written. */
-function* slices(bytes: Uint8Array, chunkBytes: number): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
-}
-
-/**
- * The same bytes in chunks of one size; the last may be shorter. The buffers go round, or thousands of them would wait for
- * the garbage collector: a chunk is valid until {@link CHUNKS_AT_ONCE} others were asked for.
- */
-async function* chunked(bytes: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
-  const buffers = Array.from({ length: CHUNKS_AT_ONCE + 1 }, () => Buffer.allocUnsafeSlow(chunkBytes))
-  let number = 0
-  let used = 0
-  for await (const piece of bytes) {
-    for (let at = 0; at < piece.length; ) {
-      const chunk = buffers[number % buffers.length] as Buffer
-      const taken = Math.min(piece.length - at, chunkBytes - used)
-      chunk.set(piece.subarray(at, at + taken), used)
-      at += taken
-      used += taken
-      if (used < chunkBytes) continue
-      yield chunk
-      number++
-      used = 0
-    }
-  }
-  if (used > 0) yield (buffers[number % buffers.length] as Buffer).subarray(0, used)
+function* slices(bytes: Uint8Array, chunkBytes: number): Generator<StreamChunk> {
+  for (let at = 0; at < bytes.length; at += chunkBytes)
+    yield { bytes: bytes.subarray(at, at + chunkBytes), free: () => undefined }
 }
 
 let stagings = 0
