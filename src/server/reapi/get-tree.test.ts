@@ -33,9 +33,11 @@ afterEach(async () => {
 
 const NONE = Directory.decode(new Uint8Array(0))
 
-async function directory(children: readonly Digest[], name = 'd'): Promise<Digest> {
+async function directory(children: readonly Digest[], name = 'd', file = ''): Promise<Digest> {
   const directories = children.map((digest, i) => ({ name: `${name}${i}`, digest }))
-  return keep(Buffer.from(Directory.encode({ ...NONE, directories }).finish()))
+  const files =
+    file === '' ? [] : [{ name: file, digest: EMPTY_DIGEST, isExecutable: false, nodeProperties: undefined }]
+  return keep(Buffer.from(Directory.encode({ ...NONE, directories, files }).finish()))
 }
 
 async function keep(bytes: Uint8Array): Promise<Digest> {
@@ -49,7 +51,7 @@ const hashes = (pages: readonly GetTreeResponse[]) =>
   pages.flatMap(({ directories }) => directories.map((one) => digestOf(Directory.encode(one).finish()).hash))
 
 /** Names of children by directory: each can only have those after it, as with hashes there is no circle. */
-const shape = fc.array(fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 4 }), { minLength: 1, maxLength: 25 })
+const shape = fc.array(fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }), { minLength: 1, maxLength: 25 })
 
 async function built(children: readonly (readonly number[])[]): Promise<Digest[]> {
   const digests: Digest[] = []
@@ -58,6 +60,7 @@ async function built(children: readonly (readonly number[])[]): Promise<Digest[]
     digests[i] = await directory(
       below.map((at) => digests[at] as Digest),
       `${i}-`,
+      `${i}`,
     )
   }
   return digests
@@ -101,16 +104,18 @@ it('leaves out what is not there, is no directory, or has no digest', async () =
 })
 
 it('keeps pages below what a client takes', async () => {
-  const wide = (name: string) =>
+  const wide = (name: string, width = 6000) =>
     directory(
-      Array.from({ length: 6000 }, () => EMPTY_DIGEST),
+      Array.from({ length: width }, () => EMPTY_DIGEST),
       name,
     )
-  const parts = await Promise.all(['a', 'b', 'c', 'd', 'e'].map(wide))
+  const parts = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => wide(name)))
   const root = await directory(parts)
   const pages = await ask(root)
   expect(hashes(pages)).toEqual([root, ...parts, EMPTY_DIGEST].map(({ hash }) => hash))
   expect(pages.length).toBeGreaterThan(2)
+  const [page, ...others] = await ask(await wide('large', 20_000))
+  expect([page?.directories.length, others.length]).toEqual([1, 1])
 })
 
 it('says what is wrong', async () => {
