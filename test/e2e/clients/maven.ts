@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { call, countOf, missingProgram, writeFiles } from './calls.ts'
+import { call, countOf, missingProgram, putInPlace, writeFiles } from './calls.ts'
 import type { Client, Remote } from './client.ts'
 
 const VERSION = '3.9.11'
@@ -103,6 +103,6 @@ function installed(): { readonly home: string; readonly repository: string } {
   ]
   execFileSync('mvn', words, { cwd: making, stdio: 'ignore' })
   execFileSync('tar', ['-xzf', `apache-maven-${VERSION}-bin.tar.gz`], { cwd: making })
-  renameSync(path.join(making, `apache-maven-${VERSION}`), home)
+  putInPlace(path.join(making, `apache-maven-${VERSION}`), home)
   return { home, repository }
 }

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, renameSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { putInPlace } from './calls.ts'
 
 /** The `node_modules` of `package.json` beside this file: installed once for each state of it, with no install scripts. */
 export function npmTools(): string {
@@ -15,7 +16,7 @@ export function npmTools(): string {
     cpSync(path.join(import.meta.dirname, 'package.json'), path.join(making, 'package.json'))
     const words = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
     execFileSync('npm', words, { cwd: making, stdio: 'ignore' })
-    renameSync(making, installed)
+    putInPlace(making, installed)
   }
   return path.join(installed, 'node_modules')
 }

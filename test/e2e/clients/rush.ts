@@ -1,7 +1,7 @@
-import { cpSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { type Called, call, commitAll, countOf, json, LARGE, writeFiles } from './calls.ts'
+import { type Called, call, commitAll, countOf, json, LARGE, putInPlace, writeFiles } from './calls.ts'
 import type { Client, Remote } from './client.ts'
 import { npmTool } from './npm-tools.ts'
 
@@ -71,7 +71,7 @@ async function linked(): Promise<string> {
   const { status, stdout, stderr } = await rushIn(making, ['update'], definedIn(process.env))
   if (status !== 0) throw new Error(`rush update: ${stdout}${stderr}`)
   rmSync(path.join(making, '.git'), { recursive: true })
-  renameSync(making, folder)
+  putInPlace(making, folder)
   return folder
 }
 
