@@ -188,6 +188,18 @@ describe('an upload over HTTP/2 that does not end', () => {
   })
 })
 
+test('an upload over HTTP/2 that nobody reads is answered, and holds up no other', async () => {
+  await started()
+  const client = session(server.url)
+  const upload = client.request({ ':method': 'PUT', ':path': '/nowhere' })
+  const over = once(upload, 'close')
+  upload.end(Buffer.alloc(5_000_000))
+  expect((await once(upload, 'response'))[0]).toMatchObject({ ':status': 404 })
+  upload.resume()
+  await over
+  expect((await ask(client, { ':path': '/healthz' })).status).toBe(200)
+})
+
 test('with two addresses each speaks its own, and says of the other that it is not there', async () => {
   await started({ grpc: LOCAL })
   expect(portOf(server.grpcUrl.replace('grpc', 'http'))).not.toBe(portOf(server.url))
