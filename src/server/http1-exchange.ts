@@ -5,6 +5,7 @@ import type { Reply } from './protocol.ts'
 import { sendReply } from './send-reply.ts'
 
 const MOST_DRAINED_BYTES = 1 << 20
+const MOST_WAITING_BYTES = 256 << 10
 
 /** `expectsContinue`: the client sends its body only when it is told to. */
 export function http1Exchange(
@@ -76,8 +77,20 @@ class Http1Exchange implements HttpExchange {
   async *#bytes(): AsyncGenerator<Uint8Array> {
     this.#isRead = true
     if (this.#expectsContinue) this.#response.writeContinue()
-    for await (const chunk of this.#request) yield chunk as Uint8Array
+    for await (const chunk of this.#request) yield* this.#held(chunk as Uint8Array)
     if (!this.#request.complete) throw new Error('the client went away before all was sent')
+  }
+
+  /** Bun (1.4.5) takes in all that comes on a connection that it was handed, however much waits to be read. Node stays below this. */
+  *#held(chunk: Uint8Array): Generator<Uint8Array> {
+    const { readableLength, socket } = this.#request
+    if (chunk.length + readableLength <= MOST_WAITING_BYTES) return yield chunk
+    socket.pause()
+    try {
+      yield chunk
+    } finally {
+      socket.resume()
+    }
   }
 
   /**
