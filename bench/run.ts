@@ -36,6 +36,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./serve-workers.ts')).serveWorkers,
   async () => (await import('./gocacheprog.ts')).gocacheprog,
   async () => (await import('./ccache-helper.ts')).ccacheHelper,
+  async () => (await import('./grpc-unary.ts')).grpcUnary,
 ]
 
 const { values, positionals } = parseArgs({

@@ -28,13 +28,10 @@ export function pinned(core: string, argv: readonly string[]): [string, ...strin
 /** As users start it, with its own cache folder. */
 export async function serveRecue(folder: string, runtime: 'executable' | 'node'): Promise<Serving> {
   const argv = runtime === 'node' ? [node, nodeEntry] : [executable]
-  const child = spawn(
-    ...split(pinned(SERVER_CORE, [...argv, 'serve', '--http', '0', '--grpc', '0', '--json'])),
-    {
-      env: { PATH: process.env.PATH, HOME: folder, RECUE_CACHE_DIR: path.join(folder, `recue-${runtime}`) },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  const child = spawn(...split(pinned(SERVER_CORE, [...argv, 'serve', '--http', '0', '--grpc', '0', '--json'])), {
+    env: { PATH: process.env.PATH, HOME: folder, RECUE_CACHE_DIR: path.join(folder, `recue-${runtime}`) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line] = (await Promise.race([
     createInterface({ input: child.stdout })
       [Symbol.asyncIterator]()
@@ -78,7 +75,8 @@ export async function serveNginx(folder: string, root: string): Promise<Serving 
   return serving('nginx', child, { host: '127.0.0.1', port }, undefined)
 }
 
-function serving(name: string, child: ChildProcess, http: Serving['http'], grpc: Serving['grpc']): Serving {
+/** A process that serves already. */
+export function serving(name: string, child: ChildProcess, http: Serving['http'], grpc: Serving['grpc']): Serving {
   const { pid } = child
   return {
     name,
