@@ -22,6 +22,7 @@ export const serveWorkers: Benchmark = {
   },
 }
 
+const TASKSET = 'taskset'
 const ROUNDS = 5
 /** Enough that the system deals them out about evenly. */
 const CONNECTIONS = 128
@@ -89,7 +90,7 @@ async function started(argv: readonly string[], cacheDir: string, count: number)
   const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next()
   const { http } = JSON.parse(String(value)) as { http: string }
   const pids = count === 1 ? [child.pid as number] : await workersOf(child, http, count)
-  for (const [i, pid] of pids.entries()) execFileSync('taskset', ['-acp', CORES[i] ?? '0', `${pid}`])
+  for (const [i, pid] of pids.entries()) execFileSync(TASKSET, ['-acp', CORES[i] ?? '0', `${pid}`])
   return {
     url: http,
     pids,
@@ -102,8 +103,11 @@ async function started(argv: readonly string[], cacheDir: string, count: number)
 
 /** All of them, when all of them answer. */
 async function workersOf({ pid }: ChildProcess, url: string, count: number): Promise<number[]> {
-  const listening = () => spawnSync('ss', ['-Hltn', `sport = :${new URL(url).port}`], { encoding: 'utf8' }).stdout
-  while (listening().trim().split('\n').length < count) await new Promise((resolve) => setTimeout(resolve, 20))
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0')
+  // State 0A is LISTEN: proc_net_tcp(5).
+  const pattern = new RegExp(`:${port} 00000000:0000 0A `, 'g')
+  const listening = () => readFileSync('/proc/net/tcp', 'utf8').match(pattern)?.length ?? 0
+  while (listening() < count) await new Promise((resolve) => setTimeout(resolve, 20))
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
 }
 
@@ -114,7 +118,7 @@ function spent({ url, pids }: Workers, requests: number): Spent {
   // Beside one server it has the other core; beside two it takes from both.
   const cores = pids.length === 1 ? '1' : CORES.join(',')
   const flags = ['--h1', '-n', `${requests}`, '-c', `${CONNECTIONS}`, url + PATH]
-  const { stdout, stderr } = spawnSync('taskset', ['-c', cores, 'h2load', ...flags], { encoding: 'utf8' })
+  const { stdout, stderr } = spawnSync(TASKSET, ['-c', cores, 'h2load', ...flags], { encoding: 'utf8' })
   const tookMs = performance.now() - start
   if (!stdout.includes(`${requests} succeeded`)) throw new Error(`h2load: ${stderr}${stdout}`)
   const loadMs = childrenCpuMs() - loadBefore
