@@ -14,8 +14,6 @@ import type { Usage } from './usage.ts'
 
 /** The store as the server sees it. */
 export interface Served {
-  /** It takes nothing, whoever asks. */
-  readonly isReadOnly?: boolean
   /** Undefined where nobody keeps books. */
   readonly usage?: Usage | undefined
   readonly blobs: BlobStore & Ingest

@@ -31,7 +31,6 @@ export function openServices(served: Served, options: ServicesOptions): Services
   const uploads = new Uploads(served.blobs)
   const methods = [
     ...capabilitiesService({
-      isReadOnly: served.isReadOnly ?? false,
       maxBatchBytes: MAX_BATCH_BYTES,
       averageChunkBytes: AVERAGE_CHUNK_BYTES,
     }),

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { actionsCache } from './clients/actions-cache.ts'
-import { bazelHttp } from './clients/bazel.ts'
+import { bazelGrpc, bazelHttp } from './clients/bazel.ts'
 import { ccache } from './clients/ccache.ts'
 import { ccacheHelper } from './clients/ccache-helper.ts'
 import { type Built, type Client, type Remote, STEPS } from './clients/client.ts'
@@ -14,6 +14,7 @@ import { go } from './clients/go.ts'
 import { gradle } from './clients/gradle.ts'
 import { maven } from './clients/maven.ts'
 import { mise } from './clients/mise.ts'
+import { moon } from './clients/moon.ts'
 import { nx } from './clients/nx.ts'
 import { rush } from './clients/rush.ts'
 import { sccacheActions, sccacheS3, sccacheWebdav } from './clients/sccache.ts'
@@ -27,6 +28,9 @@ const CLIENTS: readonly Client[] = [
   turbo,
   nx,
   bazelHttp,
+  bazelGrpc,
+  moon('none'),
+  moon('zstd'),
   ccache('subdirs'),
   ccache('flat'),
   ccache('bazel'),

@@ -48,7 +48,7 @@ export const command = defineCommand({
     ])
     const { blobs, frames, actions, names, records, ledger, readOnly: isReadOnly } = session.cache
     using usage = isReadOnly ? undefined : openUsage(ledger)
-    const served = { blobs, frames, actions, names, records, isReadOnly, usage }
+    const served = { blobs, frames, actions, names, records, usage }
     await using server = await serve(served, settings.options)
     const listening = listeningOf(server, session.cache.dir)
     if (supervisor === undefined) announce(context, listening)

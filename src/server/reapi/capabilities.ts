@@ -5,12 +5,9 @@ import {
   type ServerCapabilities,
   SymlinkAbsolutePathStrategy_Value,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import type { Access } from '../access.ts'
 import { type GrpcMethod, grpcService } from '../grpc/service.ts'
 
 export interface CapabilitiesOptions {
-  /** The store takes nothing, whoever asks. */
-  readonly isReadOnly: boolean
   /** Of the blobs in one batch. */
   readonly maxBatchBytes: number
   /** Content bytes of a chunk, as FastCDC aims at them. */
@@ -23,7 +20,7 @@ export interface CapabilitiesOptions {
  */
 export function capabilitiesService(options: CapabilitiesOptions): GrpcMethod[] {
   return grpcService(CapabilitiesDefinition, {
-    getCapabilities: ['none', async (_request, call) => capabilitiesFor(call.access, options)],
+    getCapabilities: ['none', async () => capabilitiesFor(options)],
   })
 }
 
@@ -36,11 +33,12 @@ const LOW_VERSION = { major: 2, minor: 0, ...NO_SUFFIX }
  */
 const HIGH_VERSION = { major: 2, minor: 11, ...NO_SUFFIX }
 
-function capabilitiesFor(access: Access, options: CapabilitiesOptions): ServerCapabilities {
+function capabilitiesFor(options: CapabilitiesOptions): ServerCapabilities {
   return {
     cacheCapabilities: {
       digestFunctions: [DigestFunction_Value.SHA256],
-      actionCacheUpdateCapabilities: { updateEnabled: access === 'write' && !options.isReadOnly },
+      // Also to who may not: Bazel 4 ends a build where this is false, and only warns of a result that is refused.
+      actionCacheUpdateCapabilities: { updateEnabled: true },
       maxBatchTotalSizeBytes: options.maxBatchBytes,
       // Links are text here; whoever restores one decides whether it may lead anywhere.
       symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,

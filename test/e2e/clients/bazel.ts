@@ -27,6 +27,11 @@ export const bazelHttp = bazelBy({ name: 'bazel', protocol: 'Bazel HTTP' }, ({ h
 ])
 
 /** What it unpacks of itself is shared by all checkouts; its results are not. */
+export const bazelGrpc = bazelBy({ name: 'bazel', protocol: 'REAPI' }, ({ http, token }) => [
+  `--remote_cache=grpc://${new URL(http).host}`,
+  `--remote_header=authorization=Bearer ${token}`,
+])
+
 function bazel(root: string, words: readonly string[]) {
   const own = path.join(path.dirname(root), 'bazel')
   return call(root, 'bazel', [`--output_user_root=${own}`, '--host_jvm_args=-XX:TieredStopAtLevel=1', ...words])
