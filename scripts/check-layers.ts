@@ -12,6 +12,7 @@ const floors = [
   ['errors.ts', 'units', 'version.ts'],
   ['digest'],
   ['proto'],
+  ['grpc'],
   ['evict'],
   ['store'],
   ['action'],

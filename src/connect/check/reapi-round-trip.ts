@@ -1,4 +1,5 @@
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import {
   BatchReadBlobsRequest,
   BatchReadBlobsResponse,
@@ -12,7 +13,6 @@ import {
   UpdateActionResultRequest,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
-import { GrpcCode } from '../../server/grpc/status.ts'
 import { placeOf, type ServerAddress } from '../server-address.ts'
 import type { Finding } from './finding.ts'
 import { GrpcCallFault, type GrpcClient, grpcClient } from './grpc-call.ts'

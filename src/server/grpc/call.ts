@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Access } from '../access.ts'
 import { statusOf } from './fault-status.ts'
 import { encodingOf, timeoutMsOf } from './metadata.ts'
@@ -6,7 +7,6 @@ import { ReplyWriter } from './reply-writer.ts'
 import { RequestReader } from './request-reader.ts'
 import { EncodedMessage, type GrpcCall, type GrpcMethod } from './service.ts'
 import { STREAM_WINDOW_BYTES } from './session-options.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
 
 /** REAPI's batches hold 4 MiB of blobs; their digests and the rest need some more. */
 const MOST_MESSAGE_BYTES = 4 * 1024 * 1024 + 512 * 1024

@@ -1,5 +1,5 @@
 import { type ErrorCode, isCacheError } from '../../errors.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 const CODES: Partial<Record<ErrorCode, { readonly code: GrpcCode; readonly message: string }>> = {
   'store.full': { code: GrpcCode.RESOURCE_EXHAUSTED, message: 'No space is left.' },

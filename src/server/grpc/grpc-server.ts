@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Access, Gate } from '../access.ts'
 import { Call } from './call.ts'
 import { isGrpc } from './metadata.ts'
 import type { GrpcMethod, NeededAccess } from './service.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
 
 export interface GrpcServerOptions {
   readonly methods: readonly GrpcMethod[]

@@ -1,10 +1,10 @@
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   type HealthCheckRequest,
   HealthDefinition,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../proto/grpc/health/v1/health.ts'
 import { type GrpcCall, type GrpcMethod, grpcService } from './service.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
 
 type Status = (typeof ServingStatus)[keyof typeof ServingStatus]
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { Status } from '../../proto/google/rpc/status.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
 
 /** In what clients may send their messages. Answers are never compressed: blobs that gain by it have zstd of their own. */
 const ACCEPTED_ENCODINGS = 'identity,gzip'

@@ -1,3 +1,4 @@
+import { GrpcCode } from '../../grpc/status.ts'
 import type { DescribedFile } from '../../proto/descriptors.ts'
 import {
   ServerReflectionDefinition,
@@ -5,7 +6,6 @@ import {
   type ServerReflectionResponse,
 } from '../../proto/grpc/reflection/v1/reflection.ts'
 import { type GrpcMethod, grpcService } from './service.ts'
-import { GrpcCode } from './status.ts'
 
 type Answer = ServerReflectionResponse['messageResponse']
 

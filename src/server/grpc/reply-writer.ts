@@ -1,14 +1,12 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { framed } from '../../grpc/framed.ts'
+import { GrpcCode, type GrpcStatus } from '../../grpc/status.ts'
 import { trailersOf } from './metadata.ts'
 import { EncodedMessage } from './service.ts'
-import { GrpcCode, type GrpcStatus } from './status.ts'
 
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc' } as const
 const WITH_TRAILERS = { waitForTrailers: true } as const
 const OK_TRAILERS = { 'grpc-status': '0' } as const
-const PREFIX_BYTES = 5
-/** Pieces up to this are copied into one chunk, which costs less than a chunk of its own for each. */
-const MOST_COPIED_BYTES = 16 * 1024
 
 /** Writes the answer of a call: messages, then the status. Once it is ended, or its client gone, it writes nothing more. */
 export class ReplyWriter {
@@ -84,21 +82,9 @@ export class ReplyWriter {
   }
 
   #framed(message: EncodedMessage | Uint8Array): Uint8Array[] {
-    const pieces = message instanceof EncodedMessage ? message.pieces : [message]
-    let bytes = 0
-    for (const piece of pieces) bytes += piece.length
-    this.sentBytes += PREFIX_BYTES + bytes
-    const isSmall = bytes <= MOST_COPIED_BYTES
-    const head = Buffer.allocUnsafe(isSmall ? PREFIX_BYTES + bytes : PREFIX_BYTES)
-    head[0] = 0
-    head.writeUInt32BE(bytes, 1)
-    if (!isSmall) return [head, ...pieces]
-    let at = PREFIX_BYTES
-    for (const piece of pieces) {
-      head.set(piece, at)
-      at += piece.length
-    }
-    return [head]
+    const chunks = framed(message instanceof EncodedMessage ? message.pieces : [message])
+    for (const chunk of chunks) this.sentBytes += chunk.length
+    return chunks
   }
 }
 

@@ -1,8 +1,8 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { MessageParser, type ReceivedMessage } from './message-parser.ts'
-import { GrpcCode, GrpcStatus } from './status.ts'
+import { MessageParser, type ReceivedMessage } from '../../grpc/message-parser.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 const unzipped = promisify(gunzip)
 

@@ -1,5 +1,6 @@
 import { asActionDigest } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   ActionCacheDefinition,
   type GetActionResultRequest,
@@ -8,7 +9,6 @@ import {
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup } from '../../store/contracts.ts'
 import { EncodedMessage, type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { clientResult } from './client-result.ts'
 import { checkDigestFunction, digestArgument } from './digest-argument.ts'

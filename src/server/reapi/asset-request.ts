@@ -1,7 +1,7 @@
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Qualifier } from '../../proto/build/bazel/remote/asset/v1/remote_asset.ts'
 import type { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Scope } from '../../store/contracts.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { checkDigestFunction } from './digest-argument.ts'
 import { scopeOf } from './scope.ts'
 

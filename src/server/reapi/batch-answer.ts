@@ -1,9 +1,9 @@
 import type { Digest } from '../../digest/digest.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import {
   BatchReadBlobsResponse_Response,
   Compressor_Value,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import { GrpcCode } from '../grpc/status.ts'
 
 /** Of a BatchReadBlobsResponse `responses`, and of one of those `digest`, `data`, `status` and `compressor`. */
 const RESPONSES_TAG = 0x0a

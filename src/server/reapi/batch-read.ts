@@ -1,11 +1,11 @@
 import type { Digest } from '../../digest/digest.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   type BatchReadBlobsRequest,
   Compressor_Value,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { OpenBytes, Scope } from '../../store/contracts.ts'
 import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { BatchAnswer } from './batch-answer.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'

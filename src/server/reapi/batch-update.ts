@@ -1,4 +1,5 @@
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   type BatchUpdateBlobsRequest,
   type BatchUpdateBlobsRequest_Request,
@@ -8,7 +9,6 @@ import {
 import type { Scope } from '../../store/contracts.ts'
 import { statusOf } from '../grpc/fault-status.ts'
 import type { GrpcCall } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'
 import { type OnFault, refusalOf, tellFault } from './faults.ts'

@@ -1,4 +1,5 @@
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   ByteStreamDefinition,
   type QueryWriteStatusRequest,
@@ -8,7 +9,6 @@ import {
 } from '../../proto/google/bytestream/bytestream.ts'
 import { BATCH_BLOB_BYTES } from '../../store/contracts.ts'
 import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { readBlob } from './byte-stream-read.ts'
 import { type OnFault, refusalOf } from './faults.ts'

@@ -1,5 +1,5 @@
+import type { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { EncodedMessage, type GrpcCall, type GrpcMethod } from '../grpc/service.ts'
-import type { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 
 const CALL: GrpcCall = { headers: {}, access: 'write', signal: new AbortController().signal }
 

@@ -8,6 +8,7 @@ import { type Cache, openCache } from '../../cache.ts'
 import { type Digest, EMPTY_DIGEST } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import {
   type BatchReadBlobsResponse,
   type BatchUpdateBlobsResponse,
@@ -21,7 +22,6 @@ import {
 import { content } from '../../store/content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import { readWhole } from '../../store/read-whole.ts'
-import { GrpcCode } from '../grpc/status.ts'
 import { Called, codeOf } from './called.fixture.ts'
 import { casService } from './cas.ts'
 import { AVERAGE_CHUNK_BYTES, MAX_BATCH_BYTES } from './limits.ts'

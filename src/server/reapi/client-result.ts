@@ -1,7 +1,7 @@
 import { type Digest, sameDigest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { blobDigestArgument } from './digest-argument.ts'
 
 /** A result that came from a client, as it is to be kept: content that was within it becomes blobs, and stays named. */

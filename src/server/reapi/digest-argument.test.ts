@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { EMPTY_DIGEST } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import { GrpcCode } from '../grpc/status.ts'
 import { blobDigestArgument, checkDigestFunction, digestArgument } from './digest-argument.ts'
 
 const digest = digestOf(Buffer.from('some'))

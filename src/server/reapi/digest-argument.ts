@@ -1,6 +1,6 @@
 import { type Digest, EMPTY_DIGEST } from '../../digest/digest.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 
 const HASH = /^[0-9a-f]{64}$/
 const NAMES = new Map<number, string>(Object.entries(DigestFunction_Value).map(([name, value]) => [value, name]))

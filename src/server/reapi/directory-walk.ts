@@ -1,7 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { Directory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { BlobStore, Scope } from '../../store/contracts.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { digestArgument } from './digest-argument.ts'
 
 export interface FoundDirectory {

@@ -1,5 +1,5 @@
 import { type CacheError, isCacheError } from '../../errors.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 /** Told of what failed while a client was told of a miss. */
 export type OnFault = (error: unknown) => void

@@ -1,11 +1,11 @@
+import { fieldHeader } from '../../grpc/field-header.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { GetTreeRequest } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { BlobStore } from '../../store/contracts.ts'
 import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'
 import { directoriesBelow } from './directory-walk.ts'
 import { missOf, type OnFault } from './faults.ts'
-import { fieldHeader } from './field-header.ts'
 import { scopeOf } from './scope.ts'
 import { type TreePlace, treePlaceIn, treeToken } from './tree-token.ts'
 

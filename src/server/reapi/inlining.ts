@@ -1,4 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
+import { fieldHeader } from '../../grpc/field-header.ts'
 import type { GetActionResultRequest } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { BATCH_BLOB_BYTES, type BlobStore } from '../../store/contracts.ts'
@@ -96,12 +97,4 @@ function withContents(result: ActionResult, contents: ReadonlyMap<number, Buffer
     return bytes === undefined ? file : { ...file, contents: bytes }
   })
   return ActionResult.encode({ ...result, outputFiles }).finish()
-}
-
-function fieldHeader(tag: number, length: number): Uint8Array {
-  const bytes = [tag]
-  let rest = length
-  for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
-  bytes.push(rest)
-  return new Uint8Array(bytes)
 }

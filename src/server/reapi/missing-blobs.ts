@@ -1,10 +1,10 @@
 import type { Digest } from '../../digest/digest.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { PreconditionFailure } from '../../proto/google/rpc/error_details.ts'
 import type { BlobStore, Scope } from '../../store/contracts.ts'
 import { directDigests, namedBlobs } from '../../store/named-blobs.ts'
 import { readWhole } from '../../store/read-whole.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 
 /** They go out in a trailer, of which clients take 8 KiB: 50 are 7 KiB in Base64. */
 const MOST_VIOLATIONS = 50

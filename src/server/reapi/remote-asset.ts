@@ -1,5 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   type FetchBlobRequest,
   FetchDefinition,
@@ -11,7 +12,6 @@ import {
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Timestamp } from '../../proto/google/protobuf/timestamp.ts'
 import { type GrpcMethod, grpcService } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { Served } from '../protocol.ts'
 import { type AssetKind, type AssetNames, assetNames, invalid } from './asset-request.ts'
 import { type AssetToKeep, type FoundAsset, findAsset, keepAsset, resultOf } from './assets.ts'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { EMPTY_DIGEST } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
-import { GrpcCode } from '../grpc/status.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import { type BlobResource, blobResource, uploadResource } from './resource-name.ts'
 
 const { hash } = digestOf(Buffer.from('some'))

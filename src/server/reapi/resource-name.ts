@@ -1,6 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'
 
 /** What ByteStream's names say of a blob: `{instance}/blobs/{hash}/{size}`, `{instance}/compressed-blobs/zstd/{hash}/{size}`. */

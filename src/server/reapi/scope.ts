@@ -1,5 +1,5 @@
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Scope } from '../../store/contracts.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 
 const MOST_CHARACTERS = 200
 /** In a resource name these end the instance's. */

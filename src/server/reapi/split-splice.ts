@@ -1,5 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import {
   ChunkingFunction_Value,
   type SpliceBlobRequest,
@@ -11,7 +12,6 @@ import type { BlobStore, Scope } from '../../store/contracts.ts'
 import { CHUNK_SIZES } from '../../store/local/chunked-writer.ts'
 import { fastCdcChunks } from '../../store/local/fast-cdc.ts'
 import type { GrpcCall } from '../grpc/service.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { blobDigestArgument, checkDigestFunction } from './digest-argument.ts'
 import { missOf, type OnFault, refusalOf } from './faults.ts'
 import { scopeOf } from './scope.ts'

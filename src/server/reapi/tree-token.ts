@@ -1,5 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 /** How many directories of a tree came before, and the hash of the last of them. */
 export interface TreePlace {

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cache, type CacheOptions, openCache } from '../../cache.ts'
+import { GrpcStatus } from '../../grpc/status.ts'
 import type { Access } from '../access.ts'
 import { EncodedMessage, type GrpcMethod } from '../grpc/service.ts'
-import { GrpcStatus } from '../grpc/status.ts'
 
 /** A cache of its own in a temporary folder. */
 export async function temporaryCache(options: CacheOptions = {}): Promise<Cache> {

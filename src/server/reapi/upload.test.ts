@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { content } from '../../store/content.fixture.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { codeOf } from './called.fixture.ts'
 import { Upload } from './upload.ts'
 

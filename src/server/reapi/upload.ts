@@ -1,5 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import { refusalOf } from './faults.ts'
 import { Feed } from './feed.ts'
 

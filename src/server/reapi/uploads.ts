@@ -1,5 +1,5 @@
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { BlobStore } from '../../store/contracts.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import type { UploadResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { Upload, type UploadTurn } from './upload.ts'

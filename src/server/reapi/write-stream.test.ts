@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
+import { GrpcCode } from '../../grpc/status.ts'
 import type { WriteRequest } from '../../proto/google/bytestream/bytestream.ts'
-import { GrpcCode } from '../grpc/status.ts'
 import { codeOf } from './called.fixture.ts'
 import { openWriteStream } from './write-stream.ts'
 

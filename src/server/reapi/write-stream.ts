@@ -1,5 +1,5 @@
+import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { WriteRequest } from '../../proto/google/bytestream/bytestream.ts'
-import { GrpcCode, GrpcStatus } from '../grpc/status.ts'
 import { type UploadResource, uploadResource } from './resource-name.ts'
 
 /** The requests of one ByteStream.Write, as the data that they bring. */

@@ -4,5 +4,5 @@ export function fieldHeader(tag: number, length: number): Uint8Array {
   let rest = length
   for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128)
   bytes.push(rest)
-  return Uint8Array.from(bytes)
+  return new Uint8Array(bytes)
 }

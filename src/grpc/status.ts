@@ -1,4 +1,4 @@
-import type { Any } from '../../proto/google/protobuf/any.ts'
+import type { Any } from '../proto/google/protobuf/any.ts'
 
 /** The codes of gRPC (https://grpc.io/docs/guides/status-codes/). */
 export const GrpcCode = {
