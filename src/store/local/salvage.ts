@@ -27,8 +27,8 @@ export interface ScanOptions {
   readonly to?: number
 }
 
-/** Most heads fit: a pack of 128 KiB seldom has more than 400 blobs. */
-const WINDOW_BYTES = 16 << 10
+/** Read at a time: a hundred action results, or the head of a pack with some of its body. */
+const WINDOW_BYTES = 64 << 10
 const SEARCH_BYTES = 1 << 20
 const MAGIC = Buffer.from('RCU1', 'latin1')
 
@@ -43,10 +43,10 @@ export function* scanSegment(path: string, segment: number, options: ScanOptions
   try {
     const sizeBytes = fstatSync(file).size
     const end = Math.min(options.to ?? sizeBytes, sizeBytes)
-    const window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+    const window = new Window(file)
     let afterGap = false
     for (let at = options.from ?? 0; at < end; ) {
-      const found = recordAt(file, at, sizeBytes, window)
+      const found = recordAt(window, at, sizeBytes)
       if (found === undefined) {
         afterGap = true
         at = nextMagic(file, at + 1, end)
@@ -62,22 +62,42 @@ export function* scanSegment(path: string, segment: number, options: ScanOptions
 
 /** Undefined when there is none, its head is damaged, or it does not end within the file. */
 function recordAt(
-  file: number,
+  window: Window,
   at: number,
   sizeBytes: number,
-  window: Buffer,
 ): { record: SegmentRecord; recordBytes: number } | undefined {
-  const got = readSync(file, window, 0, window.length, at)
-  const extent = recordExtent(window.subarray(0, got))
+  const extent = recordExtent(window.view(at, RECORD_HEADER_BYTES))
   if (extent === undefined) return undefined
   const headEnd = RECORD_HEADER_BYTES + extent.headBytes
   const recordBytes = headEnd + extent.bodyBytes
   if (at + recordBytes > sizeBytes) return undefined
-  const head = headEnd <= got ? window.subarray(0, headEnd) : readAt(file, at, headEnd)
-  const record = decodeRecordHead(head)
+  const record = decodeRecordHead(window.view(at, headEnd))
   if (record?.kind !== 'action') return record && { record, recordBytes }
-  const whole = decodeRecord(readAt(file, at, recordBytes))
+  // A copy: whoever scans may keep it.
+  const whole = decodeRecord(Buffer.from(window.view(at, recordBytes)))
   return whole && { record: whole, recordBytes }
+}
+
+/** What lies near each other in a file is read once. */
+class Window {
+  readonly #file: number
+  readonly #bytes = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #from = 0
+  #to = 0
+
+  constructor(file: number) {
+    this.#file = file
+  }
+
+  /** So many bytes, fewer at the end of the file; good until the next call. */
+  view(at: number, length: number): Buffer {
+    if (length > WINDOW_BYTES) return readAt(this.#file, at, length)
+    if (at < this.#from || at + length > this.#to) {
+      this.#from = at
+      this.#to = at + readSync(this.#file, this.#bytes, 0, WINDOW_BYTES, at)
+    }
+    return this.#bytes.subarray(at - this.#from, Math.min(at + length, this.#to) - this.#from)
+  }
 }
 
 /** Where the next record may start, or `end`. */

@@ -9,6 +9,7 @@ import type {
   Scope,
   StoreUsage,
 } from '../../contracts.ts'
+import { toolKeyIn } from '../../tool-key.ts'
 import type { Compression } from '../compression.ts'
 import type { IndexDb } from '../index-db.ts'
 import type { Journal } from '../journal.ts'
@@ -72,9 +73,10 @@ class LocalCatalog implements Catalog {
     const { index, layout, now } = this.#parts
     const pins = pinsAt(layout, now())
     for await (const found of listActions(index)) {
-      const { action, instance, createdMs, touchedMs, hits, contentBytes, durationMs } = found
+      const { action, instance, createdMs, touchedMs: accessedMs, hits, contentBytes, durationMs } = found
       const pinnedUntilMs = pins.get(pinName(instance, action.hash))
-      yield { action, instance, createdMs, accessedMs: touchedMs, hits, contentBytes, durationMs, pinnedUntilMs }
+      const toolKey = toolKeyIn(found.result)
+      yield { action, instance, createdMs, accessedMs, hits, contentBytes, durationMs, pinnedUntilMs, toolKey }
     }
   }
 

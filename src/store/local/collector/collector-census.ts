@@ -2,7 +2,7 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../../digest/digest.ts'
 import type { IndexDb } from '../index-db.ts'
 import { decodeBlobPlace } from '../rows.ts'
-import { decodeDigests } from '../segment.ts'
+import { decodeDigests, type RecordPlace } from '../segment.ts'
 import { datedToNow, isFuture } from './clock-set-back.ts'
 
 /**
@@ -37,7 +37,7 @@ export async function takeCensus(
   options: { readonly nowMs: number; readonly isDry: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<Census> {
   const { nowMs, isDry, signal } = options
-  const census = new GrowingCensus()
+  let census: GrowingCensus | undefined
   const page = index.sql(`SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
   for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
     const rows = page.all(after) as unknown as [hash: Uint8Array, place: Uint8Array, touchedMs: number][]
@@ -49,24 +49,47 @@ export async function takeCensus(
         late.map(([hash]) => hash),
         nowMs,
       )
+    census ??= new GrowingCensus(roomFor(rows.length, rows.at(-1)?.[0]))
     for (const [hash, place, touchedMs] of rows) census.add(hash, place, isFuture(touchedMs, nowMs) ? nowMs : touchedMs)
     if (rows.length < ROWS_A_STEP) return census
     after = rows.at(-1)?.[0] as Uint8Array
   }
 }
 
+/**
+ * How many there may be: hashes are spread evenly, so the first four hundred tell it to a twentieth. What is too much is
+ * never touched, and so is no memory; what is too little would be copied at a million entries, while others wait.
+ */
+function roomFor(found: number, last: Uint8Array | undefined): number {
+  if (found < ROWS_A_STEP || last === undefined) return ROWS_A_STEP
+  const share = Buffer.from(last).readUIntBE(0, 6) / 2 ** 48
+  return Math.min(Math.ceil((found / Math.max(share, 2 ** -48)) * 1.25), MOST_ROOM)
+}
+
+/** Beyond that it grows, once in as many. */
+const MOST_ROOM = 1 << 22
+
 class GrowingCensus implements Census {
   count = 0
   readonly damaged: Uint8Array[] = []
-  #hashes = Buffer.alloc(HASH_BYTES * 1024)
-  #content = new Float64Array(1024)
-  #stored = new Float64Array(1024)
-  #touched = new Float64Array(1024)
-  #records = new Uint32Array(1024)
-  readonly #recordNumbers = new Map<string, number>()
+  #hashes: Buffer
+  #content: Float64Array<ArrayBuffer>
+  #stored: Float64Array<ArrayBuffer>
+  #touched: Float64Array<ArrayBuffer>
+  #records: Uint32Array<ArrayBuffer>
+  /** By segment and offset: one map of a million would hold others up whenever it grows. */
+  readonly #recordNumbers = new Map<number, Map<number, number>>()
   readonly #recordBytes: number[] = []
   readonly #recordContent: number[] = []
   readonly #chunkLists = new Map<number, Uint8Array>()
+
+  constructor(room: number) {
+    this.#hashes = Buffer.alloc(HASH_BYTES * room)
+    this.#content = new Float64Array(room)
+    this.#stored = new Float64Array(room)
+    this.#touched = new Float64Array(room)
+    this.#records = new Uint32Array(room)
+  }
 
   add(hash: Uint8Array, value: Uint8Array, touchedMs: number): void {
     const place = decodeBlobPlace(hash, value)
@@ -79,7 +102,7 @@ class GrowingCensus implements Census {
     this.#hashes.set(hash, number * HASH_BYTES)
     this.#content[number] = place.sizeBytes
     this.#touched[number] = touchedMs
-    const record = this.#recordNumber(`${place.record.segment}:${place.record.offset}`, place.record.recordBytes)
+    const record = this.#recordNumber(place.record)
     this.#records[number] = record
     if (place.kind === 'file') this.#stored[number] = place.storedBytes
     if (place.kind === 'chunked') this.#chunkLists.set(number, place.chunkList)
@@ -132,11 +155,13 @@ class GrowingCensus implements Census {
     return list && decodeDigests(list)
   }
 
-  #recordNumber(name: string, recordBytes: number): number {
-    let number = this.#recordNumbers.get(name)
+  #recordNumber({ segment, offset, recordBytes }: RecordPlace): number {
+    const numbers = this.#recordNumbers.get(segment) ?? new Map<number, number>()
+    this.#recordNumbers.set(segment, numbers)
+    let number = numbers.get(offset)
     if (number === undefined) {
       number = this.#recordBytes.length
-      this.#recordNumbers.set(name, number)
+      numbers.set(offset, number)
       this.#recordBytes.push(recordBytes)
       this.#recordContent.push(0)
     }

@@ -25,6 +25,8 @@ export async function unlinkBlobFiles(
 }
 
 const SHARDS = 256
+/** Names looked up between two turns of others; of a million files a shard has four thousand. */
+const LOOKS_A_STEP = 500
 /** A file that nobody names may be one that is being published: renamed, and its row on the way. */
 const UNNAMED_MS = 600_000
 
@@ -37,12 +39,13 @@ export async function removeOrphanFiles(
 ): Promise<void> {
   for (let shard = 0; shard < SHARDS; shard++) {
     const folder = `${layout.blobs}/${shard.toString(16).padStart(2, '0')}`
-    for (const name of namesIn(folder)) {
+    for (const [i, name] of namesIn(folder).entries()) {
+      if (i % LOOKS_A_STEP === LOOKS_A_STEP - 1) await breathe()
       const parsed = /^([0-9a-f]{64})(\.zst)?$/.exec(name)
       if (parsed === null || isNamed(index, parsed[1] as string, parsed[2] === undefined ? 'raw' : 'zstd')) continue
       unlinkIfOlder(`${folder}/${name}`, nowMs - UNNAMED_MS, nowMs)
     }
-    if (shard % 16 === 0) await breathe(undefined, signal === undefined ? {} : { signal })
+    await breathe(undefined, signal === undefined ? {} : { signal })
   }
 }
 

@@ -43,7 +43,7 @@ export class Marks {
   readonly #census: Census
   readonly #peek: PeekBlob
   readonly #counts: Uint32Array
-  /** By blob number: when the last of those was used that named it and were dropped. */
+  /** By blob number: when the last of those was used that named it and were dropped; 0 while none was. */
   readonly #releasedMs: Float64Array
   /** How often a blob is named in a role that names others in turn. */
   readonly #named = new Map<Naming, Uint32Array>()
@@ -54,7 +54,7 @@ export class Marks {
     this.#census = census
     this.#peek = peek
     this.#counts = new Uint32Array(census.count)
-    this.#releasedMs = new Float64Array(census.count).fill(Number.NEGATIVE_INFINITY)
+    this.#releasedMs = new Float64Array(census.count)
   }
 
   /** What the blobs that something live names take on disk. */

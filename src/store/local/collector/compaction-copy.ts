@@ -26,15 +26,26 @@ interface Move {
   readonly record: SegmentRecord
 }
 
-/** One append and one transaction for so much, or for so many rows: nobody who writes shall wait for long. */
+/** A row that a move concerns. */
+interface MovedRow extends Move {
+  readonly to: RecordPlace
+  /** Of a blob; undefined: the action result. */
+  readonly blob?: { readonly digest: Digest; readonly ordinal: number }
+}
+
+/** One append for so much, or for so many rows. */
 const BATCH_BYTES = 4 << 20
 const BATCH_ROWS = 400
+/** Rows that one transaction points elsewhere, each on a page of its own in a large index: others who write wait for that. */
+const ROWS_AT_ONCE = 100
+/** Blobs looked up between two turns of others; a pack of tiny ones has thousands. */
+const LOOKS_A_STEP = 400
 /** A pack of which so much lives is copied as it is: compressing it again would save less than it costs. */
 const MOSTLY_ALIVE = 0.75
 
 /**
- * Copies records to this process's segment with the times they had, and points the rows there that still point to where
- * they were. Killed in between, a record is there twice, which says the same as once.
+ * Copies records to this process's segment with the times they had, and then points the rows there that still point to
+ * where they were. Killed in between, a record is there twice, which says the same as once.
  */
 export class SegmentCopy {
   /** Segments that were copied to. */
@@ -70,12 +81,19 @@ export class SegmentCopy {
     this.#bytes = 0
     this.#rows = 0
     if (moves.length === 0) return
-    const records = moves.map(({ record }) => record)
-    await this.#parts.journal.commit(records, (places) => {
-      moves.forEach((move, i) => {
-        this.#point(move, places[i] as RecordPlace)
+    const { journal, index } = this.#parts
+    const places = await journal.commit(
+      moves.map(({ record }) => record),
+      (all) => all,
+    )
+    for (const { segment } of places) this.targets.add(segment)
+    const rows = moves.flatMap((move, i) => rowsOf(move, places[i] as RecordPlace))
+    for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+      await breathe()
+      await index.write(() => {
+        for (const row of rows.slice(at, at + ROWS_AT_ONCE)) this.#point(row)
       })
-    })
+    }
     await breathe()
   }
 
@@ -98,9 +116,11 @@ export class SegmentCopy {
   }
 
   async #livingPack({ digests }: Pack, place: RecordPlace): Promise<SegmentRecord | undefined> {
-    const living = digests.flatMap((digest, ordinal) =>
-      this.#placeOf(digest, place, ordinal) === undefined ? [] : [ordinal],
-    )
+    const living: number[] = []
+    for (const [ordinal, digest] of digests.entries()) {
+      if (this.#placeOf(digest, place, ordinal) !== undefined) living.push(ordinal)
+      if (ordinal % LOOKS_A_STEP === LOOKS_A_STEP - 1) await breathe()
+    }
     if (living.length === 0) return undefined
     const path = segmentPath(this.#parts.layout, this.#segment)
     const whole = readRecord(path, place)
@@ -118,8 +138,9 @@ export class SegmentCopy {
       const content = await packContent(pack)
       const pieces: Uint8Array[] = []
       let offset = 0
+      const isLiving = new Set(living)
       pack.digests.forEach(({ sizeBytes }, ordinal) => {
-        if (living.includes(ordinal)) pieces.push(content.subarray(offset, offset + sizeBytes))
+        if (isLiving.has(ordinal)) pieces.push(content.subarray(offset, offset + sizeBytes))
         offset += sizeBytes
       })
       const { codec, stored } = await this.#parts.compression.encode(Buffer.concat(pieces))
@@ -142,11 +163,9 @@ export class SegmentCopy {
     return hashes.length === 0 ? undefined : { ...record, hashes }
   }
 
-  #point({ from, record }: Move, to: RecordPlace): void {
-    const digests = record.kind === 'pack' ? record.digests : 'digest' in record ? [record.digest] : []
-    for (const [ordinal, digest] of digests.entries()) this.#pointBlob(digest, from, to, ordinal)
-    if (record.kind === 'action') this.#pointAction(record, from, to)
-    this.targets.add(to.segment)
+  #point({ from, record, to, blob }: MovedRow): void {
+    if (blob !== undefined) this.#pointBlob(blob.digest, from, to, blob.ordinal)
+    else if (record.kind === 'action') this.#pointAction(record, from, to)
   }
 
   #pointBlob(digest: Digest, from: RecordPlace, to: RecordPlace, ordinal: number): void {
@@ -183,6 +202,14 @@ export class SegmentCopy {
     const row = value && decodeActionRow(key, value)
     return row && samePlace(row.record, here) ? row : undefined
   }
+}
+
+/** Removals have none. */
+function rowsOf(move: Move, to: RecordPlace): MovedRow[] {
+  const { record } = move
+  if (record.kind === 'action') return [{ ...move, to }]
+  const digests = record.kind === 'pack' ? record.digests : 'digest' in record ? [record.digest] : []
+  return digests.map((digest, ordinal) => ({ ...move, to, blob: { digest, ordinal } }))
 }
 
 /** For each other segment, the time of its first record: nothing in it that was not copied there is older. */

@@ -29,7 +29,7 @@ export async function drainSegment(parts: Collected, segment: number, signal?: A
     try {
       for (const found of scanSegment(path, segment, { from, to: to as number })) await copy.add(found)
       await copy.flush()
-      for (const target of copy.targets) syncSegment(layout, target)
+      for (const target of copy.targets) await syncSegment(layout, target)
       truncateSync(path, from)
       await index.write(() => setIndexed(index, segment, from))
     } catch (error) {

@@ -7,7 +7,7 @@ import { segmentsOf } from '../rebuild.ts'
 import { indexedBytes, recoverSegment } from '../recover.ts'
 import { type BlobPlace, decodeBlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
-import type { RecordPlace, SegmentRecord } from '../segment.ts'
+import type { SegmentRecord } from '../segment.ts'
 import { syncFolder } from '../sync-folder.ts'
 import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collected.ts'
@@ -64,7 +64,7 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
   const found: Candidate[] = []
   for (const segment of segmentsOf(layout)) {
     const sizeBytes = statSync(segmentPath(layout, segment), { throwIfNoEntry: false })?.size ?? 0
-    const { bytes, actionBytes, rows } = named.segments.get(segment) ?? NOTHING_NAMED
+    const { bytes, actionBytes, rows, weights } = named.get(segment) ?? nothingNamed()
     if (sizeBytes < indexedBytes(index, segment)) {
       // Who cut off what he had copied was killed, or it is damaged: nobody writes to it any more.
       found.push({ segment, deadShare: 1, rows })
@@ -74,9 +74,7 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
     // A record counts whole there, if only one of its blobs lives; so the share of the dead is at least this.
     const least = 1 - bytes / sizeBytes
     const deadShare =
-      least >= MOSTLY_DEAD
-        ? least
-        : 1 - (actionBytes + (await liveBlobBytesOf(layout, segment, named.weights))) / sizeBytes
+      least >= MOSTLY_DEAD ? least : 1 - (actionBytes + (await liveBlobBytesOf(layout, segment, weights))) / sizeBytes
     if (deadShare >= WORTH_LOOKING) found.push({ segment, deadShare, rows })
     await breathe(undefined, signal === undefined ? {} : { signal })
   }
@@ -84,8 +82,8 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
 }
 
 const ROWS_A_STEP = 400
-/** Blobs whose names are read between two turns of others; a pack may have hundreds. */
-const LOOKS_A_STEP = 1_000
+/** Names that are read between two turns of others, or looked up in the index; a pack may have hundreds. */
+const LOOKS_A_STEP = 400
 
 interface NamedSegment {
   /** Of the records that some row names. */
@@ -94,31 +92,26 @@ interface NamedSegment {
   actionBytes: number
   /** How many rows point into it. */
   rows: number
+  /**
+   * By offset of a record: the weights of the blobs whose rows name it. A map for each segment: to grow one for all of a
+   * million records would hold others up for a tenth of a second.
+   */
+  readonly weights: Map<number, number>
 }
 
-const NOTHING_NAMED: Readonly<NamedSegment> = { bytes: 0, actionBytes: 0, rows: 0 }
-
-interface Named {
-  readonly segments: ReadonlyMap<number, NamedSegment>
-  /** By {@link recordOf}: the weights of the blobs whose rows name the record. */
-  readonly weights: ReadonlyMap<number, number>
-}
-
-async function namedBytes(index: IndexDb, signal: AbortSignal | undefined): Promise<Named> {
+async function namedBytes(index: IndexDb, signal: AbortSignal | undefined): Promise<ReadonlyMap<number, NamedSegment>> {
   const segments = new Map<number, NamedSegment>()
-  const weights = new Map<number, number>()
   const sumOf = (segment: number) => {
-    const sum = segments.get(segment) ?? { ...NOTHING_NAMED }
+    const sum = segments.get(segment) ?? nothingNamed()
     segments.set(segment, sum)
     return sum
   }
-  const count = ({ record: place, sizeBytes }: BlobPlace) => {
-    const sum = sumOf(place.segment)
+  const count = ({ record: { segment, offset, recordBytes }, sizeBytes }: BlobPlace) => {
+    const sum = sumOf(segment)
     sum.rows++
-    const record = recordOf(place)
-    const weight = weights.get(record)
-    if (weight === undefined) sum.bytes += place.recordBytes
-    weights.set(record, (weight ?? 0) + weightOf(sizeBytes))
+    const weight = sum.weights.get(offset)
+    if (weight === undefined) sum.bytes += recordBytes
+    sum.weights.set(offset, (weight ?? 0) + weightOf(sizeBytes))
   }
   const next = index.sql(`SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
   for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
@@ -136,15 +129,19 @@ async function namedBytes(index: IndexDb, signal: AbortSignal | undefined): Prom
     sum.bytes += recordBytes
     sum.actionBytes += recordBytes
   }
-  return { segments, weights }
+  return segments
+}
+
+function nothingNamed(): NamedSegment {
+  return { bytes: 0, actionBytes: 0, rows: 0, weights: new Map() }
 }
 
 /** Of each record of blobs the share of those that rows name. */
-async function liveBlobBytesOf(layout: Layout, segment: number, weights: Named['weights']): Promise<number> {
+async function liveBlobBytesOf(layout: Layout, segment: number, weights: NamedSegment['weights']): Promise<number> {
   let live = 0
   let scanned = 0
   for (const { record, place } of scanSegment(segmentPath(layout, segment), segment)) {
-    scanned += blobsIn(record)
+    scanned += namesIn(record)
     if (scanned >= LOOKS_A_STEP) {
       scanned = 0
       await breathe()
@@ -152,14 +149,9 @@ async function liveBlobBytesOf(layout: Layout, segment: number, weights: Named['
     if (record.kind !== 'pack' && record.kind !== 'file' && record.kind !== 'chunked') continue
     const digests = record.kind === 'pack' ? record.digests : [record.digest]
     const all = digests.reduce((sum, { sizeBytes }) => sum + weightOf(sizeBytes), 0)
-    live += all === 0 ? 0 : place.recordBytes * Math.min(1, (weights.get(recordOf(place)) ?? 0) / all)
+    live += all === 0 ? 0 : place.recordBytes * Math.min(1, (weights.get(place.offset) ?? 0) / all)
   }
   return live
-}
-
-/** Segments are far smaller than 4 GiB, and their numbers than 2 million. */
-function recordOf({ segment, offset }: RecordPlace): number {
-  return segment * 2 ** 32 + offset
 }
 
 /** What a blob counts within its record: empty ones something, too. */
@@ -168,8 +160,9 @@ function weightOf(sizeBytes: number): number {
 }
 
 /** How many rows tell whether it lives. */
-function blobsIn(record: SegmentRecord): number {
-  return record.kind === 'pack' ? record.digests.length : 1
+function namesIn(record: SegmentRecord): number {
+  if (record.kind === 'pack') return record.digests.length
+  return record.kind === 'blobs-removed' ? record.hashes.length : 1
 }
 
 /** False when somebody writes to it. */
@@ -187,7 +180,7 @@ async function compactSegment(
   let scanned = 0
   for (const found of scanSegment(segmentPath(layout, segment), segment)) {
     signal?.throwIfAborted()
-    scanned += blobsIn(found.record)
+    scanned += namesIn(found.record)
     if (scanned >= LOOKS_A_STEP) {
       scanned = 0
       await breathe()
@@ -196,7 +189,7 @@ async function compactSegment(
   }
   await copy.flush()
   if (copy.movedRows < rows) await forgetRows(index, segment, signal)
-  for (const target of copy.targets) syncSegment(layout, target)
+  for (const target of copy.targets) await syncSegment(layout, target)
   syncFolder(layout.journal)
   unlinkSync(segmentPath(layout, segment))
   await forgetLostSegments(index, layout)

@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentPath } from '../layout.ts'
@@ -30,13 +30,9 @@ export async function forgetRows(index: IndexDb, segment: number, signal: AbortS
 }
 
 /** Before what was copied to it goes elsewhere: a power cut must not take both. */
-export function syncSegment(layout: Layout, segment: number): void {
-  const file = openSync(segmentPath(layout, segment), 'r+')
-  try {
-    fdatasyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+export async function syncSegment(layout: Layout, segment: number): Promise<void> {
+  await using file = await open(segmentPath(layout, segment), 'r+')
+  await file.datasync()
 }
 
 /**
