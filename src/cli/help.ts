@@ -13,7 +13,8 @@ const INDENT = 30
 export async function generalHelp(terminal: Terminal): Promise<string> {
   const { paint } = terminal
   const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
-  const rows = commands.map(({ command }) => `  ${paint('cyan', command.name.padEnd(9))} ${command.summary}`)
+  const widest = Math.max(...commands.map(({ command }) => command.name.length))
+  const rows = commands.map(({ command }) => `  ${paint('cyan', command.name.padEnd(widest))}  ${command.summary}`)
   return `${paint('bold', 'recue')} ${VERSION} remembers the result of a command and replays it.
 
   ${paint('dim', '$')} recue run -i src -o dist -- npm run build

@@ -1,5 +1,5 @@
 import type { Cache } from '../cache.ts'
-import { type ActionDigest, asActionDigest, type Digest } from '../digest/digest.ts'
+import { asActionDigest, type Digest } from '../digest/digest.ts'
 import { storedMessages } from '../observe/messages.ts'
 import { Action, type ActionResult, Command } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type CatalogEntry, DEFAULT_SCOPE } from '../store/contracts.ts'
@@ -17,10 +17,10 @@ export interface KeptResult {
 /** Undefined where no whole result is kept under the key. */
 export async function keptResult(
   cache: Cache,
-  key: ActionDigest,
+  { action: key, instance }: Pick<CatalogEntry, 'action' | 'instance'>,
   signal?: AbortSignal,
 ): Promise<KeptResult | undefined> {
-  const found = await cache.actions.get(DEFAULT_SCOPE, key, signal)
+  const found = await cache.actions.get({ instance }, key, signal)
   if (found.kind === 'miss') return undefined
   const { result } = found
   const command = await commandOf(cache, key)
@@ -36,12 +36,20 @@ export interface Origin {
   readonly root: string
 }
 
-/** By the hash of the key. Results that other clients made, and those whose runs were long ago, have none. */
-export function originsByKey(cache: Cache): ReadonlyMap<string, Origin> {
+/** Where results come from. Those that other clients made, and those whose runs were long ago, have no origin. */
+export function originsOf(cache: Cache): (entry: CatalogEntry) => Origin | undefined {
   const origins = new Map<string, Origin>()
-  for (const { key, label, root } of cache.ledger.records())
-    if (key !== undefined) origins.set(key.hash, { label, root })
-  return origins
+  for (const { key, label, root, tool } of cache.ledger.records()) {
+    // What a server answers is of an instance, and that stands where a run of recue's own has its folder.
+    if (key !== undefined) origins.set(nameOf(key.hash, tool === '' ? '' : root), { label, root })
+  }
+  return ({ action, instance, toolKey }) =>
+    origins.get(nameOf(action.hash, instance)) ?? (toolKey && { label: toolKey.tool, root: instance })
+}
+
+/** The same key is another result in another instance. */
+function nameOf(hash: string, instance: string): string {
+  return `${hash} ${instance}`
 }
 
 /** All that is listed, in memory: a list is sorted before it is shown. */

@@ -9,9 +9,10 @@ export const SHOWN_DIGITS = 10
 const FEWEST_DIGITS = 6
 const PREFIX = /^[0-9a-f]{6,64}$/
 
-/** A key that somebody named by its first digits. */
+/** A key that somebody named by its first digits, or by what a build tool calls it. */
 export interface FoundKey {
   readonly key: ActionDigest
+  readonly instance: string
   /** Undefined where no result is kept under it any more. */
   readonly entry: CatalogEntry | undefined
 }
@@ -21,18 +22,31 @@ export function looksLikeKey(word: string): boolean {
   return PREFIX.test(word.toLowerCase())
 }
 
+/** For keys that several instances of a server have. */
+export const INSTANCE_OPTION = {
+  instance: {
+    kind: 'text',
+    value: 'NAME',
+    summary: "Of this instance of a server alone: '' is the one without a name.",
+  },
+} as const
+
 /**
- * The one key that begins so, among the results that are kept and the runs that are recorded. Throws `usage` where the word is
- * no beginning of a key or of several, and `store.no-entry` where there is none.
+ * The one key that begins so, among the results that are kept, by the tools' own keys too, and the runs that are recorded.
+ * Throws `usage` where the word is no beginning of a key or of several, and `store.no-entry` where there is none.
  */
-export async function findKey(word: string, from: { catalog: Catalog; ledger: Ledger }): Promise<FoundKey> {
-  const prefix = word.toLowerCase()
-  if (!looksLikeKey(prefix)) {
-    throw new CacheError('usage', `"${word}" is not a key.`, {
+export async function findKey(
+  word: string,
+  from: { catalog: Catalog; ledger: Ledger },
+  instance?: string,
+): Promise<FoundKey> {
+  const kept = await keptUnder(word, from.catalog, instance)
+  if (kept.length === 0 && !looksLikeKey(word)) {
+    throw new CacheError('usage', `"${word}" is not a key, and no tool keeps anything under it.`, {
       hint: `A key is ${FEWEST_DIGITS} or more of its hexadecimal digits; recue ls lists them.`,
     })
   }
-  const found = await keysBeginning(prefix, from)
+  const found = kept.length > 0 ? kept : recordedUnder(word.toLowerCase(), from.ledger)
   const [first] = found
   if (first === undefined) {
     throw new CacheError('store.no-entry', `No key begins with ${word}.`, { hint: 'recue ls lists what is kept.' })
@@ -41,20 +55,36 @@ export async function findKey(word: string, from: { catalog: Catalog; ledger: Le
   return first
 }
 
-async function keysBeginning(prefix: string, from: { catalog: Catalog; ledger: Ledger }): Promise<FoundKey[]> {
-  const found = new Map<string, FoundKey>()
-  for await (const entry of from.catalog.list()) {
-    if (entry.action.hash.startsWith(prefix)) found.set(entry.action.hash, { key: entry.action, entry })
+async function keptUnder(word: string, catalog: Catalog, instance: string | undefined): Promise<FoundKey[]> {
+  const [keys, toolKeys]: [FoundKey[], FoundKey[]] = [[], []]
+  const prefix = looksLikeKey(word) ? word.toLowerCase() : undefined
+  for await (const entry of catalog.list()) {
+    if (instance !== undefined && entry.instance !== instance) continue
+    const found = { key: entry.action, instance: entry.instance, entry }
+    if (prefix !== undefined && entry.action.hash.startsWith(prefix)) keys.push(found)
+    else if (entry.toolKey?.key === word) toolKeys.push(found)
   }
-  if (found.size === 0) {
-    for (const { key } of from.ledger.records({ newestFirst: true })) {
-      if (key?.hash.startsWith(prefix)) found.set(key.hash, { key: asActionDigest(key as Digest), entry: undefined })
-    }
+  return keys.length > 0 ? keys : toolKeys
+}
+
+function recordedUnder(prefix: string, ledger: Ledger): FoundKey[] {
+  const found = new Map<string, FoundKey>()
+  for (const { key, tool, root } of ledger.records({ newestFirst: true })) {
+    if (!key?.hash.startsWith(prefix)) continue
+    const instance = tool === '' ? '' : root
+    found.set(key.hash, { key: asActionDigest(key as Digest), instance, entry: undefined })
   }
   return [...found.values()]
 }
 
 function ambiguous(word: string, found: readonly FoundKey[]): CacheError {
+  const instances = new Set(found.map(({ instance }) => instance))
+  if (instances.size === found.length) {
+    const names = [...instances].slice(0, 4).map((name) => `--instance ${name === '' ? "''" : name}`)
+    return new CacheError('usage', `${found.length} instances have results under ${word}.`, {
+      hint: `Say of which: ${names.join(', ')}.`,
+    })
+  }
   const some = found
     .slice(0, 4)
     .map(

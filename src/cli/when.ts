@@ -25,6 +25,11 @@ export function dateAndTime(unixMs: number): string {
 }
 
 /** How long a pin still holds: `for ever`, `29 d 23 h`; nothing where there is none. */
+/** Nothing where it is not known: not all tools say how long their work took. */
+export function tookText(ms: number): string {
+  return ms > 0 ? formatDuration(ms) : ''
+}
+
 export function pinText(untilMs: number | undefined, nowMs: number): string {
   if (untilMs === undefined) return ''
   return Number.isFinite(untilMs) ? formatDuration(untilMs - nowMs) : 'for ever'

@@ -4,6 +4,7 @@ import { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_ex
 import { Artifact, type ArtifactHeader, RunDetail } from '../proto/recue/v1/recue.ts'
 import { BATCH_BLOB_BYTES, type Scope } from '../store/contracts.ts'
 import { readWhole } from '../store/read-whole.ts'
+import { ARTIFACT_TYPE, artifactIn } from '../store/tool-key.ts'
 import type { ProtocolRequest, ReplyBody, Served } from './protocol.ts'
 
 /** Bytes that a tool keeps under a key of its own, and what it wants back with them. */
@@ -23,7 +24,6 @@ export interface ArtifactToKeep {
 /** `cut-off`: other bytes than announced came. */
 export type KeepOutcome = 'kept' | 'cut-off'
 
-const ARTIFACT_TYPE = 'type.googleapis.com/recue.v1.Artifact'
 const RUN_DETAIL_TYPE = 'type.googleapis.com/recue.v1.RunDetail'
 const PATH = 'artifact'
 const NO_BYTES = Buffer.alloc(0)
@@ -138,7 +138,5 @@ function pathOf(index: number): string {
 
 /** What the tool wants back. */
 export function headersOf(result: ActionResult): Record<string, string> {
-  const packed = result.executionMetadata?.auxiliaryMetadata.find(({ typeUrl }) => typeUrl === ARTIFACT_TYPE)
-  if (packed === undefined) return {}
-  return Object.fromEntries(Artifact.decode(packed.value).headers.map(({ name, value }) => [name, value]))
+  return Object.fromEntries(artifactIn(result)?.headers.map(({ name, value }) => [name, value]) ?? [])
 }

@@ -1,5 +1,6 @@
 import type { ActionDigest, Digest } from '../digest/digest.ts'
 import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ToolKey } from './tool-key.ts'
 
 /** On whose behalf a store is asked. */
 export interface Scope {
@@ -179,6 +180,8 @@ export interface CatalogEntry {
   readonly durationMs: number
   /** Undefined unless it is pinned; infinite for ever. */
   readonly pinnedUntilMs: number | undefined
+  /** Undefined unless a build tool brought it under a key of its own. */
+  readonly toolKey: ToolKey | undefined
 }
 
 export interface StoreUsage {

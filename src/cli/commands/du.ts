@@ -1,8 +1,9 @@
 import { extname } from 'node:path'
 import type { Cache } from '../../cache.ts'
+import type { CatalogEntry } from '../../store/contracts.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
-import { entriesOf, keptResult, type Origin, originsByKey } from '../kept-result.ts'
+import { entriesOf, keptResult, type Origin, originsOf } from '../kept-result.ts'
 import type { Stream } from '../output.ts'
 import { type CachePart, ownEntries } from '../own-files.ts'
 import { oneLine, table } from '../table.ts'
@@ -62,16 +63,15 @@ async function usageOf(cache: Cache, by: string, signal: AbortSignal): Promise<U
   for (const { part, sizeBytes } of ownEntries(cache.dir, { trash: true })) parts[part] += sizeBytes
   const diskBytes = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)
   const groups = new Groups()
-  const origins = originsByKey(cache)
+  const originOf = originsOf(cache)
   const toolCaches: (SweptCache & { label: string })[] = []
   for (const entry of await entriesOf(cache)) {
     signal.throwIfAborted()
-    const files = (await keptResult(cache, entry.action, signal))?.files ?? []
+    const files = (await keptResult(cache, entry, signal))?.files ?? []
     const swept = sweptCache(files)
-    if (swept !== undefined) toolCaches.push({ label: nameOf('task', origins.get(entry.action.hash)), ...swept })
-    if (by !== 'extension')
-      groups.add(nameOf(by, origins.get(entry.action.hash)), entry.contentBytes, entry.action.hash)
-    else for (const { path, sizeBytes } of files) groups.add(extname(path) || '(none)', sizeBytes, entry.action.hash)
+    if (swept !== undefined) toolCaches.push({ label: nameOf('task', originOf(entry)), ...swept })
+    if (by !== 'extension') groups.add(nameOf(by, originOf(entry)), entry.contentBytes, keyOf(entry))
+    else for (const { path, sizeBytes } of files) groups.add(extname(path) || '(none)', sizeBytes, keyOf(entry))
   }
   return {
     dir: cache.dir,
@@ -82,6 +82,11 @@ async function usageOf(cache: Cache, by: string, signal: AbortSignal): Promise<U
     results: groups.largestFirst(),
     toolCaches: largestOfEach(toolCaches),
   }
+}
+
+/** The same key is another result in another instance. */
+function keyOf({ action, instance }: CatalogEntry): string {
+  return `${action.hash} ${instance}`
 }
 
 function nameOf(by: string, origin: Origin | undefined): string {

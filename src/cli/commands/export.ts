@@ -5,7 +5,6 @@ import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { asActionDigest } from '../../digest/digest.ts'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { ExportReport } from '../../store/archive/export-archive.ts'
-import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand, type Session } from '../command.ts'
 import { entriesOf } from '../kept-result.ts'
@@ -14,6 +13,11 @@ import { writeAllWaiting } from '../output.ts'
 
 const OPTIONS = {
   used: { kind: 'duration', value: 'TIME', summary: 'Only what was used within TIME: --used 7d.' },
+  instance: {
+    kind: 'text',
+    value: 'NAME',
+    summary: 'Results of this instance of a server. Default: the one without a name.',
+  },
 } as const
 
 type Context = CommandContext<typeof OPTIONS>
@@ -23,7 +27,7 @@ export const command = defineCommand({
   summary: 'Write results into one file, for another machine',
   usage: ['export FILE [TASK|KEY]… [--used TIME]'],
   description:
-    'All results that are kept, or the last one of each task named, or those of the keys. A file of that name is replaced ' +
+    'All results that are kept, or the last one of each task named, or those of the keys; of one instance, which is the one without a name unless said. A file of that name is replaced ' +
     'when the new one is whole; - is the standard output. The file is a tar in zstd: docs/format.md.\n' +
     'With --json: { file, actions, blobs, contentBytes, bytes, absent: [key] }.',
   options: OPTIONS,
@@ -41,9 +45,10 @@ export const command = defineCommand({
     if (file === '-' && context.options.json)
       throw new CacheError('usage', '--json and the archive would both go to the standard output.')
     await using session = await context.open()
-    const keys = await keysOf(session, words, context.options.used)
+    const keys = await keysOf(session, words, context.options)
     const { report, bytes } = await write(context, session, file, keys)
     say(context, file, report, bytes)
+    if (words.length === 0) await sayOthers(context, session)
     return report.absent.length > 0 ? 1 : 0
   },
 })
@@ -51,16 +56,16 @@ export const command = defineCommand({
 async function keysOf(
   { cache }: Session,
   words: readonly string[],
-  usedMs: number | undefined,
+  { used: usedMs, instance = '' }: { readonly used: number | undefined; readonly instance: string | undefined },
 ): Promise<ActionDigest[]> {
   const recent = (await entriesOf(cache)).filter(
-    ({ accessedMs }) => usedMs === undefined || Date.now() - accessedMs <= usedMs,
+    (entry) => entry.instance === instance && (usedMs === undefined || Date.now() - entry.accessedMs <= usedMs),
   )
   if (words.length === 0) return recent.map(({ action }) => action)
   const kept = new Set(recent.map(({ action }) => action.hash))
   const keys: ActionDigest[] = []
   for (const word of words) {
-    const key = lastOf(cache.ledger.records({ newestFirst: true }), word) ?? (await keyNamed(word, cache))
+    const key = lastOf(cache.ledger.records({ newestFirst: true }), word) ?? (await keyNamed(word, cache, instance))
     if (usedMs === undefined || kept.has(key.hash)) keys.push(key)
   }
   return keys
@@ -76,15 +81,15 @@ function lastOf(
   return undefined
 }
 
-async function keyNamed(word: string, cache: Session['cache']): Promise<ActionDigest> {
-  if (looksLikeKey(word)) return (await findKey(word, cache)).key
+async function keyNamed(word: string, cache: Session['cache'], instance: string): Promise<ActionDigest> {
+  if (looksLikeKey(word)) return (await findKey(word, cache, instance)).key
   throw new CacheError('store.no-entry', `Nothing called ${word} was ever run.`, {
     hint: 'recue ls lists what is kept.',
   })
 }
 
 async function write(
-  { cwd, signal }: Context,
+  { cwd, signal, options: { instance = '' } }: Context,
   { cache }: Session,
   file: string,
   keys: readonly ActionDigest[],
@@ -92,7 +97,7 @@ async function write(
   const { exportArchive } = await import('../../store/archive/export-archive.ts')
   let report: ExportReport | undefined
   let bytes = 0
-  const archive = exportArchive(cache, keys, { scope: DEFAULT_SCOPE, signal, onEnd: (said) => (report = said) })
+  const archive = exportArchive(cache, keys, { scope: { instance }, signal, onEnd: (said) => (report = said) })
   async function* counted(): AsyncGenerator<Uint8Array> {
     for await (const chunk of archive) {
       bytes += chunk.length
@@ -115,6 +120,15 @@ async function toFile(file: string, archive: AsyncIterable<Uint8Array>, signal: 
     if (systemCode(error) === undefined || signal.aborted) throw error
     throw new CacheError('usage', `${file} cannot be written (${systemCode(error)}).`, { cause: error })
   }
+}
+
+/** An archive holds the results of one instance. */
+async function sayOthers({ options, output }: Context, { cache }: Session): Promise<void> {
+  const others = new Set((await entriesOf(cache)).map(({ instance }) => instance))
+  others.delete(options.instance ?? '')
+  if (others.size === 0 || options.json || options.quiet) return
+  const names = [...others].slice(0, 8).map((name) => `--instance ${name === '' ? "''" : name}`)
+  output.stderr.line(`Other instances are not in it: ${names.join(', ')}${others.size > 8 ? ', …' : ''}.`)
 }
 
 function say({ options, output }: Context, file: string, report: ExportReport, bytes: number): void {

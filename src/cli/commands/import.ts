@@ -2,9 +2,12 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { ImportReport } from '../../store/archive/import-archive.ts'
-import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
+
+const OPTIONS = {
+  instance: { kind: 'text', value: 'NAME', summary: 'For this instance of a server. Default: the one without a name.' },
+} as const
 
 export const command = defineCommand({
   name: 'import',
@@ -14,7 +17,7 @@ export const command = defineCommand({
     'Every blob and every result is checked against its SHA-256 before it is kept. Import only files of people whose ' +
     'builds you would run: who made the file says what the results are. - is the standard input.\n' +
     'With --json: { actions, blobs, contentBytes, known, replaced }.',
-  options: {},
+  options: OPTIONS,
   arguments: { min: 1, max: 1 },
   examples: [{ line: 'recue import cache.tar.zst', does: 'What recue export wrote, here or elsewhere.' }],
   async run(context) {
@@ -22,7 +25,7 @@ export const command = defineCommand({
     const { importArchive } = await import('../../store/archive/import-archive.ts')
     await using session = await context.open()
     const report = await importArchive(session.cache, bytesOf(file, context.cwd), {
-      scope: DEFAULT_SCOPE,
+      scope: { instance: context.options.instance ?? '' },
       signal: context.signal,
     })
     if (context.options.json) context.output.json(report)
@@ -40,7 +43,7 @@ async function* bytesOf(file: string, cwd: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-function say({ output }: CommandContext, report: ImportReport): void {
+function say({ output }: CommandContext<typeof OPTIONS>, report: ImportReport): void {
   const { actions, blobs, contentBytes, known, replaced } = report
   const { line } = output.stdout
   line(

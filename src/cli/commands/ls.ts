@@ -1,12 +1,11 @@
 import { basename } from 'node:path'
 import type { CatalogEntry } from '../../store/contracts.ts'
-import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
-import { entriesOf, type Origin, originsByKey } from '../kept-result.ts'
+import { entriesOf, type Origin, originsOf } from '../kept-result.ts'
 import { SHOWN_DIGITS } from '../key-lookup.ts'
 import { shorten, table } from '../table.ts'
-import { ago, pinText } from '../when.ts'
+import { ago, pinText, tookText } from '../when.ts'
 
 const OPTIONS = {
   unused: { kind: 'duration', value: 'TIME', summary: 'Only what has not been used for TIME: --unused 30d.' },
@@ -29,23 +28,26 @@ export const command = defineCommand({
   usage: ['ls [--unused TIME] [--sort age|used|size]'],
   description:
     'Newest first. Sizes are of the content, before compression and before equal content is kept once.\n' +
-    'With --json: an array of { key, label, root, createdMs, accessedMs, hits, contentBytes, durationMs, pinned?, pinnedUntilMs? }.',
+    'With --json: an array of { key, tool?, toolKey?, instance, label, root, createdMs, accessedMs, hits, contentBytes, ' +
+    'durationMs, pinned?, pinnedUntilMs? }.',
   options: OPTIONS,
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue ls --unused 30d --sort size', does: 'What nobody has needed for a month, largest first.' }],
   async run(context) {
     await using session = await context.open()
-    const origins = originsByKey(session.cache)
+    const originOf = originsOf(session.cache)
     const nowMs = Date.now()
     const entries = chosen(await entriesOf(session.cache), context.options, nowMs)
     if (context.options.json) {
-      context.output.json(entries.slice(0, context.options.limit).map((entry) => forPrograms(entry, origins)))
+      context.output.json(entries.slice(0, context.options.limit).map((entry) => forPrograms(entry, originOf)))
     } else {
-      print(context, entries, origins, nowMs)
+      print(context, entries, originOf, nowMs)
     }
     return 0
   },
 })
+
+type OriginOf = ReturnType<typeof originsOf>
 
 type Options = { readonly unused: number | undefined; readonly sort: string }
 
@@ -55,11 +57,13 @@ function chosen(entries: CatalogEntry[], { unused, sort }: Options, nowMs: numbe
   return left.sort((a, b) => b[by] - a[by])
 }
 
-function forPrograms(entry: CatalogEntry, origins: ReadonlyMap<string, Origin>): Record<string, unknown> {
-  const { action, createdMs, accessedMs, hits, contentBytes, durationMs, pinnedUntilMs } = entry
-  const { label = '', root } = origins.get(action.hash) ?? {}
+function forPrograms(entry: CatalogEntry, originOf: OriginOf): Record<string, unknown> {
+  const { action, instance, toolKey, createdMs, accessedMs, hits, contentBytes, durationMs, pinnedUntilMs } = entry
+  const { label = '', root } = originOf(entry) ?? {}
   return {
     key: action.hash,
+    ...(toolKey && { tool: toolKey.tool, toolKey: toolKey.key }),
+    instance,
     label,
     root,
     createdMs,
@@ -80,7 +84,7 @@ function pinOf(untilMs: number | undefined): { pinned?: true; pinnedUntilMs?: nu
 function print(
   { options, output }: CommandContext<typeof OPTIONS>,
   entries: readonly CatalogEntry[],
-  origins: ReadonlyMap<string, Origin>,
+  originOf: OriginOf,
   nowMs: number,
 ): void {
   const { stdout } = output
@@ -95,10 +99,10 @@ function print(
     ago(entry.createdMs, nowMs),
     ago(entry.accessedMs, nowMs),
     formatSize(entry.contentBytes),
-    formatDuration(entry.durationMs),
+    tookText(entry.durationMs),
     ...(hasPins ? [pinText(entry.pinnedUntilMs, nowMs)] : []),
-    origins.get(entry.action.hash)?.label || 'from another client',
-    folderName(origins.get(entry.action.hash)),
+    whatIs(entry, originOf(entry)),
+    folderName(originOf(entry)),
   ])
   const columns = [
     { title: 'key' },
@@ -113,6 +117,12 @@ function print(
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
   const rest = entries.length - shown.length
   if (rest > 0) stdout.line(stdout.terminal.paint('dim', `… and ${rest} more: recue ls --limit ${entries.length}`))
+}
+
+/** With the tool's own key, which is what the tool prints. */
+function whatIs({ toolKey }: CatalogEntry, origin: Origin | undefined): string {
+  const label = origin?.label || 'from another client'
+  return toolKey === undefined ? label : `${label} ${toolKey.key}`
 }
 
 /** What people know a project by. */

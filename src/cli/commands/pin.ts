@@ -1,6 +1,5 @@
-import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { defineCommand } from '../command.ts'
-import { SHOWN_DIGITS } from '../key-lookup.ts'
+import { INSTANCE_OPTION, SHOWN_DIGITS } from '../key-lookup.ts'
 import { namedKey } from '../named-key.ts'
 import { dateAndTime } from '../when.ts'
 
@@ -13,15 +12,16 @@ export const command = defineCommand({
     'task it is the result of the last run here. With --json: { key, pinnedUntilMs? }.',
   options: {
     for: { kind: 'duration', value: 'TIME', least: 1, summary: 'For so long: 30d. Default: until it is unpinned.' },
+    ...INSTANCE_OPTION,
   },
   arguments: { min: 1, max: 1 },
   examples: [{ line: 'recue pin build --for 30d', does: 'The last result of the task build stays for a month.' }],
   async run(context) {
     await using session = await context.open()
     const { for: forMs, json } = context.options
-    const key = await namedKey(context.args[0] as string, session)
+    const { key, instance } = await namedKey(context.args[0] as string, session, context.options.instance)
     const untilMs = forMs === undefined ? undefined : Date.now() + forMs
-    await session.cache.catalog.pin(DEFAULT_SCOPE, key, untilMs)
+    await session.cache.catalog.pin({ instance }, key, untilMs)
     if (json) context.output.json({ key: key.hash, ...(untilMs === undefined ? {} : { pinnedUntilMs: untilMs }) })
     else {
       const until = untilMs === undefined ? '' : ` until ${dateAndTime(untilMs)}`

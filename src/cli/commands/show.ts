@@ -5,20 +5,20 @@ import { CacheError } from '../../errors.ts'
 import { labelOf } from '../../observe/thing.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { DEFAULT_SCOPE } from '../../store/contracts.ts'
-import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
-import { type KeptResult, keptResult, type Origin, originsByKey } from '../kept-result.ts'
-import { type FoundKey, findKey } from '../key-lookup.ts'
+import { type KeptResult, keptResult, type Origin, originsOf } from '../kept-result.ts'
+import { type FoundKey, findKey, INSTANCE_OPTION } from '../key-lookup.ts'
 import { isGone, type Stream, writeAllWaiting } from '../output.ts'
 import type { ResultFile } from '../result-files.ts'
 import { oneLine, table } from '../table.ts'
-import { ago, dateAndTime, pinText } from '../when.ts'
+import { ago, dateAndTime, pinText, tookText } from '../when.ts'
 
 const OPTIONS = {
   stdout: { kind: 'flag', summary: "Print the command's standard output as it was, and nothing else." },
   stderr: { kind: 'flag', summary: "Print the command's standard error as it was, and nothing else." },
   all: { kind: 'flag', short: 'a', summary: 'List all outputs, not just the largest.' },
+  ...INSTANCE_OPTION,
 } as const
 
 const SHOWN = 12
@@ -28,25 +28,28 @@ export const command = defineCommand({
   summary: 'Show what is kept under a key',
   usage: ['show KEY [--stdout|--stderr] [--all]'],
   description:
-    'What produced it, when, how long it took, its outputs and their sizes. Six or more digits of a key are enough.\n' +
-    'With --json: { key, label, root, command, workingDirectory, createdMs, accessedMs, hits, durationMs, exitCode, ' +
+    'What produced it, when, how long it took, its outputs and their sizes. Six or more digits of a key are enough; what a build ' +
+    'tool keeps is found by its own key, too, such as the hash that Turborepo prints.\n' +
+    'With --json: { key, tool, toolKey, instance, label, root, command, workingDirectory, createdMs, accessedMs, hits, durationMs, exitCode, ' +
     'stdoutBytes, stderrBytes, contentBytes, outputs: [{ path, sizeBytes, isExecutable, target }] }.',
   options: OPTIONS,
   arguments: { min: 1, max: 1 },
   examples: [
     { line: 'recue show 3f2a9c', does: 'What that result is, and what is in it.' },
     { line: 'recue show 3f2a9c --stdout', does: 'What the command printed.' },
+    { line: 'recue show 3327693c43ba9014', does: 'Has the server what Turborepo calls so?' },
   ],
   async run(context) {
     await using session = await context.open()
     const { cache } = session
-    const found = await findKey(context.args[0] as string, cache)
-    const kept = found.entry && (await keptResult(cache, found.key, context.signal))
-    if (kept === undefined) throw gone(found)
     const { options } = context
+    const found = await findKey(context.args[0] as string, cache, options.instance)
+    const kept = found.entry && (await keptResult(cache, found.entry, context.signal))
+    if (kept === undefined) throw gone(found)
     if (options.stdout || options.stderr) return printed(context, cache, kept.result)
-    if (options.json) context.output.json(forPrograms(found, kept, originsByKey(cache).get(found.key.hash)))
-    else printKept(context, found, kept, originsByKey(cache).get(found.key.hash))
+    const origin = found.entry && originsOf(cache)(found.entry)
+    if (options.json) context.output.json(forPrograms(found, kept, origin))
+    else printKept(context, found, kept, origin)
     return 0
   },
 })
@@ -92,10 +95,13 @@ async function printStreams(
   }
 }
 
-function forPrograms({ key, entry }: FoundKey, kept: KeptResult, origin: Origin | undefined): unknown {
+function forPrograms({ key, instance, entry }: FoundKey, kept: KeptResult, origin: Origin | undefined): unknown {
   const { result, command: message, files } = kept
   return {
     key: key.hash,
+    tool: entry?.toolKey?.tool,
+    toolKey: entry?.toolKey?.key,
+    instance,
     label: origin?.label,
     root: origin?.root,
     command: message?.arguments,
@@ -151,20 +157,27 @@ function factsOf(
   const line = message && labelOf(undefined, message.arguments)
   const facts: (readonly [string, string | undefined])[] = [
     ['task', origin?.label === line ? undefined : origin?.label],
+    ['its key', entry?.toolKey?.key],
     ['command', line],
-    ['in', [origin?.root, message?.workingDirectory].filter(Boolean).join('/')],
+    ['instance', entry?.instance],
+    ['in', [entry?.instance ? '' : origin?.root, message?.workingDirectory].filter(Boolean).join('/')],
     ['made', made === undefined ? undefined : `${dateAndTime(made)}, ${ago(made, nowMs)}`],
-    ['took', formatDuration(commandDurationMs(result))],
+    ['took', tookText(commandDurationMs(result))],
     ['used', entry && usesOf(entry, nowMs)],
     ['pinned', pinText(entry?.pinnedUntilMs, nowMs)],
-    ['exit', String(result.exitCode)],
-    ['printed', `${formatSize(stdoutBytes)} to stdout, ${formatSize(stderrBytes)} to stderr`],
   ]
+  // What a tool keeps under a key of its own is bytes, and no command that ended.
+  if (entry?.toolKey === undefined)
+    facts.push(
+      ['exit', String(result.exitCode)],
+      ['printed', `${formatSize(stdoutBytes)} to stdout, ${formatSize(stderrBytes)} to stderr`],
+    )
   return facts.filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== '')
 }
 
 function usesOf({ hits, accessedMs }: { hits: number; accessedMs: number }, nowMs: number): string {
-  if (hits === 0) return 'never since'
+  // A use within the hour of the one before is not noted.
+  if (hits === 0) return 'not since, as far as noted: once an hour'
   return `${hits === 1 ? 'once' : `${hits} times`}, last ${ago(accessedMs, nowMs)}`
 }
 

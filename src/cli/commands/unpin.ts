@@ -1,6 +1,5 @@
-import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { defineCommand } from '../command.ts'
-import { SHOWN_DIGITS } from '../key-lookup.ts'
+import { INSTANCE_OPTION, SHOWN_DIGITS } from '../key-lookup.ts'
 import { namedKey } from '../named-key.ts'
 
 export const command = defineCommand({
@@ -8,13 +7,13 @@ export const command = defineCommand({
   summary: 'Let a pinned result go like others',
   usage: ['unpin KEY|TASK'],
   description: 'The opposite of recue pin. With --json: { key, wasPinned }.',
-  options: {},
+  options: INSTANCE_OPTION,
   arguments: { min: 1, max: 1 },
   examples: [{ line: 'recue unpin build', does: 'The last result of the task build is as others again.' }],
   async run(context) {
     await using session = await context.open()
-    const key = await namedKey(context.args[0] as string, session)
-    const wasPinned = await session.cache.catalog.unpin(DEFAULT_SCOPE, key)
+    const { key, instance } = await namedKey(context.args[0] as string, session, context.options.instance)
+    const wasPinned = await session.cache.catalog.unpin({ instance }, key)
     if (context.options.json) context.output.json({ key: key.hash, wasPinned })
     else {
       const what = key.hash.slice(0, SHOWN_DIGITS)

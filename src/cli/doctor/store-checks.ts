@@ -62,9 +62,9 @@ async function results({ session, signal }: Subject): Promise<Finding> {
   const sample = shuffled(all).slice(0, SAMPLED_RESULTS)
   const seen = new Map<string, boolean>()
   let [bytes, broken, checked] = [0, 0, 0]
-  for (const { action } of sample) {
+  for (const { action, instance } of sample) {
     if (bytes > SAMPLED_BYTES) break
-    const found = await cache.actions.get(DEFAULT_SCOPE, action, signal)
+    const found = await cache.actions.get({ instance }, action, signal)
     const named =
       found.kind === 'hit' ? await namedBlobs(found.result, (digest) => wholeBlob(cache.blobs, digest)) : undefined
     let isWhole = named !== undefined
