@@ -17,7 +17,7 @@ writeFileSync(path.join(root, 'docs/errors.md'), page(rows))
 function exitCode(code: string): string {
   if (code === 'command.not-found') return '127'
   if (code === 'command.not-executable') return '126'
-  return code.startsWith('store.') ? "the command's own in `run`, else 125" : '125'
+  return /^(store|remote)\./.test(code) ? "the command's own in `run`, else 125" : '125'
 }
 
 function page(lines: readonly string[]): string {

@@ -43,6 +43,18 @@ export type ErrorCode =
   | 'store.corrupt'
   /** Nothing is kept under that key. */
   | 'store.no-entry'
+  /** A remote cache cannot be reached, or broke off. */
+  | 'remote.unreachable'
+  /** A remote cache did not answer in time. */
+  | 'remote.timed-out'
+  /** A remote cache's certificate is not trusted, or it does not trust ours. */
+  | 'remote.tls'
+  /** A remote cache does not know the token, or does not let it do that. */
+  | 'remote.denied'
+  /** What answers is no cache of that protocol, or lacks what is needed. */
+  | 'remote.incompatible'
+  /** A remote cache was asked rightly, and failed. */
+  | 'remote.failed'
   /** An archive to be imported is cut off, damaged, or none. */
   | 'archive.damaged'
   /** A restore could not be carried out; the workspace is as it was, or will be rolled forward. */

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it as test } from 'vitest'
 import { type ActionDigest, asActionDigest, type Digest, UNKNOWN_BYTES } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
 import { ActionResult, Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type ActionStore, type BlobStore, DEFAULT_SCOPE as scope } from './contracts.ts'
+import { ableTo, type Unable } from './nature.contract.ts'
 
 export interface OpenedActions extends AsyncDisposable {
   readonly actions: ActionStore
@@ -10,7 +11,8 @@ export interface OpenedActions extends AsyncDisposable {
 }
 
 /** What every store of action results keeps to. `open` gives an empty one over empty blobs. */
-export function actionStoreContract(name: string, open: () => Promise<OpenedActions>): void {
+export function actionStoreContract(name: string, open: () => Promise<OpenedActions>, unable: Unable = {}): void {
+  const it = ableTo(unable)
   describe(`${name} as an ActionStore`, () => {
     let opened: OpenedActions
     let actions: ActionStore
@@ -72,7 +74,7 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
       }
     })
 
-    it.each(['inner', 'root', 'file', undefined])(
+    test.each(['inner', 'root', 'file', undefined])(
       'refuses directories below a root of which %s is not there',
       async (gone) => {
         const write = (bytes: Uint8Array, name: string) =>

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it as test } from 'vitest'
 import { type Digest, EMPTY_DIGEST } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
 import { content } from './content.fixture.ts'
 import { type BlobStore, type Ingest, DEFAULT_SCOPE as scope } from './contracts.ts'
+import { ableTo, type Unable } from './nature.contract.ts'
 import { readWhole } from './read-whole.ts'
 
 export interface OpenedBlobs extends AsyncDisposable {
@@ -11,7 +12,8 @@ export interface OpenedBlobs extends AsyncDisposable {
 }
 
 /** What every store of blobs keeps to. `open` gives an empty one. */
-export function blobStoreContract(name: string, open: () => Promise<OpenedBlobs>): void {
+export function blobStoreContract(name: string, open: () => Promise<OpenedBlobs>, unable: Unable = {}): void {
+  const it = ableTo(unable)
   describe(`${name} as a BlobStore`, () => {
     let opened: OpenedBlobs
     let blobs: BlobStore & Ingest
@@ -84,7 +86,7 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobs>
       ])
     })
 
-    it.each([3000, 100_000, 5_000_000])('reads any part of a blob of %i bytes', async (size) => {
+    test.each([3000, 100_000, 5_000_000])('reads any part of a blob of %i bytes', async (size) => {
       const bytes = content(size, 7)
       await blobs.write(scope, digestOf(bytes), bytes)
       const parts = [

@@ -1,11 +1,10 @@
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
 import type { ReplyBody } from '../../server/protocol.ts'
+import type { OpenBytes } from '../../store/contracts.ts'
+import { bytesOf, namelessFile } from '../../store/nameless-file.ts'
 
 /** Above it, bytes lie in a file. */
 const MOST_IN_MEMORY_BYTES = 1 << 20
-const READ_BYTES = 256 << 10
 
 /**
  * Takes bytes in whole before anybody is told of them: in memory where they are few, else in a file that has no name and goes
@@ -28,28 +27,9 @@ export async function spooled(source: AsyncIterable<Uint8Array>): Promise<ReplyB
     await file?.close()
     throw error
   }
-  return file === undefined ? Buffer.concat(chunks) : { bytes: bytesOf(file), sizeBytes }
+  return file === undefined ? Buffer.concat(chunks) : { bytes: opened(file), sizeBytes }
 }
 
-async function namelessFile(): Promise<FileHandle> {
-  const folder = await mkdtemp(join(tmpdir(), 'recue-front-'))
-  try {
-    return await open(join(folder, 'spool'), 'wx+', 0o600)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-function bytesOf(file: FileHandle) {
-  return {
-    async *[Symbol.asyncIterator]() {
-      for (let position = 0; ; ) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, position)
-        if (bytesRead === 0) return
-        position += bytesRead
-        yield buffer.subarray(0, bytesRead)
-      }
-    },
-    [Symbol.asyncDispose]: () => file.close(),
-  }
+function opened(file: FileHandle): OpenBytes {
+  return { [Symbol.asyncIterator]: () => bytesOf(file), [Symbol.asyncDispose]: () => file.close() }
 }

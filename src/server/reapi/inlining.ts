@@ -3,6 +3,7 @@ import { fieldHeader } from '../../grpc/field-header.ts'
 import type { GetActionResultRequest } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { BATCH_BLOB_BYTES, type BlobStore } from '../../store/contracts.ts'
+import { ALL_OUTPUT_FILES } from '../../store/remote/all-output-files.ts'
 import { EncodedMessage } from '../grpc/service.ts'
 
 /** What gRPC's clients take in one message unless they are told otherwise, and room for the fields' own bytes. */
@@ -50,9 +51,11 @@ function partsOf(result: ActionResult, wanted: Wanted): Part[] {
   if (wanted.inlineStderr && result.stderrDigest !== undefined && result.stderrRaw.length === 0)
     parts.push({ digest: result.stderrDigest, place: 'stderr' })
   const paths = new Set(wanted.inlineOutputFiles)
+  const areAll = paths.has(ALL_OUTPUT_FILES)
   if (paths.size > 0)
     result.outputFiles.forEach(({ path, digest, contents }, file) => {
-      if (digest !== undefined && contents.length === 0 && paths.has(path)) parts.push({ digest, place: { file } })
+      if (digest !== undefined && contents.length === 0 && (areAll || paths.has(path)))
+        parts.push({ digest, place: { file } })
     })
   return parts.filter(({ digest }) => digest.sizeBytes > 0)
 }

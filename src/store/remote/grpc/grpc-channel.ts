@@ -1,0 +1,140 @@
+import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
+import { connect as connectSocket } from 'node:net'
+import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
+import type { Patience, RemoteServer } from '../remote-server.ts'
+import { Waiting } from '../waiting.ts'
+import { GrpcCall } from './grpc-call.ts'
+
+interface Codec<T> {
+  encode(message: T): { finish(): Uint8Array }
+  decode(bytes: Uint8Array): T
+}
+
+/** A method as generated code has it, with its service. */
+export interface Method<Q, A> {
+  readonly path: string
+  readonly request: Codec<Q>
+  readonly answer: Codec<A>
+}
+
+/** Of one stream: a far server may send so much before it hears that we read. */
+const STREAM_WINDOW_BYTES = 4 << 20
+/** Less than twice that of a stream, or Bun (1.4.5) never opens a stream's again. */
+const CONNECTION_WINDOW_BYTES = 7 << 20
+
+/** One connection for all calls, opened when it is needed and anew after it broke. */
+export class GrpcChannel implements Disposable {
+  readonly #server: RemoteServer
+  readonly #patience: Patience
+  #connection: Connection | undefined
+
+  constructor(server: RemoteServer, patience: Patience) {
+    this.#server = server
+    this.#patience = patience
+  }
+
+  get server(): RemoteServer {
+    return this.#server
+  }
+
+  /** A call of one message each way. Throws what a GrpcCall does. */
+  async unary<Q, A>({ path, request, answer }: Method<Q, A>, message: Q, signal?: AbortSignal): Promise<A> {
+    const call = this.open(path, signal)
+    const [bytes] = await Promise.all([call.only(), sendOnly(call, request.encode(message).finish())])
+    return decoded(answer, bytes, this.#server)
+  }
+
+  /** Throws CacheError where there can be no connection, or the signal's reason. */
+  open(path: string, signal?: AbortSignal): GrpcCall {
+    signal?.throwIfAborted()
+    const connection = this.#connected()
+    const { idleMs } = this.#patience
+    const headers = this.#headers(path)
+    try {
+      const stream = connection.session.request(headers)
+      const connectionError = () => connection.error
+      return new GrpcCall(stream, { server: this.#server, idleMs, signal, connectionError })
+    } catch (error) {
+      throw connectionFault(this.#server, 'gRPC', connection.error ?? error)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.session.destroy()
+    this.#connection = undefined
+  }
+
+  #headers(path: string): OutgoingHttpHeaders {
+    const own = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
+    return { ...this.#server.headers, ...own }
+  }
+
+  #connected(): Connection {
+    const { session } = this.#connection ?? {}
+    if (this.#connection === undefined || session?.closed || session?.destroyed)
+      this.#connection = openConnection(this.#server, this.#patience)
+    return this.#connection
+  }
+}
+
+export function decoded<T>(codec: Pick<Codec<T>, 'decode'>, bytes: Uint8Array, server: RemoteServer): T {
+  try {
+    return codec.decode(bytes)
+  } catch (error) {
+    throw notSpoken(server, 'gRPC', 'an answer that cannot be read', error)
+  }
+}
+
+async function sendOnly(call: GrpcCall, message: Uint8Array): Promise<void> {
+  await call.send([message])
+  call.end()
+}
+
+interface Connection {
+  readonly session: ClientHttp2Session
+  readonly error: unknown
+}
+
+function openConnection(server: RemoteServer, { connectMs }: Patience): Connection {
+  const { url, socketPath, tls } = server
+  const session = connect(url.origin, {
+    settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    ...(url.protocol === 'https:' && tls),
+    ...(socketPath !== undefined && { createConnection: () => connectSocket(socketPath) }),
+  })
+  let error: unknown
+  let hasSpoken = false
+  const fail = (why: unknown) => {
+    error ??= why
+  }
+  const opening = new Waiting(connectMs, () => {
+    fail(timedOut(server, connectMs))
+    session.destroy()
+  })
+  opening.begin()
+  session.on('error', (why) => fail(hasSpoken ? why : whyNotOpened(server, why)))
+  session.once('remoteSettings', () => {
+    hasSpoken = true
+    opening.end()
+  })
+  session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
+  session.once('close', () => {
+    opening.end()
+    if (!hasSpoken) fail(notSpoken(server, 'gRPC', 'it closed the connection without a word'))
+  })
+  // No new calls on it; those under way may end.
+  session.once('goaway', () => session.close())
+  return {
+    session,
+    get error() {
+      return error
+    },
+  }
+}
+
+/** nghttp2 has no better word for a server that answers in another protocol. */
+function whyNotOpened(server: RemoteServer, error: unknown): unknown {
+  const fault = connectionFault(server, 'gRPC', error)
+  const isOfHttp2 = /^ERR_HTTP2_/.test(String((error as { code?: unknown }).code))
+  return isOfHttp2 ? notSpoken(server, 'gRPC', (error as Error).message, error) : fault
+}

@@ -1,0 +1,49 @@
+import {
+  BatchReadBlobsRequest,
+  BatchReadBlobsResponse,
+  BatchUpdateBlobsRequest,
+  BatchUpdateBlobsResponse,
+  FindMissingBlobsRequest,
+  FindMissingBlobsResponse,
+  GetActionResultRequest,
+  GetCapabilitiesRequest,
+  ServerCapabilities,
+  UpdateActionResultRequest,
+} from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { Method } from '../grpc/grpc-channel.ts'
+
+const SERVICES = '/build.bazel.remote.execution.v2'
+const CAS = `${SERVICES}.ContentAddressableStorage`
+
+export const GET_CAPABILITIES: Method<GetCapabilitiesRequest, ServerCapabilities> = {
+  path: `${SERVICES}.Capabilities/GetCapabilities`,
+  request: GetCapabilitiesRequest,
+  answer: ServerCapabilities,
+}
+/** The answer is wanted as it came, too. */
+export const GET_RESULT: Method<GetActionResultRequest, Uint8Array> = {
+  path: `${SERVICES}.ActionCache/GetActionResult`,
+  request: GetActionResultRequest,
+  answer: { encode: (bytes) => ({ finish: () => bytes }), decode: (bytes) => bytes },
+}
+export const UPDATE_RESULT: Method<UpdateActionResultRequest, ActionResult> = {
+  path: `${SERVICES}.ActionCache/UpdateActionResult`,
+  request: UpdateActionResultRequest,
+  answer: ActionResult,
+}
+export const FIND_MISSING: Method<FindMissingBlobsRequest, FindMissingBlobsResponse> = {
+  path: `${CAS}/FindMissingBlobs`,
+  request: FindMissingBlobsRequest,
+  answer: FindMissingBlobsResponse,
+}
+export const BATCH_READ: Method<BatchReadBlobsRequest, BatchReadBlobsResponse> = {
+  path: `${CAS}/BatchReadBlobs`,
+  request: BatchReadBlobsRequest,
+  answer: BatchReadBlobsResponse,
+}
+export const BATCH_UPDATE: Method<BatchUpdateBlobsRequest, BatchUpdateBlobsResponse> = {
+  path: `${CAS}/BatchUpdateBlobs`,
+  request: BatchUpdateBlobsRequest,
+  answer: BatchUpdateBlobsResponse,
+}

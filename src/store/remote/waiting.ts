@@ -1,0 +1,42 @@
+/** Calls `lost` once nothing has been heard for `ms` while somebody waited. */
+export class Waiting implements Disposable {
+  readonly #ms: number
+  readonly #lost: () => void
+  #timer: NodeJS.Timeout | undefined
+  #turn = 0
+
+  constructor(ms: number, lost: () => void) {
+    this.#ms = ms
+    this.#lost = lost
+  }
+
+  begin(): void {
+    this.end()
+    const turn = this.#turn
+    // Where this process itself stood still, timers are due before what has long been there is read.
+    this.#timer = setTimeout(() => setImmediate(() => this.#turn === turn && this.#lost()), this.#ms)
+  }
+
+  end(): void {
+    this.#turn++
+    clearTimeout(this.#timer)
+  }
+
+  [Symbol.dispose](): void {
+    this.end()
+  }
+}
+
+/** The same promise, given up when the signal is aborted; what it stands for goes on. */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
