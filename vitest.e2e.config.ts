@@ -7,8 +7,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/fixtures/**'],
     reporters: ['default', new OutcomeTable()],
     globalSetup: ['test/e2e/global-setup.ts'],
-    // Whole builds of real projects: each takes seconds, and they would only slow each other down.
-    fileParallelism: false,
+    // Whole builds of real projects: more at once would only slow each other down, but some spend their time waiting.
+    maxWorkers: 3,
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },

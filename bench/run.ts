@@ -34,6 +34,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./reflink.ts')).reflink,
   async () => (await import('./serve.ts')).serve,
   async () => (await import('./serve-workers.ts')).serveWorkers,
+  async () => (await import('./bazel-build.ts')).bazelBuild,
   async () => (await import('./gocacheprog.ts')).gocacheprog,
   async () => (await import('./ccache-helper.ts')).ccacheHelper,
   async () => (await import('./grpc-unary.ts')).grpcUnary,

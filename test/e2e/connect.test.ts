@@ -12,7 +12,7 @@ import { serveStore, WRITE_TOKEN } from './served.ts'
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'recue-e2e-connect-'))
-  symlinkSync(npmTools(), path.join(folder, 'node_modules'))
+  symlinkSync(npmTools, path.join(folder, 'node_modules'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -86,7 +86,8 @@ describe.each(runtimes)('the front of $name', (runtime) => {
     })
   })
 
-  test('a command has the variables of its tool, its own words and its own exit code', async () => {
+  test('a command has the variables of its tool, its own words and its own exit code', async (context) => {
+    skipIf(nx.missing(), context)
     await using server = await serveStore(runtime, mkdtempSync(path.join(folder, 'cache-')))
     const through = (root: string, ...command: string[]) => {
       const [program = '', ...before] = runtime.argv
@@ -108,7 +109,8 @@ describe.each(runtimes)('the front of $name', (runtime) => {
   })
 })
 
-test('without a front, Nx does end the build where nothing answers', async () => {
+test('without a front, Nx does end the build where nothing answers', async (context) => {
+  skipIf(nx.missing(), context)
   expect((await build(nx, 'http://127.0.0.1:9', ':')).status).not.toBe(0)
 })
 

@@ -1,10 +1,11 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
+import { SCENARIOS } from './clients/client.ts'
 
-/** Prints, when all is done, what came of each client (its protocol first) in each scenario, and why one was skipped. */
+/** Prints, when all is done, what came of each client (its protocol first) in each scenario, the seconds, and why one was skipped. */
 export class OutcomeTable implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tests = modules
-      .filter(({ moduleId }) => moduleId.endsWith('/clients.test.ts'))
+      .filter(({ moduleId }) => /\/clients\/[^/]+\.test\.ts$/.test(moduleId))
       .flatMap(({ children }) => [...children.allTests()])
       .filter(wasMeant)
     if (tests.length > 0) console.log(`\n${tableOf(tests).join('\n')}\n`)
@@ -18,27 +19,41 @@ function wasMeant(test: TestCase): boolean {
 }
 
 function tableOf(tests: readonly TestCase[]): string[] {
-  const clients = [...new Set(tests.map(({ parent }) => ('name' in parent ? parent.name : '')))]
-  const scenarios = [...new Set(tests.map(({ name }) => name))]
-  const rows = clients.map((client) => [
+  const clients = Map.groupBy(tests, clientOf)
+  const rows = [...clients].map(([client, its]) => [
     client,
-    ...scenarios.map((scenario) => {
-      const test = tests.find(({ name, parent }) => name === scenario && 'name' in parent && parent.name === client)
-      return test?.result().state ?? ''
-    }),
+    ...SCENARIOS.map((scenario) => cellOf(its.find(({ name }) => name === scenario))),
+    `${seconds(its)} s`,
   ])
-  const widths = ['', ...scenarios].map((heading, i) =>
-    Math.max(heading.length, ...rows.map((row) => row[i]?.length ?? 0)),
-  )
-  const lines = [['', ...scenarios], ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  '))
-  return [...lines.map((line) => line.trimEnd()), ...reasonsIn(tests)]
+  const heading = ['', ...SCENARIOS, 'in all']
+  const widths = heading.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)))
+  const lines = [heading, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  '))
+  return [
+    ...lines.map((line) => line.trimEnd()),
+    '-: left out, for its builds take long and other clients go through it',
+    ...reasonsIn(tests),
+  ]
+}
+
+function cellOf(test: TestCase | undefined): string {
+  if (test === undefined) return '-'
+  const { state } = test.result()
+  return state === 'skipped' ? state : `${state} ${seconds([test])} s`
+}
+
+function clientOf({ parent }: TestCase): string {
+  return 'name' in parent ? parent.name : ''
+}
+
+function seconds(tests: readonly TestCase[]): string {
+  return (tests.reduce((ms, test) => ms + (test.diagnostic()?.duration ?? 0), 0) / 1000).toFixed(1)
 }
 
 function reasonsIn(tests: readonly TestCase[]): string[] {
   const reasons = tests.flatMap((test) => {
     const result = test.result()
     if (result.state !== 'skipped' || result.note === undefined) return []
-    return [`skipped: ${result.note} (${'name' in test.parent ? test.parent.name : ''})`]
+    return [`skipped: ${result.note} (${clientOf(test)})`]
   })
   return [...new Set(reasons)]
 }

@@ -1,7 +1,7 @@
 import path from 'node:path'
-import { call, countOf, writeFiles } from './calls.ts'
+import { call, countOf, missingProgram, writeFiles } from './calls.ts'
 import type { Client } from './client.ts'
-import { npmTools } from './npm-tools.ts'
+import { missingPackage, npmTools } from './npm-tools.ts'
 
 const STEP_NAMES = ['a', 'b', 'c'] as const
 
@@ -30,7 +30,7 @@ for (const name of ['a', 'b', 'c']) {
 export const actionsCache: Client = {
   name: '@actions/cache',
   protocol: 'GitHub Actions',
-  missing: () => undefined,
+  missing: () => missingPackage('@actions/cache') ?? missingProgram('tar'),
   outputs: STEP_NAMES.map((name) => `out/${name}/out.txt`),
   write(root, during) {
     const step = (name: string, i: number) => {
@@ -46,7 +46,7 @@ export const actionsCache: Client = {
   },
   async build(root, remote) {
     const env = remote && {
-      TOOLS: npmTools(),
+      TOOLS: npmTools,
       ACTIONS_RESULTS_URL: `${remote.http}/`,
       ACTIONS_RUNTIME_TOKEN: remote.token,
       ACTIONS_CACHE_SERVICE_V2: 'true',

@@ -1,9 +1,12 @@
 import path from 'node:path'
 import { call, missingProgram, numberIn, writeFiles } from './calls.ts'
-import type { Client, Remote } from './client.ts'
+import type { Client, Remote, Scenario } from './client.ts'
 
 /** The project is the same whichever way Bazel asks; `flags` say which. */
-export function bazelBy(name: Pick<Client, 'name' | 'protocol'>, flags: (remote: Remote) => readonly string[]): Client {
+export function bazelBy(
+  name: Pick<Client, 'name' | 'protocol' | 'only'>,
+  flags: (remote: Remote) => readonly string[],
+): Client {
   return {
     ...name,
     missing: () => missingProgram('bazel'),
@@ -22,12 +25,25 @@ export function bazelBy(name: Pick<Client, 'name' | 'protocol'>, flags: (remote:
   }
 }
 
-export const bazelHttp = bazelBy({ name: 'bazel', protocol: 'Bazel HTTP' }, ({ http, token }) => [
+/** Each build starts a Bazel of its own, for some seconds; between the two ways, all scenarios are there. */
+const BY_HTTP: readonly Scenario[] = [
+  'cold build fills',
+  'clean build hits',
+  'on Node',
+  'server killed during',
+  'wrong token',
+]
+const BY_GRPC: readonly Scenario[] = [
+  ...(['cold build fills', 'clean build hits', 'server restarted', 'server killed during', 'entries evicted'] as const),
+  ...(['entries corrupted', 'wrong token', 'token that reads'] as const),
+]
+
+export const bazelHttp = bazelBy({ name: 'bazel', protocol: 'Bazel HTTP', only: BY_HTTP }, ({ http, token }) => [
   `--remote_cache=http://anybody:${token}@${new URL(http).host}`,
 ])
 
 /** What it unpacks of itself is shared by all checkouts; its results are not. */
-export const bazelGrpc = bazelBy({ name: 'bazel', protocol: 'REAPI' }, ({ http, token }) => [
+export const bazelGrpc = bazelBy({ name: 'bazel', protocol: 'REAPI', only: BY_GRPC }, ({ http, token }) => [
   `--remote_cache=grpc://${new URL(http).host}`,
   `--remote_header=authorization=Bearer ${token}`,
 ])

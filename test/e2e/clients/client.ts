@@ -1,6 +1,6 @@
 /**
  * A real client of one of the server's protocols, and a small project which it builds in three steps, each with what the one
- * before made. The scenarios that each goes through are in `clients.test.ts`.
+ * before made. The scenarios that each goes through are in `scenarios.ts`.
  */
 export interface Client {
   /** With its variant, where it has several: `ccache, flat`. */
@@ -17,6 +17,8 @@ export interface Client {
   build(root: string, remote: Remote | undefined): Promise<Built>
   /** What the steps make, relative to the root: the same from the cache and without. */
   readonly outputs: readonly string[]
+  /** The scenarios that it is taken through, where its builds take too long for all of them. */
+  readonly only?: readonly Scenario[]
   /** Ends what a build leaves running. */
   leave?(root: string): Promise<unknown>
   /** Why its build may fail where nothing answers at all; it then goes through a front, which is tested with `recue connect`. */
@@ -42,3 +44,18 @@ export interface Built {
 }
 
 export const STEPS = 3
+
+export type Scenario = (typeof SCENARIOS)[number]
+
+/** In the order of the table. */
+export const SCENARIOS = [
+  'cold build fills',
+  'clean build hits',
+  'on Node',
+  'server restarted',
+  'server killed during',
+  'entries evicted',
+  'entries corrupted',
+  'wrong token',
+  'token that reads',
+] as const

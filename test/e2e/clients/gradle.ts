@@ -9,6 +9,7 @@ export const gradle: Client = {
   name: 'gradle',
   protocol: 'Gradle',
   missing: () => missingProgram('gradle'),
+  only: ['cold build fills', 'clean build hits', 'server killed during', 'wrong token', 'token that reads'],
   outputs: TASKS.map((name) => `build/${name}.txt`),
   write(root, during) {
     writeFiles(root, {

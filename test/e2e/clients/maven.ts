@@ -13,6 +13,7 @@ export const maven: Client = {
   name: 'mvn',
   protocol: 'Maven',
   missing: () => missingProgram('mvn', 'javac', 'tar'),
+  only: ['cold build fills', 'clean build hits', 'server killed during', 'token that reads'],
   outputs: MODULES.map((name) => `${name}/target/${name}-1.jar`),
   write(root, during) {
     writeFiles(root, {

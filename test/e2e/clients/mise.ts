@@ -57,7 +57,7 @@ export const mise: Client = {
 }
 
 function program(): string {
-  return path.join(npmTools(), '@jdxcode/mise-linux-x64/bin/mise')
+  return path.join(npmTools, '@jdxcode/mise-linux-x64/bin/mise')
 }
 
 function taskOf(name: string, before: string | undefined): string {

@@ -2,7 +2,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { call, commitAll, countOf, json, writeFiles } from './calls.ts'
 import type { Client } from './client.ts'
-import { npmTool } from './npm-tools.ts'
+import { missingPackage, npmTool } from './npm-tools.ts'
 
 const PROJECTS = ['a', 'b', 'c'] as const
 
@@ -10,7 +10,7 @@ export function moon(compression: 'none' | 'zstd'): Client {
   return {
     name: compression === 'none' ? 'moon' : `moon, ${compression}`,
     protocol: 'REAPI',
-    missing: () => undefined,
+    missing: () => missingPackage('@moonrepo/cli'),
     outputs: PROJECTS.map((name) => `${name}/dist/out.txt`),
     write(root, during) {
       writeFiles(root, {

@@ -2,12 +2,12 @@ import { symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { call, commitAll, json, LARGE, numberIn, writeFiles } from './calls.ts'
 import { type Client, STEPS } from './client.ts'
-import { npmTool, npmTools } from './npm-tools.ts'
+import { missingPackage, npmTool, npmTools } from './npm-tools.ts'
 
 export const nx: Client = {
   name: 'nx',
   protocol: 'Nx',
-  missing: () => undefined,
+  missing: () => missingPackage('nx'),
   needsFront: 'Nx ends a build where nothing answers',
   outputs: ['a/dist/large.txt', 'a/dist/o.txt', 'b/dist/o.txt', 'c/dist/o.txt'],
   write(root, during) {
@@ -24,7 +24,7 @@ export const nx: Client = {
       'b/project.json': project('b', 'sh b/during.sh && (cat a/dist/o.txt; echo made b) > b/dist/o.txt', 'a'),
       'c/project.json': project('c', '(cat b/dist/o.txt; echo made c) > c/dist/o.txt', 'b'),
     })
-    symlinkSync(npmTools(), path.join(root, 'node_modules'))
+    symlinkSync(npmTools, path.join(root, 'node_modules'))
     commitAll(root)
   },
   async build(root, remote) {

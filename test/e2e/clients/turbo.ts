@@ -1,13 +1,13 @@
 import { call, commitAll, countOf, json, writeFiles } from './calls.ts'
 import type { Client } from './client.ts'
-import { npmTool } from './npm-tools.ts'
+import { missingPackage, npmTool } from './npm-tools.ts'
 
 const PACKAGES = ['a', 'b', 'c'] as const
 
 export const turbo: Client = {
   name: 'turbo',
   protocol: 'Turborepo',
-  missing: () => undefined,
+  missing: () => missingPackage('turbo'),
   outputs: PACKAGES.map((name) => `packages/${name}/dist/out.txt`),
   write(root, during) {
     const links = PACKAGES.map((name) => [`node_modules/${name}`, { resolved: `packages/${name}`, link: true }])

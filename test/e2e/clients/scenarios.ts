@@ -4,47 +4,11 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import os from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { actionsCache } from './clients/actions-cache.ts'
-import { bazelGrpc, bazelHttp } from './clients/bazel.ts'
-import { ccache } from './clients/ccache.ts'
-import { ccacheHelper } from './clients/ccache-helper.ts'
-import { type Built, type Client, type Remote, STEPS } from './clients/client.ts'
-import { go } from './clients/go.ts'
-import { gradle } from './clients/gradle.ts'
-import { maven } from './clients/maven.ts'
-import { mise } from './clients/mise.ts'
-import { moon } from './clients/moon.ts'
-import { nx } from './clients/nx.ts'
-import { rush } from './clients/rush.ts'
-import { sccacheActions, sccacheS3, sccacheWebdav } from './clients/sccache.ts'
-import { turbo } from './clients/turbo.ts'
-import { type Runtime, runtimes } from './runtimes.ts'
-import { killing, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './served.ts'
-import { skipIf } from './skip-if.ts'
-
-/** A line each. A client is one file in `clients/`. */
-const CLIENTS: readonly Client[] = [
-  turbo,
-  nx,
-  bazelHttp,
-  bazelGrpc,
-  moon('none'),
-  moon('zstd'),
-  ccache('subdirs'),
-  ccache('flat'),
-  ccache('bazel'),
-  ccacheHelper,
-  sccacheWebdav,
-  sccacheS3,
-  sccacheActions,
-  go,
-  gradle,
-  maven,
-  rush,
-  actionsCache,
-  mise,
-]
+import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
+import { type Runtime, runtimes } from '../runtimes.ts'
+import { killing, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from '../served.ts'
+import { skipIf } from '../skip-if.ts'
+import { type Built, type Client, type Remote, type Scenario, STEPS } from './client.ts'
 
 const [executable, node] = runtimes as [Runtime, Runtime]
 let folder: string
@@ -56,37 +20,46 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const ALL_BUILT = { status: 0, hits: 0, misses: STEPS }
 const ALL_HITS = { status: 0, hits: STEPS, misses: 0 }
 
-describe.each(CLIENTS)('$protocol: $name', (client) => {
-  beforeEach((context) => skipIf(client.missing(), context))
-  const fill = once(() => filled(client, executable))
+/** Takes each client through the scenarios that are its own, in a test each. */
+export function scenarios(...clients: readonly Client[]): void {
+  describe.each(clients)('$protocol: $name', scenariosOf)
+}
 
-  test('cold build fills', async () => {
+function scenariosOf(client: Client): void {
+  const missing = once(() => client.missing())
+  beforeEach((context) => skipIf(missing(), context))
+  const fill = once(() => filled(client, executable))
+  const scenario = (name: Scenario, body: (context: TestContext) => Promise<void>) => {
+    if (client.only?.includes(name) ?? true) test(name, body)
+  }
+
+  scenario('cold build fills', async () => {
     expectBuilt((await fill()).cold, ALL_BUILT)
   })
 
-  test('clean build hits', async () => {
+  scenario('clean build hits', async () => {
     expectBuilt((await fill()).clean, ALL_HITS)
   })
 
-  test('on Node', async () => {
+  scenario('on Node', async () => {
     const { cold, clean } = await filled(client, node)
     expectBuilt(cold, ALL_BUILT)
     expectBuilt(clean, ALL_HITS)
   })
 
-  test('server restarted', async () => {
+  scenario('server restarted', async () => {
     await using server = await serveStore(executable, (await fill()).cacheDir)
     expectBuilt(await built(client, server), ALL_HITS)
   })
 
-  test('server killed during', async (context) => {
+  scenario('server killed during', async (context) => {
     skipIf(client.needsFront && `${client.needsFront}: needs the front of recue connect`, context)
     await using server = await serveStore(executable, mkdtempSync(path.join(folder, 'cache-')))
     expectBuilt(await built(client, server, { during: killing(server) }), ALL_BUILT)
     await expect(fetch(server.url)).rejects.toThrow()
   })
 
-  test('entries evicted', async () => {
+  scenario('entries evicted', async () => {
     const cacheDir = copyOf((await fill()).cacheDir)
     await using server = await serveStore(executable, cacheDir)
     recue('gc', '--target', '0', '--cache-dir', cacheDir)
@@ -94,19 +67,19 @@ describe.each(CLIENTS)('$protocol: $name', (client) => {
     expectBuilt(await built(client, server), ALL_HITS)
   })
 
-  test('entries corrupted', async () => {
+  scenario('entries corrupted', async () => {
     const cacheDir = copyOf((await fill()).cacheDir)
     corrupt(cacheDir)
     await using server = await serveStore(executable, cacheDir)
     expectBuilt(await built(client, server), ALL_BUILT)
   })
 
-  test('wrong token', async () => {
+  scenario('wrong token', async () => {
     await using server = await serveStore(executable, copyOf((await fill()).cacheDir))
     expectBuilt(await built(client, server, { token: 'a-token-of-nobodys-0123' }), ALL_BUILT)
   })
 
-  test('token that reads', async () => {
+  scenario('token that reads', async () => {
     const empty = mkdtempSync(path.join(folder, 'cache-'))
     await using server = await serveStore(executable, empty)
     expectBuilt(await built(client, server, { token: READ_TOKEN }), ALL_BUILT)
@@ -114,7 +87,7 @@ describe.each(CLIENTS)('$protocol: $name', (client) => {
     await using full = await serveStore(executable, (await fill()).cacheDir)
     expectBuilt(await built(client, full, { token: READ_TOKEN }), ALL_HITS)
   })
-})
+}
 
 interface Filled {
   readonly cacheDir: string

@@ -1,0 +1,4 @@
+import { bazelGrpc, bazelHttp } from './bazel.ts'
+import { scenarios } from './scenarios.ts'
+
+scenarios(bazelHttp, bazelGrpc)

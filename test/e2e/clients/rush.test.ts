@@ -1,0 +1,4 @@
+import { rush } from './rush.ts'
+import { scenarios } from './scenarios.ts'
+
+scenarios(rush)
