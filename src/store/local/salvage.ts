@@ -25,6 +25,8 @@ export interface ScanOptions {
   readonly from?: number
   /** Records that start at or after this byte are not looked at. */
   readonly to?: number
+  /** Bodies of action results are neither read nor checked either, and empty. */
+  readonly headsOnly?: boolean
 }
 
 /** Read at a time: a hundred action results, or the head of a pack with some of its body. */
@@ -46,7 +48,7 @@ export function* scanSegment(path: string, segment: number, options: ScanOptions
     const window = new Window(file)
     let afterGap = false
     for (let at = options.from ?? 0; at < end; ) {
-      const found = recordAt(window, at, sizeBytes)
+      const found = recordAt(window, at, { sizeBytes, headsOnly: options.headsOnly === true })
       if (found === undefined) {
         afterGap = true
         at = nextMagic(file, at + 1, end)
@@ -64,7 +66,7 @@ export function* scanSegment(path: string, segment: number, options: ScanOptions
 function recordAt(
   window: Window,
   at: number,
-  sizeBytes: number,
+  { sizeBytes, headsOnly }: { readonly sizeBytes: number; readonly headsOnly: boolean },
 ): { record: SegmentRecord; recordBytes: number } | undefined {
   const extent = recordExtent(window.view(at, RECORD_HEADER_BYTES))
   if (extent === undefined) return undefined
@@ -72,7 +74,7 @@ function recordAt(
   const recordBytes = headEnd + extent.bodyBytes
   if (at + recordBytes > sizeBytes) return undefined
   const record = decodeRecordHead(window.view(at, headEnd))
-  if (record?.kind !== 'action') return record && { record, recordBytes }
+  if (record?.kind !== 'action' || headsOnly) return record && { record, recordBytes }
   // A copy: whoever scans may keep it.
   const whole = decodeRecord(Buffer.from(window.view(at, recordBytes)))
   return whole && { record: whole, recordBytes }

@@ -49,7 +49,7 @@ async function cutsOf(path: string, segment: number): Promise<number[]> {
   const cuts = [0]
   let end = 0
   let scanned = 0
-  for (const { place } of scanSegment(path, segment)) {
+  for (const { place } of scanSegment(path, segment, { headsOnly: true })) {
     if (
       place.offset + place.recordBytes > (cuts.at(-1) as number) + CUT_BYTES &&
       place.offset > (cuts.at(-1) as number)

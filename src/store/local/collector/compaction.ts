@@ -140,7 +140,7 @@ function nothingNamed(): NamedSegment {
 async function liveBlobBytesOf(layout: Layout, segment: number, weights: NamedSegment['weights']): Promise<number> {
   let live = 0
   let scanned = 0
-  for (const { record, place } of scanSegment(segmentPath(layout, segment), segment)) {
+  for (const { record, place } of scanSegment(segmentPath(layout, segment), segment, { headsOnly: true })) {
     scanned += namesIn(record)
     if (scanned >= LOOKS_A_STEP) {
       scanned = 0
