@@ -30,3 +30,5 @@ export type {
   PutOutcome,
   StoreUsage,
 } from './store/contracts.ts'
+export { openRemote, type RemoteOptions } from './store/remote/open-remote.ts'
+export type { RemoteEnd } from './store/remote/remote-end.ts'

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../digest/digest.ts'
-import { streamDigest } from '../../../digest/sha256.ts'
 import { CacheError } from '../../../errors.ts'
 import { fieldHeader } from '../../../grpc/field-header.ts'
 import { GrpcCode } from '../../../grpc/status.ts'
 import { ReadRequest, ReadResponse, WriteRequest, WriteResponse } from '../../../proto/google/bytestream/bytestream.ts'
+import { checkedPieces } from '../checked-pieces.ts'
 import type { GrpcCall } from '../grpc/grpc-call.ts'
 import { decoded, type GrpcChannel } from '../grpc/grpc-channel.ts'
 import { refusal } from './small-blobs.ts'
@@ -103,43 +103,10 @@ async function sendAll(
     isFirst = false
     return call.send([head, fieldHeader(DATA_TAG, data.length), data])
   }
-  for await (const { offset, data, isLast } of messagesOf(digest, bytes)) {
+  for await (const { offset, data, isLast } of checkedPieces(digest, bytes, MESSAGE_BYTES)) {
     if (isOver() || !(await send(offset, data, isLast))) return
   }
   call.end()
-}
-
-interface Piece {
-  readonly offset: number
-  readonly data: Uint8Array
-  readonly isLast: boolean
-}
-
-/** Of equal size but for the last, which comes only when all together are the blob. Copied, since a source may use its buffer again. */
-async function* messagesOf({ hash, sizeBytes }: Digest, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const digest = streamDigest()
-  let offset = 0
-  let data = Buffer.allocUnsafeSlow(MESSAGE_BYTES)
-  let filled = 0
-  for await (const piece of bytes) {
-    digest.update(piece)
-    if (offset + filled + piece.length > sizeBytes) throw notTheBlob(hash, `more than ${sizeBytes} bytes`)
-    for (let at = 0; at < piece.length; ) {
-      if (filled === MESSAGE_BYTES) {
-        yield { offset, data, isLast: false }
-        offset += filled
-        data = Buffer.allocUnsafeSlow(MESSAGE_BYTES)
-        filled = 0
-      }
-      const part = piece.subarray(at, at + MESSAGE_BYTES - filled)
-      data.set(part, filled)
-      filled += part.length
-      at += part.length
-    }
-  }
-  const found = digest.digest()
-  if (found.hash !== hash || found.sizeBytes !== sizeBytes) throw notTheBlob(hash, `those of ${found.hash}`)
-  yield { offset, data: data.subarray(0, filled), isLast: true }
 }
 
 async function committed(channel: GrpcChannel, digest: Digest, answer: Promise<Uint8Array>): Promise<void> {
@@ -153,12 +120,6 @@ async function committed(channel: GrpcChannel, digest: Digest, answer: Promise<U
     throw new CacheError('remote.failed', `${channel.server.place} kept ${kept} bytes of ${digest.sizeBytes}.`, {
       context: { hash: digest.hash },
     })
-}
-
-export function notTheBlob(hash: string, what: string): CacheError {
-  return new CacheError('store.corrupt', `The bytes are not those of blob ${hash}: they are ${what}.`, {
-    context: { hash },
-  })
 }
 
 function prefixOf(instance: string): string {

@@ -1,5 +1,4 @@
 import { type Digest, EMPTY_DIGEST } from '../../../digest/digest.ts'
-import { digestOf, streamDigest } from '../../../digest/sha256.ts'
 import { isCacheError } from '../../../errors.ts'
 import { DigestFunction_Value } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import {
@@ -12,16 +11,15 @@ import {
   type ReadOptions,
   type Scope,
 } from '../../contracts.ts'
-import { head } from '../../head.ts'
-import { reportCorruption } from '../../local/corrupt.ts'
-import { bytesOf } from '../../nameless-file.ts'
 import { openBytes, sliced } from '../../open-bytes.ts'
 import { otherBytes } from '../connection-fault.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
-import { spooled, verified } from '../verified.ts'
+import { ingestBlob, keepBlob, once, type Send } from '../new-blob.ts'
+import { readAhead } from '../read-ahead.ts'
+import { verified } from '../verified.ts'
 import type { ArrivedBlobs } from './arrived-blobs.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { download, notTheBlob, upload } from './byte-stream.ts'
+import { download, upload } from './byte-stream.ts'
 import type { AskedCapabilities } from './capabilities.ts'
 import { FIND_MISSING } from './reapi-methods.ts'
 import { keyOf, type NewBlob, newBlob, readSmall, type SmallBlob, smallBlob, writeSmall } from './small-blobs.ts'
@@ -87,70 +85,34 @@ class ReapiBlobs implements BlobStore, Ingest {
     }
   }
 
-  async *readBatch(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): AsyncGenerator<BatchEntry> {
-    signal?.throwIfAborted()
-    /** Read ahead of who takes them, as far as memory allows. */
-    const ahead: Promise<BatchEntry>[] = []
-    let aheadBytes = 0
-    const control = new AbortController()
-    const either = signal === undefined ? control.signal : AbortSignal.any([signal, control.signal])
-    try {
-      for (const [index, digest] of digests.entries()) {
-        const entry = this.#whole(scope, digest, either).then((bytes) => ({ index, bytes }))
-        entry.catch(() => undefined)
-        ahead.push(entry)
-        aheadBytes += digest.sizeBytes
-        while (aheadBytes > MOST_AHEAD_BYTES && ahead.length > 1) {
-          const first = await (ahead.shift() as Promise<BatchEntry>)
-          aheadBytes -= digests[first.index]?.sizeBytes ?? 0
-          yield first
-        }
-      }
-      for (const entry of ahead.splice(0)) yield await entry
-    } finally {
-      control.abort()
-    }
+  readBatch(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): AsyncGenerator<BatchEntry> {
+    const { place } = this.#options.channel.server
+    return readAhead({ read: this.read.bind(this), place }, scope, digests, AHEAD, signal)
   }
 
   async write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    if (bytes instanceof Uint8Array) return this.#writeBytes(scope, digest, bytes, signal)
-    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, signal === undefined ? {} : { signal })
-    if (whole === undefined) return upload(this.#options.channel, scope.instance, digest, rest, signal)
-    const found = digestOf(whole)
-    if (found.hash !== digest.hash || found.sizeBytes !== digest.sizeBytes)
-      throw notTheBlob(digest.hash, `those of ${found.hash}`)
-    return this.#writeBytes(scope, digest, whole, signal)
+    return keepBlob(this.#send(scope, signal), digest, bytes, signal)
   }
 
   async ingest(scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest> {
-    const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, signal === undefined ? {} : { signal })
-    if (whole !== undefined) {
-      const digest = digestOf(whole)
-      await this.#writeBytes(scope, digest, whole, signal)
-      return digest
+    return ingestBlob(this.#send(scope, signal), bytes, this.#options.tmpDir, signal)
+  }
+
+  #send(scope: Scope, signal: AbortSignal | undefined): Send {
+    const { instance } = scope
+    const large: Send['large'] = (digest, bytes) => upload(this.#options.channel, instance, digest, bytes, signal)
+    const small: Send['small'] = async (digest, bytes) => {
+      if (!(await this.#isSmall(scope, digest, signal))) return large(digest, once(bytes))
+      await this.#writes.ask(newBlob(instance, digest, bytes), signal)
     }
-    const named = streamDigest()
-    await using file = await spooled(
-      passing(rest, (piece) => named.update(piece), signal),
-      this.#options.tmpDir,
-    )
-    const digest = named.digest()
-    await upload(this.#options.channel, scope.instance, digest, bytesOf(file), signal)
-    return digest
+    return { small, large }
   }
 
   /** As it is known before anything is asked, where it is clearly large. */
   async #isSmall({ instance }: Scope, { sizeBytes }: Digest, signal?: AbortSignal): Promise<boolean> {
     if (sizeBytes > BATCH_BLOB_BYTES) return false
     return sizeBytes <= (await this.#options.capabilities.get(instance, signal)).batch.mostBytes
-  }
-
-  async #writeBytes(scope: Scope, digest: Digest, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-    if (isEmpty(digest)) return
-    if (await this.#isSmall(scope, digest, signal))
-      await this.#writes.ask(newBlob(scope.instance, digest, bytes), signal)
-    else await upload(this.#options.channel, scope.instance, digest, once(bytes), signal)
   }
 
   async #readLarge(scope: Scope, digest: Digest, options: ReadOptions): Promise<OpenBytes | undefined> {
@@ -168,25 +130,10 @@ class ReapiBlobs implements BlobStore, Ingest {
       },
     }
   }
-
-  /** Undefined also where it is damaged, which is told on the channel for that. */
-  async #whole(scope: Scope, digest: Digest, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    try {
-      await using bytes = await this.read(scope, digest, { signal })
-      if (bytes === undefined) return undefined
-      const pieces: Uint8Array[] = []
-      for await (const piece of bytes) pieces.push(piece)
-      return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
-    } catch (error) {
-      if (!isCacheError(error) || error.code !== 'store.corrupt') throw error
-      reportCorruption('a blob of a remote cache', `${this.#options.channel.server.place}: ${digest.hash}`)
-      return undefined
-    }
-  }
 }
 
 /** Four calls' worth. */
-const MOST_AHEAD_BYTES = 16 << 20
+const AHEAD = { mostBytes: 16 << 20, mostBlobs: 10_000 }
 const NOTHING = new Uint8Array(0)
 
 function isEmpty({ hash, sizeBytes }: Digest): boolean {
@@ -200,21 +147,5 @@ function failing(error: unknown): OpenBytes {
       throw error
     },
     async [Symbol.asyncDispose]() {},
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
-}
-
-async function* passing(
-  source: AsyncIterable<Uint8Array>,
-  see: (piece: Uint8Array) => void,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of source) {
-    signal?.throwIfAborted()
-    see(piece)
-    yield piece
   }
 }

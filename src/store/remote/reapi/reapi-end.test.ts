@@ -1,14 +1,11 @@
 import { temporaryServer } from '../../../server/temporary-server.fixture.ts'
 import { actionStoreContract } from '../../action-store.contract.ts'
 import { blobStoreContract } from '../../blob-store.contract.ts'
-import { parseRemote } from '../remote-address.ts'
-import { reapiEnd } from './reapi-end.ts'
-
-const PATIENCE = { connectMs: 5_000, idleMs: 10_000 }
+import { openRemote } from '../open-remote.ts'
 
 const open = async () => {
   const server = await temporaryServer()
-  const end = reapiEnd(parseRemote(server.url.replace('http:', 'grpc:')), PATIENCE)
+  const end = await openRemote(server.url.replace('http:', 'grpc:'))
   return {
     ...end,
     async [Symbol.asyncDispose]() {

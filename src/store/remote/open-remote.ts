@@ -1,0 +1,28 @@
+import { parseRemote, type RemoteAccess } from './remote-address.ts'
+import type { RemoteEnd } from './remote-end.ts'
+
+export interface RemoteOptions extends RemoteAccess {
+  /** How long a connection may take; 5 s unless said. */
+  readonly connectMs?: number
+  /** How long nothing may move on a call; 30 s unless said. One call is bounded by its signal. */
+  readonly idleMs?: number
+  /** Where large blobs lie until they are known to be right; the system's own folder for such things unless said. */
+  readonly tmpDir?: string
+}
+
+/**
+ * The cache of a server: `grpc://HOST:PORT`, `grpcs://HOST` or `unix:/path` (REAPI v2), `http://HOST/path` or `https://HOST`
+ * (Bazel's HTTP layout). Whatever comes from it is hashed before it is handed out: what is wrong ends in `store.corrupt`. Nothing is
+ * asked before it must be, so a server that is not there is told of by the first call. Throws `usage`; calls throw `remote.*`.
+ */
+export async function openRemote(address: string, options: RemoteOptions = {}): Promise<RemoteEnd> {
+  const { connectMs = 5_000, idleMs = 30_000, tmpDir, ...access } = options
+  const server = parseRemote(address, access)
+  const patience = { connectMs, idleMs, tmpDir }
+  if (server.protocol === 'reapi') {
+    const { reapiEnd } = await import('./reapi/reapi-end.ts')
+    return reapiEnd(server, patience)
+  }
+  const { httpEnd } = await import('./http/http-end.ts')
+  return httpEnd(server, patience)
+}
