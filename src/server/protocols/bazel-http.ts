@@ -16,6 +16,7 @@ const HASH = /^[0-9a-f]{64}$/
 /** Action results hold no content beyond short output. */
 const MOST_RESULT_BYTES = 4 << 20
 const TEXT = { 'content-type': 'text/plain' }
+const JSON_TYPE = { 'content-type': 'application/json' }
 const BINARY = { 'content-type': 'application/octet-stream' }
 const onFault = ({ method }: ProtocolRequest): Reply =>
   method === 'PUT' ? { status: 503, headers: TEXT, body: 'It was not kept.\n' } : NOT_FOUND
@@ -44,7 +45,10 @@ export const bazelCas: Protocol = {
   refuse,
 }
 
-/** Bazel's HTTP cache, action results: `/ac/{SHA-256 of the Action}`. One is given out only with all its blobs there. */
+/**
+ * Bazel's HTTP cache, action results: `/ac/{SHA-256 of the Action}`. One is given out only with all its blobs there. Who asks for JSON
+ * gets it, and who brings it is understood: so moon does.
+ */
 export const bazelAc: Protocol = {
   name: 'bazel-ac',
   prefix: '/ac',
@@ -59,7 +63,10 @@ export const bazelAc: Protocol = {
     const use = { instance: scope.instance, action, by: { headers: request.headers } }
     served.usage?.note(lookup.kind === 'hit' ? { kind: 'hit', ...use, of: lookup } : { kind: 'miss', ...use })
     if (lookup.kind === 'miss') return NOT_FOUND
-    return { status: 200, headers: BINARY, body: lookup.encoded }
+    if (!/\bapplication\/json\b/.test(request.headers.accept ?? ''))
+      return { status: 200, headers: BINARY, body: lookup.encoded }
+    const { actionResultToJson } = await import('./action-result-json.ts')
+    return { status: 200, headers: JSON_TYPE, body: actionResultToJson(lookup.result) }
   },
   onFault,
   refuse,
@@ -97,9 +104,11 @@ async function putResult(request: ProtocolRequest, { actions, names, usage }: Se
   }
 }
 
-async function resultIn({ body }: ProtocolRequest): Promise<ActionResult | undefined> {
+async function resultIn({ body, headers }: ProtocolRequest): Promise<ActionResult | undefined> {
   const bytes = await wholeBody(body, MOST_RESULT_BYTES)
   if (bytes === undefined) return undefined
+  if (/^application\/json\b/.test(headers['content-type'] ?? ''))
+    return (await import('./action-result-json.ts')).actionResultFromJson(bytes.toString())
   try {
     return ActionResult.decode(bytes)
   } catch {

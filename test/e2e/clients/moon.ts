@@ -6,10 +6,11 @@ import { missingPackage, npmTool } from './npm-tools.ts'
 
 const PROJECTS = ['a', 'b', 'c'] as const
 
-export function moon(compression: 'none' | 'zstd'): Client {
+/** `http`: action results as JSON, over HTTP. */
+export function moon(how: 'grpc' | 'zstd' | 'http'): Client {
   return {
-    name: compression === 'none' ? 'moon' : `moon, ${compression}`,
-    protocol: 'REAPI',
+    name: how === 'zstd' ? 'moon, zstd' : 'moon',
+    protocol: how === 'http' ? 'HTTP with JSON' : 'REAPI',
     missing: () => missingPackage('@moonrepo/cli'),
     outputs: PROJECTS.map((name) => `${name}/dist/out.txt`),
     write(root, during) {
@@ -25,9 +26,10 @@ export function moon(compression: 'none' | 'zstd'): Client {
     },
     async build(root, remote) {
       const env = remote && {
-        MOON_REMOTE_HOST: remote.http.replace('http:', 'grpc:'),
+        MOON_REMOTE_API: how === 'http' ? 'http' : 'grpc',
+        MOON_REMOTE_HOST: how === 'http' ? remote.http : remote.http.replace('http:', 'grpc:'),
         MOON_REMOTE_AUTH_TOKEN: 'TOKEN_OF_THE_TESTS',
-        MOON_REMOTE_CACHE_COMPRESSION: compression,
+        MOON_REMOTE_CACHE_COMPRESSION: how === 'zstd' ? 'zstd' : 'none',
         TOKEN_OF_THE_TESTS: remote.token,
       }
       // It looks for its project no further up than in the home, where it keeps what it compiled of its plugins, and no results.

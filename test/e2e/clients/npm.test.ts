@@ -5,4 +5,4 @@ import { nx } from './nx.ts'
 import { scenarios } from './scenarios.ts'
 import { turbo } from './turbo.ts'
 
-scenarios(turbo, nx, moon('none'), moon('zstd'), actionsCache, mise)
+scenarios(turbo, nx, moon('grpc'), moon('zstd'), moon('http'), actionsCache, mise)
