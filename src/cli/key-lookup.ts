@@ -62,9 +62,14 @@ async function keptUnder(word: string, catalog: Catalog, instance: string | unde
     if (instance !== undefined && entry.instance !== instance) continue
     const found = { key: entry.action, instance: entry.instance, entry }
     if (prefix !== undefined && entry.action.hash.startsWith(prefix)) keys.push(found)
-    else if (entry.toolKey?.key === word) toolKeys.push(found)
+    else if (isToolKey(entry, word)) toolKeys.push(found)
   }
   return keys.length > 0 ? keys : toolKeys
+}
+
+/** sccache and mise put folders before it. */
+function isToolKey({ toolKey }: CatalogEntry, word: string): boolean {
+  return toolKey !== undefined && (toolKey.key === word || toolKey.key.endsWith(`/${word}`))
 }
 
 function recordedUnder(prefix: string, ledger: Ledger): FoundKey[] {

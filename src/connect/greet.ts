@@ -118,13 +118,16 @@ export function troubleWith(
 function tlsTrouble(place: string, code: string): { what: string; hint: string } {
   if (/WRONG_VERSION_NUMBER|ERR_SSL_PACKET|EPROTO/.test(code))
     return { what: `${place} does not speak TLS (${code}).`, hint: 'Write http:// instead of https://.' }
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code))
+    return {
+      what: `${place} asks for a certificate of yours (${code}).`,
+      hint: 'Name it with --cert FILE --cert-key FILE.',
+    }
   const hint = /ALTNAME/.test(code)
     ? 'Its certificate is for another name: use that name.'
     : /EXPIRED/.test(code)
       ? 'Its certificate has expired.'
-      : /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code)
-        ? 'It asks for a certificate of yours: --cert FILE --key FILE.'
-        : 'Name the file of whom to trust with --ca FILE.'
+      : 'Name the file of whom to trust with --ca FILE.'
   return { what: `${place} shows a certificate that is not trusted (${code}).`, hint }
 }
 

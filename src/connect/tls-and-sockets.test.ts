@@ -9,6 +9,7 @@ import { checkConnection } from './check/check.ts'
 import { openFront } from './front/front.ts'
 import { greet, troubleWith } from './greet.ts'
 import { parseServerAddress, type ServerAddress, type TlsFiles } from './server-address.ts'
+import { remoteOf, socketTrouble } from './tool.ts'
 import { toolNamed } from './tools.ts'
 
 const CA = certificateFor('the authority')
@@ -93,6 +94,18 @@ test('by a Unix socket, on both sides of a front', async () => {
   expect(await statuses('nx', address)).toEqual(ALL_WELL)
   expect(await statuses('moon', address)).toEqual(ALL_WELL)
   expect(await throughFront(address)).toEqual({ put: 200, got: 'made' })
+  const options = { cwd: '/', environment: {}, self: ['recue'], signal: new AbortController().signal }
+  const findings = await Array.fromAsync(checkConnection({ address, tool: toolNamed('turborepo'), ...options }))
+  expect(findings.at(-1)).toMatchObject({
+    ...{ status: 'fail', what: 'Turborepo does not reach a Unix socket.' },
+    hint: expect.stringContaining(`recue front --server unix:${path}`),
+  })
+  const { socketPath } = address
+  expect(socketTrouble(toolNamed('moon'), socketPath)?.hint).toContain('listen on a port')
+  expect(socketTrouble(toolNamed('go'), socketPath)).toBeUndefined()
+  expect(socketTrouble(toolNamed('nx'), undefined)).toBeUndefined()
+  const { environment } = toolNamed('go').setup(remoteOf(address), { has: () => false })
+  expect(environment).toContainEqual({ name: 'RECUE_SERVER', value: `unix:${path}` })
   const own = join(dir, 'f')
   const front = used.use(await openFront({ listen: { kind: 'unix', path: own }, server: address }))
   expect(await statuses('nx', parseServerAddress(front.url))).toEqual(ALL_WELL)

@@ -11,6 +11,8 @@ export interface Tool {
   readonly speaks: string
   /** What it does where nothing answers, if that ends a build: it then should go through `recue front`. */
   readonly failsAlone?: string
+  /** Whether it reaches a server on a Unix socket. */
+  readonly takesSocket?: true
   setup(remote: Remote, project: Project): Setup
   /** How an entry of its protocol is put and got. */
   readonly exchange: Exchange
@@ -22,6 +24,8 @@ export interface Tool {
 export interface Remote {
   /** `http://HOST:PORT`, with the server's prefix and the instance; no slash at its end. */
   readonly http: string
+  /** Of a server on a Unix socket, which only a few tools reach; `http` and `grpc` then lead nowhere. */
+  readonly socketPath: string | undefined
   /** The same with a user and the token, where there is one. */
   readonly httpWithToken: string
   /** `grpc://HOST:PORT` or `grpcs://…`: an instance is not part of it. */
@@ -116,12 +120,13 @@ export interface Trial {
 }
 
 export function remoteOf(address: ServerAddress): Remote {
-  const { url, token, instance } = address
+  const { url, socketPath, token, instance } = address
   const isTls = url.protocol === 'https:'
   const below = `${url.host}${prefixOf(address)}`
   const hasToken = token !== undefined
   return {
     http: `${url.protocol}//${below}`,
+    socketPath,
     httpWithToken: hasToken ? `${url.protocol}//any:${TOKEN}@${below}` : `${url.protocol}//${below}`,
     grpc: `${isTls ? 'grpcs' : 'grpc'}://${url.hostname}:${url.port === '' ? (isTls ? 443 : 80) : url.port}`,
     isTls,
@@ -137,4 +142,14 @@ export function secret(remote: Remote, name: string, value: string = TOKEN): rea
 
 export function isSecret({ value }: Variable): boolean {
   return value.includes(TOKEN)
+}
+
+/** What to do where a tool does not reach a server on a Unix socket; undefined where it does, or where there is none. */
+export function socketTrouble(tool: Tool, socketPath: string | undefined): { what: string; hint: string } | undefined {
+  if (socketPath === undefined || tool.takesSocket) return undefined
+  const hint =
+    tool.exchange.kind === 'reapi'
+      ? 'Let recue serve listen on a port, too.'
+      : `Let it go through a front, recue front --server unix:${socketPath}, and name that: --server http://127.0.0.1:8378`
+  return { what: `${tool.title} does not reach a Unix socket.`, hint }
 }

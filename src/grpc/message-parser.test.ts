@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { MessageParser, type ReceivedMessage } from './message-parser.ts'
+import { MessageParser, MessagePart, type ReceivedMessage } from './message-parser.ts'
 import { GrpcCode } from './status.ts'
 
 const MOST = 600_000
@@ -60,4 +60,46 @@ test('the largest is taken, and one larger refused as soon as its length is know
 test('what lies in one piece is not copied', () => {
   const bytes = framed(Buffer.from('abc'), 0)
   expect(parsed([bytes]).messages[0]?.bytes.buffer).toBe(bytes.buffer)
+})
+
+test('what can be divided is handed out as it comes, wherever it is cut', () => {
+  const HEAD = 3
+  const sizes = fc.array(fc.integer({ min: HEAD, max: 200 }), { minLength: 1, maxLength: 5 })
+  fc.assert(
+    fc.property(sizes, fc.array(fc.nat(), { maxLength: 12 }), fc.nat(1), (all, cuts, flag) => {
+      const sent = all.map((bytes, i) => Buffer.alloc(bytes, i + 1))
+      const chunks = cutAt(Buffer.concat(sent.map((bytes) => framed(bytes, flag))), cuts)
+      const found: Buffer[] = []
+      let open: Buffer[] = []
+      const takePart = ({ data, offset, isLast }: { data: Uint8Array; offset: number; isLast: boolean }) => {
+        expect(offset).toBe(Buffer.concat(open).length)
+        expect(data.length > 0 || isLast).toBe(true)
+        open.push(Buffer.from(data))
+        if (!isLast) return
+        found.push(Buffer.concat(open))
+        open = []
+      }
+      const parser = new MessageParser(
+        MOST,
+        (message) => {
+          if (!(message instanceof MessagePart)) found.push(Buffer.from(message.bytes.subarray(HEAD)))
+          else {
+            expect(flag).toBe(0)
+            takePart(message.message as Parameters<typeof takePart>[0])
+          }
+        },
+        (start) =>
+          start.length < HEAD
+            ? undefined
+            : { dataAt: HEAD, part: (data, offset, isLast) => ({ data, offset, isLast }) },
+      )
+      for (const chunk of chunks) {
+        parser.push(chunk)
+        expect(open.length === 0 || parser.isWithinMessage).toBe(true)
+      }
+      expect(found).toEqual(sent.map((bytes) => bytes.subarray(HEAD)))
+      expect(parser.isWithinMessage).toBe(false)
+    }),
+    { numRuns: 500 },
+  )
 })

@@ -6,26 +6,53 @@ export interface ReceivedMessage {
   readonly bytes: Uint8Array
 }
 
+/** A message that ends in a field of bytes, of which only the beginning has come. */
+export interface Divided {
+  /** Where in the message those bytes begin; they go to its end. */
+  readonly dataAt: number
+  /** The message of its own that stands for a part of them: those at `offset`. */
+  part(data: Uint8Array, offset: number, isLast: boolean): unknown
+}
+
+/** Undefined where a message that begins with `start` can only be read whole. */
+export type Divide = (start: Uint8Array, messageBytes: number) => Divided | undefined
+
+/** A message that stands for a part of a large one, read already. */
+export class MessagePart {
+  readonly message: unknown
+
+  constructor(message: unknown) {
+    this.message = message
+  }
+}
+
 const PREFIX_BYTES = 5
 /** Memory for a message is taken as its bytes come: what a prefix announces need never follow. */
 const FIRST_BYTES = 256 * 1024
 
 /**
  * Cuts a stream of bytes into gRPC's length-prefixed messages, whatever the borders of its frames
- * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). Holds no more than one message that is not complete.
+ * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). Holds no more than one message that is not complete, and
+ * nothing of one that can be divided.
  */
 export class MessageParser {
   readonly #mostBytes: number
-  readonly #onMessage: (message: ReceivedMessage) => void
+  readonly #onMessage: (message: ReceivedMessage | MessagePart) => void
+  readonly #divide: Divide
+  #divided: Divided | undefined
   #prefix: Uint8Array | undefined
   #prefixBytes = 0
   #body: Uint8Array | undefined
   #bodyBytes = 0
 
   /** A message of more than `mostBytes` is refused as soon as its length is known. */
-  constructor(mostBytes: number, onMessage: (message: ReceivedMessage) => void) {
+  constructor(mostBytes: number, onMessage: (message: ReceivedMessage) => void)
+  /** Large messages for which `divide` says how are told of in parts, as they come. */
+  constructor(mostBytes: number, onMessage: (message: ReceivedMessage | MessagePart) => void, divide: Divide)
+  constructor(mostBytes: number, onMessage: (message: never) => void, divide: Divide = () => undefined) {
     this.#mostBytes = mostBytes
-    this.#onMessage = onMessage
+    this.#onMessage = onMessage as (message: ReceivedMessage | MessagePart) => void
+    this.#divide = divide
   }
 
   /** Bytes came after the last whole message. */
@@ -58,6 +85,8 @@ export class MessageParser {
     if (this.#prefixBytes < PREFIX_BYTES) return at
     const length = lengthIn(prefix, 0, this.#mostBytes)
     const piece = chunk.subarray(at, at + length - this.#bodyBytes)
+    if (this.#bodyBytes === 0 && piece.length > 0 && prefix[0] === 0) this.#divided = this.#divide(piece, length)
+    if (this.#divided !== undefined) return at + this.#handOut(piece, this.#divided, length)
     const body = this.#roomFor(this.#bodyBytes + piece.length, length)
     body.set(piece, this.#bodyBytes)
     this.#bodyBytes += piece.length
@@ -67,6 +96,20 @@ export class MessageParser {
       this.#onMessage({ isCompressed: prefix[0] === 1, bytes: body })
     }
     return at + piece.length
+  }
+
+  #handOut(piece: Uint8Array, divided: Divided, length: number): number {
+    const isFirst = this.#bodyBytes === 0
+    const offset = isFirst ? 0 : this.#bodyBytes - divided.dataAt
+    const data = isFirst ? piece.subarray(divided.dataAt) : piece
+    this.#bodyBytes += piece.length
+    const isLast = this.#bodyBytes === length
+    if (isLast) {
+      this.#prefixBytes = this.#bodyBytes = 0
+      this.#divided = undefined
+    }
+    if (data.length > 0 || isLast) this.#onMessage(new MessagePart(divided.part(data, offset, isLast)))
+    return piece.length
   }
 
   /** Of `length` bytes once all are there: each time at least twice as many, so that few are moved. */

@@ -5,6 +5,11 @@ import type { Reply } from './protocol.ts'
 /** Where a client asks what answers, and what its token may: {@link Greeting}. */
 export const GREETING_PATH = '/recue'
 
+/** Also below an instance, so that an address with one can be asked. */
+export function isGreeting(path: string): boolean {
+  return path.endsWith(GREETING_PATH) && /^(\/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?\/recue$/.test(path)
+}
+
 /** Who shows no token that is known hears `none`, and no version. */
 export interface Greeting {
   readonly server: 'recue'

@@ -1,5 +1,5 @@
 import type { Gate } from './access.ts'
-import { GREETING_PATH, greeting } from './greeting.ts'
+import { greeting, isGreeting } from './greeting.ts'
 import type { HttpExchange } from './http-exchange.ts'
 import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
 import { routeOf } from './router.ts'
@@ -64,10 +64,10 @@ export class HttpAnswers {
     url: URL,
     body: AsyncIterable<Uint8Array>,
   ): Promise<Answered> {
-    const own = this.#own(method, url.pathname, headers.authorization)
-    if (own !== undefined) return { reply: own, protocol: 'recue', instance: '' }
     const route = routeOf(this.#options.protocols, url.pathname)
-    if (route === undefined) return { reply: NOBODYS, protocol: '', instance: '' }
+    const own = route === undefined ? this.#own(method, url.pathname, headers.authorization) : undefined
+    if (own !== undefined) return { reply: own, protocol: 'recue', instance: '' }
+    if (route === undefined) return { reply: nobodys(headers['content-type']), protocol: '', instance: '' }
     const { protocol, instance, rest: path } = route
     const access = this.#options.gate.accessOf(headers.authorization)
     const request = {
@@ -93,7 +93,7 @@ export class HttpAnswers {
   #own(method: string, path: string, authorization: string | undefined): Reply | undefined {
     if (method !== 'GET' && method !== 'HEAD') return undefined
     if (path === '/healthz') return { status: 200, body: 'ok\n' }
-    if (path === GREETING_PATH) return greeting(this.#options.gate.accessOf(authorization))
+    if (isGreeting(path)) return greeting(this.#options.gate.accessOf(authorization))
     if (path !== '/readyz') return undefined
     return this.#options.isReady() ? { status: 200, body: 'ready\n' } : { status: 503, body: 'ending\n' }
   }
@@ -115,4 +115,22 @@ function lacks(access: ProtocolRequest['access'], method: string): boolean {
   return access === 'read' && !isRead(method) && method !== 'POST'
 }
 
-const NOBODYS: Reply = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'No protocol lives here.\n' }
+const NOBODYS: Reply = {
+  status: 404,
+  headers: { 'content-type': 'text/plain' },
+  body: 'No build tool asks for this. recue connect TOOL says what to set in a tool.\n',
+}
+
+/** UNIMPLEMENTED, in the words of gRPC, so that the tool shows what is wrong. */
+const NO_GRPC: Reply = {
+  status: 200,
+  headers: {
+    'content-type': 'application/grpc',
+    'grpc-status': '12',
+    'grpc-message': 'This address of recue serve speaks HTTP alone; gRPC has another, by --grpc.',
+  },
+}
+
+function nobodys(contentType: string | undefined): Reply {
+  return contentType?.startsWith('application/grpc') ? NO_GRPC : NOBODYS
+}

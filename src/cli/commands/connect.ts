@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Finding } from '../../connect/check/finding.ts'
 import type { FilePlan } from '../../connect/setup-files.ts'
 import { isSecret, type Remote, type Setup, TOKEN, type Tool, type Variable } from '../../connect/tool.ts'
+import { CacheError } from '../../errors.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { selfCommand } from '../self-command.ts'
 import { SERVER_OPTIONS, serverAddressOf } from '../server-options.ts'
@@ -48,8 +49,10 @@ export const command = defineCommand({
     if (name === undefined) return list(context)
     const tool = toolNamed(name)
     if (context.options.check) return check(context, tool)
-    const { remoteOf } = await import('../../connect/tool.ts')
+    const { remoteOf, socketTrouble } = await import('../../connect/tool.ts')
     const address = await serverAddressOf(context)
+    const trouble = socketTrouble(tool, address.socketPath)
+    if (trouble !== undefined) throw new CacheError('usage', trouble.what, { hint: trouble.hint })
     const remote = remoteOf(address)
     return context.options.write ? write(context, tool, remote, address.token) : print(context, tool, remote)
   },

@@ -4,7 +4,7 @@ import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { table } from '../table.ts'
-import { dateAndTime } from '../when.ts'
+import { dateAndTime, tookText } from '../when.ts'
 
 const OPTIONS = {
   since: { kind: 'duration', value: 'TIME', summary: 'Only runs of the last TIME: --since 7d.' },
@@ -63,7 +63,7 @@ function printTools(stdout: CommandContext['output']['stdout'], tools: readonly 
   ]
   const rows = tools.map(({ tool, runs, hits, hitRate, savedMs }) => [
     tool === '' ? 'recue run' : tool,
-    ...[count(runs), count(hits), hitRate === undefined ? '' : percent(hitRate), formatDuration(savedMs)],
+    ...[count(runs), count(hits), hitRate === undefined ? '' : percent(hitRate), tookText(savedMs)],
   ])
   stdout.line()
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
@@ -84,7 +84,7 @@ function printTasks(stdout: CommandContext['output']['stdout'], tasks: readonly 
     count(runs),
     count(hits),
     hitRate === undefined ? '' : percent(hitRate),
-    formatDuration(savedMs),
+    tookText(savedMs),
     root.split('/').at(-1) ?? '',
   ])
   stdout.line()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { greet, troubleWith } from '../greet.ts'
 import { placeOf, type ServerAddress } from '../server-address.ts'
-import type { Tool } from '../tool.ts'
+import { socketTrouble, type Tool } from '../tool.ts'
 import { actionsRoundTrip } from './actions-round-trip.ts'
 import type { Finding } from './finding.ts'
 import { httpRoundTrip, STEP_MS } from './http-round-trip.ts'
@@ -36,8 +36,10 @@ export async function* checkConnection({ address, tool, ...options }: CheckOptio
   const nonce = randomBytes(32).toString('hex')
   const came = await roundTrip(address, tool, nonce)
   yield came
-  if (came.status === 'ok' && tool.trial !== undefined)
-    yield tryTool({ address, tool, trial: tool.trial, nonce, ...options })
+  if (came.status !== 'ok' || tool.trial === undefined) return
+  const socket = socketTrouble(tool, address.socketPath)
+  if (socket !== undefined) yield { name: tool.name, status: 'fail', ...socket }
+  else yield tryTool({ address, tool, trial: tool.trial, nonce, ...options })
 }
 
 function roundTrip(address: ServerAddress, { exchange }: Tool, nonce: string): Promise<Finding> {

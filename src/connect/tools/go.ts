@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { TOKEN, type Tool } from '../tool.ts'
+import { type Remote, TOKEN, type Tool } from '../tool.ts'
 
 export const go: Tool = {
   name: 'go',
   title: 'Go',
   speaks: 'GOCACHEPROG, by recue gocacheprog',
+  takesSocket: true,
   setup: (remote) => ({
     environment: [
       { name: 'GOCACHEPROG', value: 'recue gocacheprog' },
@@ -41,6 +42,7 @@ export const go: Tool = {
 }
 
 /** The instance is said apart. */
-function serverOf({ http, instance }: { http: string; instance: string }): string {
+function serverOf({ http, socketPath, instance }: Remote): string {
+  if (socketPath !== undefined) return `unix:${socketPath}`
   return instance === '' ? http : http.slice(0, -`/${instance}`.length)
 }

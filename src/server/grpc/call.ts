@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { MessagePart } from '../../grpc/message-parser.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Access } from '../access.ts'
 import { statusOf } from './fault-status.ts'
@@ -78,7 +79,10 @@ export class Call implements GrpcCall {
   async run({ definition, handler }: GrpcMethod): Promise<void> {
     try {
       const encoding = encodingOf(this.headers)
-      this.#reader = new RequestReader(this.#stream, { mostMessageBytes: MOST_MESSAGE_BYTES, encoding })
+      this.#reader = new RequestReader(this.#stream, {
+        ...{ mostMessageBytes: MOST_MESSAGE_BYTES, encoding },
+        ...(definition.requestStream && { divide: definition.requestType.divide }),
+      })
       this.#setDeadline(timeoutMsOf(this.headers))
       const request = definition.requestStream ? this.#requests(definition) : await this.#request(definition)
       const answer = handler(request as never, this)
@@ -97,7 +101,7 @@ export class Call implements GrpcCall {
     for (;;) {
       const message = await (this.#reader as RequestReader).next()
       if (message === undefined) return
-      yield this.#decoded(definition, message)
+      yield message instanceof MessagePart ? message.message : this.#decoded(definition, message)
     }
   }
 

@@ -64,6 +64,7 @@ export class ReplyWriter {
   }
 
   endAsHttp(status: number): void {
+    if (this.isEnded) return
     this.#isEnded = true
     this.#respondOnly({ ':status': status })
   }

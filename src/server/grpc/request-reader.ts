@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { MessageParser, type ReceivedMessage } from '../../grpc/message-parser.ts'
+import { type Divide, MessageParser, MessagePart, type ReceivedMessage } from '../../grpc/message-parser.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 const unzipped = promisify(gunzip)
@@ -10,7 +10,12 @@ export interface RequestLimits {
   /** The largest message, uncompressed. */
   readonly mostMessageBytes: number
   readonly encoding: 'identity' | 'gzip'
+  /** Where given, large messages are handed out in parts. */
+  readonly divide?: Divide | undefined
 }
+
+/** Waits to be taken at most: what one read of a socket brings, in parts. */
+const MOST_READY = 8
 
 /** The messages of a call, read from its stream only as fast as they are taken: one ahead of who takes them. */
 export class RequestReader {
@@ -18,7 +23,7 @@ export class RequestReader {
   readonly #stream: ServerHttp2Stream
   readonly #limits: RequestLimits
   readonly #parser: MessageParser
-  readonly #ready: ReceivedMessage[] = []
+  readonly #ready: (ReceivedMessage | MessagePart)[] = []
   #mostReady = Number.POSITIVE_INFINITY
   #state: 'reading' | 'ended' | 'discarding' = 'reading'
   #failure: GrpcStatus | undefined
@@ -28,13 +33,15 @@ export class RequestReader {
   constructor(stream: ServerHttp2Stream, limits: RequestLimits) {
     this.#stream = stream
     this.#limits = limits
-    this.#parser = new MessageParser(limits.mostMessageBytes, (message) => this.#ready.push(message))
+    const onMessage = (message: ReceivedMessage | MessagePart) => void this.#ready.push(message)
+    const { mostMessageBytes, divide = () => undefined } = limits
+    this.#parser = new MessageParser(mostMessageBytes, onMessage, divide)
     stream.on('data', (chunk: Uint8Array) => this.#take(chunk))
     stream.on('end', () => this.#end())
   }
 
   /** The next message; undefined at their end. Throws GrpcStatus when what comes is no such thing, or the client has gone. */
-  async next(): Promise<Uint8Array | undefined> {
+  async next(): Promise<Uint8Array | MessagePart | undefined> {
     while (this.#ready.length === 0 && this.#failure === undefined && this.#state === 'reading') {
       this.#stream.resume()
       await this.#more()
@@ -42,6 +49,7 @@ export class RequestReader {
     const message = this.#ready.shift()
     if (message !== undefined) {
       if (this.#ready.length === 0 && this.#state === 'reading') this.#stream.resume()
+      if (message instanceof MessagePart) return message
       return message.isCompressed ? this.#uncompressed(message.bytes) : message.bytes
     }
     if (this.#failure !== undefined) throw this.#failure
@@ -56,7 +64,7 @@ export class RequestReader {
     this.#mostReady = 1
     while (this.#state === 'reading' && this.#failure === undefined) await this.#more()
     if (this.#failure !== undefined) throw this.#failure
-    const [message] = this.#ready
+    const message = this.#ready[0] as ReceivedMessage | undefined
     if (message === undefined) throw new GrpcStatus(GrpcCode.UNIMPLEMENTED, 'The method takes a message; none came.')
     return message.isCompressed ? this.#uncompressed(message.bytes) : message.bytes
   }
@@ -101,10 +109,14 @@ export class RequestReader {
     } catch (error) {
       this.#failure ??= error as GrpcStatus
     }
-    const isOne = this.#mostReady === 1
-    if (this.#failure === undefined && (isOne || this.#ready.length === 0)) return
-    this.#stream.pause()
+    if (this.#failure !== undefined || (this.#mostReady !== 1 && this.#isFull)) this.#stream.pause()
+    else if (this.#mostReady === 1 || this.#ready.length === 0) return
     this.#awaken()
+  }
+
+  /** A whole message is enough; the parts of one are small. */
+  get #isFull(): boolean {
+    return this.#ready.length >= MOST_READY || (this.#ready.length > 0 && !(this.#ready[0] instanceof MessagePart))
   }
 
   #end(): void {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Divide } from '../../grpc/message-parser.ts'
 import type { Access } from '../access.ts'
 
 /** A message that is encoded already, whole or in pieces that follow each other: for those that are asked for most, or are large. */
@@ -26,6 +27,8 @@ export type NeededAccess = Access
 interface Codec {
   encode(message: never): { finish(): Uint8Array }
   decode(bytes: Uint8Array): unknown
+  /** Of a stream's requests: several that follow each other stand for a large one. */
+  readonly divide?: Divide
 }
 
 interface MethodDefinition {

@@ -6,28 +6,40 @@ import type { ServerHttp2Session, ServerOptions } from 'node:http2'
  * whole whether anybody reads or not.
  */
 export const STREAM_WINDOW_BYTES = 1024 * 1024
-/** Bun (1.4.5) opens a stream's window again only after half of this has come on it: it must be less than twice that window. */
-const CONNECTION_WINDOW_BYTES = 1.75 * STREAM_WINDOW_BYTES
+/** Where many are connected, what each may leave unread is less; a build of one client rarely opens more than a few. */
+const MANY_CONNECTIONS = 48
+const NARROW_WINDOW_BYTES = STREAM_WINDOW_BYTES / 4
+/** Bun (1.4.5) opens a stream's window again only after half of the connection's has come on it: that must be less than twice the stream's. */
+const CONNECTION_WINDOWS = 1.75
+
+/** The stream window of a connection that comes beside so many others. */
+export function windowBytesBeside(connections: number): number {
+  return connections < MANY_CONNECTIONS ? STREAM_WINDOW_BYTES : NARROW_WINDOW_BYTES
+}
 
 /** For `createServer`, `createSecureServer` and `performServerHandshake`; each session then goes to `tuneSession`. */
-export const GRPC_SESSION_OPTIONS: ServerOptions = {
-  settings: {
-    initialWindowSize: STREAM_WINDOW_BYTES,
-    maxConcurrentStreams: 256,
-    maxHeaderListSize: 32 * 1024,
-    enablePush: false,
-  },
-  /** Megabytes. What is more than this for one connection is refused, stream by stream. */
-  maxSessionMemory: 64,
-  /**
-   * Clients break off uploads of what turns out to be there, thousands in a row; Node's 33 a second against floods of
-   * resets would end the connection of an honest one.
-   */
-  streamResetBurst: 10_000,
-  streamResetRate: 2_000,
+export const GRPC_SESSION_OPTIONS: ServerOptions = sessionOptions(STREAM_WINDOW_BYTES)
+
+export function sessionOptions(windowBytes: number): ServerOptions {
+  return {
+    settings: {
+      initialWindowSize: windowBytes,
+      maxConcurrentStreams: 256,
+      maxHeaderListSize: 32 * 1024,
+      enablePush: false,
+    },
+    /** Megabytes. What is more than this for one connection is refused, stream by stream. */
+    maxSessionMemory: 64,
+    /**
+     * Clients break off uploads of what turns out to be there, thousands in a row; Node's 33 a second against floods of
+     * resets would end the connection of an honest one.
+     */
+    streamResetBurst: 10_000,
+    streamResetRate: 2_000,
+  }
 }
 
 /** The window of the whole connection has no setting; it is opened by hand. */
-export function tuneSession(session: ServerHttp2Session): void {
-  session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+export function tuneSession(session: ServerHttp2Session, windowBytes: number = STREAM_WINDOW_BYTES): void {
+  session.setLocalWindowSize(CONNECTION_WINDOWS * windowBytes)
 }

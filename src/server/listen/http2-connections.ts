@@ -4,17 +4,17 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { GRPC_SESSION_OPTIONS, tuneSession } from '../grpc/session-options.ts'
+import { sessionOptions, tuneSession } from '../grpc/session-options.ts'
 import type { Connection } from './connections.ts'
 
 export type Http2Handler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
 
 /** Speaks HTTP/2 on a connection that somebody else has taken, encrypted or with prior knowledge. */
-export function takeHttp2(connection: Connection, handle: Http2Handler): void {
+export function takeHttp2(connection: Connection, windowBytes: number, handle: Http2Handler): void {
   // Without requests under way, nothing keeps a client that has said goodbye.
   connection.socket.allowHalfOpen = false
-  const session: ServerHttp2Session = performServerHandshake(connection.socket, GRPC_SESSION_OPTIONS)
-  tuneSession(session)
+  const session: ServerHttp2Session = performServerHandshake(connection.socket, sessionOptions(windowBytes))
+  tuneSession(session, windowBytes)
   session.on('error', () => undefined)
   session.on('stream', (stream, headers) => {
     connection.begin()

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { windowBytesBeside } from '../grpc/session-options.ts'
 import type { HttpExchange } from '../http-exchange.ts'
 import { http1Exchange } from '../http1-exchange.ts'
 import { http2Exchange } from '../http2-exchange.ts'
@@ -26,7 +27,7 @@ export function speaking(connections: Connections, { http, grpc }: Answering): S
     else http(http2Exchange(stream, headers))
   }
   const take = (connection: Connection, isHttp2: boolean) => {
-    if (isHttp2) takeHttp2(connection, takeStream)
+    if (isHttp2) takeHttp2(connection, windowBytesBeside(connections.count), takeStream)
     else takeHttp1(connection)
   }
   return (socket, alpn) => {

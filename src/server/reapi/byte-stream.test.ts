@@ -124,7 +124,7 @@ describe('Read', () => {
       readLimit: 0,
     })
     expect(Math.max(...messages.map(({ data }) => data.length))).toBeLessThanOrEqual(1 << 20)
-    expect(messages.length).toBeLessThan(10)
+    expect(messages.length).toBeLessThan(16)
   })
 
   it('gives zstd of the rest from any offset, however the blob is stored', async () => {

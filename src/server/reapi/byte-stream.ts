@@ -89,16 +89,15 @@ class Writes {
   /** Whole in memory, however many requests it comes in. */
   async #writeSmall(stream: WriteStream): Promise<number> {
     const { instance, digest } = stream.resource
-    const pieces: Uint8Array[] = []
+    const bytes = Buffer.allocUnsafeSlow(digest.sizeBytes)
     for await (const data of stream.data) {
       if (stream.receivedBytes > digest.sizeBytes) throw otherSize('more', digest)
-      pieces.push(data)
+      bytes.set(data, stream.receivedBytes - data.length)
     }
     if (stream.receivedBytes < digest.sizeBytes) {
       if (stream.isFinished) throw otherSize('fewer', digest)
       return 0
     }
-    const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
     const { hash } = digestOf(bytes)
     if (hash !== digest.hash)
       throw new GrpcStatus(

@@ -58,3 +58,39 @@ function outcome<T>(run: () => T): T | undefined {
     return undefined
   }
 }
+
+/** As it comes in two pieces of which the first is a whole number of data's: what the requests that stand for it add up to. */
+function addedUp(bytes: Uint8Array, cuts: readonly [number, number]): WriteRequest | undefined {
+  const divided = writeRequest.divide(bytes.subarray(0, cuts[0]), bytes.length)
+  if (divided === undefined) return undefined
+  const data = bytes.subarray(divided.dataAt)
+  const pieces = [data.subarray(0, cuts[1]), data.subarray(cuts[1])] as const
+  const first = divided.part(pieces[0], 0, false) as WriteRequest
+  const last = divided.part(pieces[1], pieces[0].length, true) as WriteRequest
+  expect(first.finishWrite).toBe(false)
+  expect(last.writeOffset).toBe(first.writeOffset + pieces[0].length)
+  expect(pieces[0].length === 0 || last.resourceName === '').toBe(true)
+  return { ...first, finishWrite: last.finishWrite, data: Buffer.concat([first.data, last.data]) }
+}
+
+it('divides what ends in its data, once all before is there', () => {
+  fc.assert(
+    fc.property(request, fc.nat(300), fc.nat(300), (wanted, cut, within) => {
+      fc.pre(wanted.data.length > 0)
+      const bytes = WriteRequest.encode(wanted).finish()
+      const head = bytes.length - wanted.data.length
+      const found = addedUp(bytes, [cut, within % wanted.data.length])
+      if (cut < head) expect(found).toBeUndefined()
+      else expect(found).toEqual(wanted)
+    }),
+  )
+})
+
+it('divides nothing that other fields follow, or that is none', () => {
+  const bytes = WriteRequest.encode({ resourceName: 'x', writeOffset: 0, finishWrite: false, data: Buffer.alloc(9) })
+  const message = bytes.finish()
+  expect(writeRequest.divide(message, message.length)?.dataAt).toBe(message.length - 9)
+  expect(writeRequest.divide(message, message.length + 1)).toBeUndefined()
+  expect(writeRequest.divide(message, message.length - 1)).toBeUndefined()
+  expect(writeRequest.divide(Buffer.from([0x07, 0x52, 0]), 3)).toBeUndefined()
+})

@@ -1,4 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import type { Divide } from '../../grpc/message-parser.ts'
 import { WriteRequest } from '../../proto/google/bytestream/bytestream.ts'
 
 /** `resource_name`, `write_offset`, `finish_write` and `data`, as tags. */
@@ -8,7 +9,11 @@ const FINISH_TAG = 0x18
 const DATA_TAG = 0x52
 
 /** Reads as generated code does, but leaves the data where they are in the message: uploads are mostly that. */
-export const writeRequest: { encode: typeof WriteRequest.encode; decode(bytes: Uint8Array): WriteRequest } = {
+export const writeRequest: {
+  readonly encode: typeof WriteRequest.encode
+  decode(bytes: Uint8Array): WriteRequest
+  readonly divide: Divide
+} = {
   encode: WriteRequest.encode,
   decode(bytes) {
     const reader = new BinaryReader(bytes)
@@ -23,6 +28,39 @@ export const writeRequest: { encode: typeof WriteRequest.encode; decode(bytes: U
     }
     return request
   },
+  /** What large requests bring is one thing with what several small ones would. */
+  divide(start, messageBytes) {
+    const dataAt = dataIn(start, messageBytes)
+    if (dataAt === undefined) return undefined
+    const { resourceName, writeOffset, finishWrite } = writeRequest.decode(start.subarray(0, dataAt.fields))
+    return {
+      dataAt: dataAt.data,
+      part: (data, offset, isLast): WriteRequest => ({
+        resourceName: offset === 0 ? resourceName : '',
+        writeOffset: writeOffset + offset,
+        finishWrite: finishWrite && isLast,
+        data: inPlace(data),
+      }),
+    }
+  },
+}
+
+/** Where the fields before `data` end, and where `data` begins that goes to the end of the message, as it is with all encoders. */
+function dataIn(
+  start: Uint8Array,
+  messageBytes: number,
+): { readonly fields: number; readonly data: number } | undefined {
+  const reader = new BinaryReader(start)
+  try {
+    for (;;) {
+      const fields = reader.pos
+      const tag = reader.uint32()
+      if (tag !== DATA_TAG) skip(reader, tag)
+      else return reader.uint32() + reader.pos === messageBytes ? { fields, data: reader.pos } : undefined
+    }
+  } catch {
+    return undefined
+  }
 }
 
 const NOTHING = Buffer.alloc(0)

@@ -103,3 +103,15 @@ async function keptAt(dir: string, layout: Layout, level: number): Promise<{ pla
   onTestFinished(() => rmSync(file))
   return { place, file }
 }
+
+it('many at once are kept in smaller chunks, each whole', async () => {
+  const dir = temporaryFolder(onTestFinished)
+  await using store = await openLocalStore({ dir, compression: 1 })
+  const blobs = Array.from({ length: 40 }, (_, i) => content((1 << 20) + 300_000 + i, i))
+  async function* slowly(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 1 << 17) yield bytes.subarray(at, at + (1 << 17))
+  }
+  await Promise.all(blobs.map((bytes) => store.blobs.write(scope, digestOf(bytes), slowly(bytes))))
+  for (const bytes of blobs)
+    expect(bytes.equals((await readWhole(store.blobs, scope, digestOf(bytes))) ?? Buffer.alloc(0))).toBe(true)
+})

@@ -18,9 +18,16 @@ import { syncFolder } from './sync-folder.ts'
 
 /** Content bytes of a chunk, which is compressed and checked alone: memory is a few of them, whatever the blob's size. */
 export const CHUNK_BYTES = 1 << 20
+/** Of blobs that come beside so many others: each holds the chunk that it is filling. */
+const SMALL_CHUNK_BYTES = 1 << 18
+const MANY_BLOBS = 24
 const CHECKSUM: Checksum = 'crc32'
-/** Chunks being compressed while the next is read and hashed. */
+/** Chunks of one blob being compressed while the next is read and hashed, */
 const CHUNKS_AT_ONCE = 3
+/** and of all that come at once in this process: from there on, each blob has one. */
+const MOST_CHUNKS_AT_ONCE = 16
+let blobsUnderWay = 0
+let chunksUnderWay = 0
 
 export interface LargeBlobOptions {
   readonly layout: Layout
@@ -166,24 +173,31 @@ async function writeChunks(
   compression: Compression,
   signal: AbortSignal | undefined,
 ): Promise<StagedContent> {
+  const chunkBytes = blobsUnderWay < MANY_BLOBS ? CHUNK_BYTES : SMALL_CHUNK_BYTES
+  blobsUnderWay++
   const whole = streamDigest()
   const chunks: { storedBytes: number; crc: number }[] = []
   const underWay: Promise<void>[] = []
   let last: Promise<void> | undefined
   let codec: Codec | undefined
   const write = async (encoded: Promise<Encoded>, before: Promise<void> | undefined, free: () => void) => {
-    const { stored } = await encoded
-    await before
-    chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
-    const start = performance.now()
-    await writeFully(file, stored)
-    compression.wrote(stored.length, performance.now() - start)
+    try {
+      const { stored } = await encoded
+      await before
+      chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
+      const start = performance.now()
+      await writeFully(file, stored)
+      compression.wrote(stored.length, performance.now() - start)
+    } finally {
+      chunksUnderWay--
+    }
     free()
   }
   try {
-    const source = bytes instanceof Uint8Array ? slices(bytes, CHUNK_BYTES) : streamChunks(bytes, CHUNK_BYTES)
+    const source = bytes instanceof Uint8Array ? slices(bytes, chunkBytes) : streamChunks(bytes, chunkBytes)
     for await (const chunk of source) {
       signal?.throwIfAborted()
+      chunksUnderWay++
       const encoded = compression.encode(chunk.bytes, codec)
       // As soon as it can be, so that an upload that stands still for a while holds none of it.
       last = write(encoded, last, chunk.free)
@@ -193,12 +207,14 @@ async function writeChunks(
       // The first chunk decides for all, so that the file is one stream of frames or the content as it is.
       codec ??= (await encoded).codec
       if (underWay.length >= CHUNKS_AT_ONCE) await underWay.shift()
+      if (chunksUnderWay > MOST_CHUNKS_AT_ONCE) await last
     }
     await last
   } finally {
     await Promise.allSettled(underWay)
+    blobsUnderWay--
   }
-  return { digest: whole.digest(), codec: codec ?? 'raw', checksum: CHECKSUM, chunkBytes: CHUNK_BYTES, chunks }
+  return { digest: whole.digest(), codec: codec ?? 'raw', checksum: CHECKSUM, chunkBytes, chunks }
 }
 
 /** Of a file that is there already, kept as it is. */

@@ -161,6 +161,7 @@ class LocalBlobs implements BlobStore, Ingest {
   }
 
   async #writeStream(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    if (digest.sizeBytes > BATCH_BLOB_BYTES) return this.#writeLarge(digest, bytes, signal)
     const { whole, rest } = await head(bytes, BATCH_BLOB_BYTES, { expectedBytes: digest.sizeBytes, signal })
     if (whole === undefined) return this.#writeLarge(digest, rest, signal)
     refuseOther(digest, digestOf(whole))
