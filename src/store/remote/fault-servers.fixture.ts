@@ -4,7 +4,7 @@ import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'n
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net'
 import { framed } from '../../grpc/framed.ts'
 import {
-  Compressor_Value,
+  CacheCapabilities,
   DigestFunction_Value,
   ServerCapabilities,
 } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
@@ -32,7 +32,7 @@ export async function faultyGrpc(handlers: Readonly<Record<string, Handler>>): P
     sessions.add(session)
     session.on('error', () => undefined)
   })
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => undefined)
     const method = String(headers[':path']).split('/').at(-1) ?? ''
     asked.push(method)
@@ -40,7 +40,9 @@ export async function faultyGrpc(handlers: Readonly<Record<string, Handler>>): P
     if (method === 'Write') return handler?.(stream, Buffer.alloc(0))
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    stream.once('end', () => handler?.(stream, Buffer.concat(chunks).subarray(5)))
+    stream.once('end', () => {
+      if (!stream.destroyed) handler?.(stream, Buffer.concat(chunks).subarray(5))
+    })
   })
   const address = `grpc://127.0.0.1:${await portOf(server)}`
   return {
@@ -59,22 +61,15 @@ export function capabilitiesAs(change: (message: ServerCapabilities) => ServerCa
 const DEFAULTS: Readonly<Record<string, Handler>> = { GetCapabilities: capabilitiesAs((message) => message) }
 
 function usual(): ServerCapabilities {
-  const message = ServerCapabilities.decode(new Uint8Array(0))
-  const cacheCapabilities = {
-    digestFunctions: [DigestFunction_Value.SHA256],
-    actionCacheUpdateCapabilities: { updateEnabled: true },
-    supportedCompressors: [Compressor_Value.ZSTD],
-    maxBatchTotalSizeBytes: 0,
+  return {
+    ...ServerCapabilities.decode(new Uint8Array(0)),
+    cacheCapabilities: {
+      ...CacheCapabilities.decode(new Uint8Array(0)),
+      digestFunctions: [DigestFunction_Value.SHA256],
+      actionCacheUpdateCapabilities: { updateEnabled: true },
+    },
   }
-  return ServerCapabilities.decode(
-    ServerCapabilities.encode({ ...message, cacheCapabilities: { ...EMPTY_CACHE, ...cacheCapabilities } }).finish(),
-  )
 }
-
-const EMPTY_CACHE = {
-  ...{ symlinkAbsolutePathStrategy: 0, supportedBatchUpdateCompressors: [], maxCasBlobSizeBytes: 0 },
-  ...{ splitBlobSupport: false, spliceBlobSupport: false, fastCdc2020Params: undefined },
-} as const
 
 /** Begins a gRPC answer; its status comes when the stream is ended. */
 export function begin(stream: ServerHttp2Stream, status = 0): void {

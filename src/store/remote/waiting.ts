@@ -30,6 +30,8 @@ export class Waiting implements Disposable {
 /** The same promise, given up when the signal is aborted; what it stands for goes on. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
+  // Whoever gives up does not hear how it ended.
+  promise.catch(() => undefined)
   signal.throwIfAborted()
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const onAbort = () => reject(signal.reason)

@@ -57,13 +57,15 @@ class ReapiBlobs implements BlobStore, Ingest {
     const { channel, capabilities } = this.#options
     const { mostItems } = (await capabilities.get(instance, signal)).batch
     const missing = new Set<string>()
+    const ask = async (blobDigests: Digest[]) => {
+      const request = { instanceName: instance, blobDigests, digestFunction: DigestFunction_Value.SHA256 }
+      const answer = await channel.unary(FIND_MISSING, request, signal)
+      for (const digest of answer.missingBlobDigests) missing.add(keyOf(digest))
+    }
+    const calls: Promise<void>[] = []
+    for (let at = 0; at < asked.length; at += mostItems) calls.push(ask(asked.slice(at, at + mostItems)))
     try {
-      for (let at = 0; at < asked.length; at += mostItems) {
-        const digestFunction = DigestFunction_Value.SHA256
-        const request = { instanceName: instance, blobDigests: asked.slice(at, at + mostItems), digestFunction }
-        const { missingBlobDigests } = await channel.unary(FIND_MISSING, request, signal)
-        for (const digest of missingBlobDigests) missing.add(keyOf(digest))
-      }
+      await Promise.all(calls)
     } catch (error) {
       throw statusFault(channel.server, error)
     }

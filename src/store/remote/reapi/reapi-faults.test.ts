@@ -5,6 +5,7 @@ import type { CacheError } from '../../../errors.ts'
 import {
   BatchReadBlobsRequest,
   BatchReadBlobsResponse,
+  Compressor_Value,
 } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { ReadResponse, WriteResponse } from '../../../proto/google/bytestream/bytestream.ts'
@@ -65,7 +66,12 @@ async function read(end: RemoteEnd, bytes: Buffer): Promise<{ handedOut: number;
 function batchOf(data: Buffer): Handler {
   return (stream, request) => {
     const { digests } = BatchReadBlobsRequest.decode(request)
-    const responses = digests.map((digest) => ({ digest, data, compressor: 0, status: undefined }))
+    const responses = digests.map((digest) => ({
+      digest,
+      data,
+      compressor: Compressor_Value.IDENTITY,
+      status: undefined,
+    }))
     answer(stream, BatchReadBlobsResponse.encode({ responses }).finish())
   }
 }
@@ -324,13 +330,17 @@ describe('what is no cache of that protocol', () => {
 })
 
 test.each(['grpcUrl', 'url'] as const)('a token is shown, and what it may not do is said (%s)', async (which) => {
-  const server = used.use(await temporaryServer({ gate: gateOf('may-read read\nmay-write write\n') }))
+  const server = used.use(
+    await temporaryServer({
+      gate: gateOf('read may-read-it-all-long-token\nwrite may-write-it-all-long-token\n', 'tokens'),
+    }),
+  )
   const as = (token: string) => opened(server[which], { ...PATIENT, token })
   const digest = digestOf(small)
-  await (await as('may-write')).blobs.write(scope, digest, small)
-  expect((await read(await as('may-read'), small)).handedOut).toBe(5_000)
+  await (await as('may-write-it-all-long-token')).blobs.write(scope, digest, small)
+  expect((await read(await as('may-read-it-all-long-token'), small)).handedOut).toBe(5_000)
   const other = content(100, 9)
-  for (const token of ['may-read', 'nobody'])
+  for (const token of ['may-read-it-all-long-token', 'nobody'])
     await expect((await as(token)).blobs.write(scope, digestOf(other), other)).rejects.toMatchObject({
       code: 'remote.denied',
     })
