@@ -220,11 +220,12 @@ test('it does not end while somebody waits for it', async () => {
   const slow: CcacheStorage = {
     ...(await local()),
     async get() {
-      await new Promise((resolve) => setTimeout(resolve, 60))
+      await new Promise((resolve) => setTimeout(resolve, 600))
       return Buffer.from('late')
     },
   }
-  await using helper = await running(slow, { idleMs: 10 })
+  // Long enough for the client to come, and shorter than its answer takes.
+  await using helper = await running(slow, { idleMs: 300 })
   expect(await (await helper.client()).get(KEY)).toEqual(Buffer.from('late'))
 })
 
