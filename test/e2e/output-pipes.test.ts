@@ -70,10 +70,11 @@ for (const runtime of runtimes) {
 
     test('writes to both in turn is replayed in that order', async () => {
       await using box = project()
-      const script = 'for i in 1 2 3 4 5; do echo o$i; sleep 0.03; echo e$i >&2; sleep 0.03; done'
+      const seen = (line: string) => `until case "$(cat ../shown)" in *${line}*) ;; *) false ;; esac; do :; done`
+      const script = `for i in 1 2 3 4 5; do echo o$i; ${seen('o$i')}; echo e$i >&2; ${seen('e$i')}; done`
       const expected = [1, 2, 3, 4, 5].map((i) => `o${i}\ne${i}\n`).join('')
       for (const run of ['miss', 'hit']) {
-        const ended = shell(box, runtime, `run --quiet -- sh -c '${script}' 2>&1`)
+        const ended = shell(box, runtime, `run --quiet -- sh -c '${script}' >../shown 2>&1; cat ../shown`)
         expect(ended.stdout, run).toBe(expected)
       }
     })

@@ -1,0 +1,4 @@
+import { pants } from './pants.ts'
+import { scenarios } from './scenarios.ts'
+
+scenarios(pants)
