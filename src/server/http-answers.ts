@@ -3,6 +3,7 @@ import { greeting, isGreeting } from './greeting.ts'
 import type { HttpExchange } from './http-exchange.ts'
 import { isRead, type Protocol, type ProtocolRequest, type Reply, type Served } from './protocol.ts'
 import { routeOf } from './router.ts'
+import { letGo } from './send-reply.ts'
 import type { AccessEntry, Fault } from './watcher.ts'
 
 export interface HttpAnswersOptions {
@@ -51,7 +52,12 @@ export class HttpAnswers {
     const url = URL.parse(exchange.target, 'http://localhost') ?? new URL('http://localhost/%00')
     const { reply, protocol, instance } = await this.#answer(exchange, url, { [Symbol.asyncIterator]: counted })
     const isGone = exchange.signal.aborted
-    const sentBytes = isGone ? 0 : await exchange.send(reply, !this.#options.isReady())
+    let sentBytes = 0
+    try {
+      if (!isGone) sentBytes = await exchange.send(reply, !this.#options.isReady())
+    } finally {
+      await letGo(reply)
+    }
     this.#options.onRequest?.({
       ...{ protocol, instance, method: exchange.method, path: url.pathname },
       ...{ status: isGone ? CLIENT_GONE : reply.status, receivedBytes, sentBytes },

@@ -77,8 +77,14 @@ class Http1Exchange implements HttpExchange {
   async *#bytes(): AsyncGenerator<Uint8Array> {
     this.#isRead = true
     if (this.#expectsContinue) this.#response.writeContinue()
-    for await (const chunk of this.#request) yield* this.#held(chunk as Uint8Array)
-    if (!this.#request.complete) throw new Error('the client went away before all was sent')
+    try {
+      for await (const chunk of this.#request) yield* this.#held(chunk as Uint8Array)
+      if (!this.#request.complete) throw new Error('the client went away before all was sent')
+    } catch (error) {
+      // Bun (1.4.5) tells of it here before the response is closed: that is no fault of ours.
+      this.#gone.abort(error)
+      throw error
+    }
   }
 
   /** Bun (1.4.5) takes in all that comes on a connection that it was handed, however much waits to be read. Node stays below this. */
@@ -103,6 +109,7 @@ class Http1Exchange implements HttpExchange {
     // Whoever waits for 100 Continue has not sent anything.
     if (this.#expectsContinue && !this.#isRead) return false
     if ((this.contentLength ?? Number.POSITIVE_INFINITY) > MOST_DRAINED_BYTES) return false
+    if (request.destroyed) return false
     request.resume()
     await new Promise((resolve) => request.once('end', resolve).once('close', resolve))
     return request.complete

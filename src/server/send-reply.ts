@@ -11,7 +11,7 @@ export interface SendOptions {
 /**
  * Sends a reply. The first bytes of a stream are had before the status goes out, so that what cannot be read at all is
  * still a miss; where the bytes end early after that, the connection is cut, since the client must not take them for all.
- * Bytes are sent as they are, never encoded anew. Returns how many.
+ * Bytes are sent as they are, never encoded anew. Returns how many. Whoever made the reply lets go of it.
  */
 export async function sendReply(out: Writable, reply: Reply, { isHead, start }: SendOptions): Promise<number> {
   const sizeBytes = sizeOf(reply.body)
@@ -20,7 +20,6 @@ export async function sendReply(out: Writable, reply: Reply, { isHead, start }: 
   if (isHead || sizeBytes === 0) {
     begin()
     out.end()
-    if (typeof body === 'object' && 'bytes' in body) await body.bytes[Symbol.asyncDispose]()
     return 0
   }
   if (typeof body === 'string' || body instanceof Uint8Array) {
@@ -32,14 +31,18 @@ export async function sendReply(out: Writable, reply: Reply, { isHead, start }: 
   return sizeBytes
 }
 
+/** Closes what a reply holds open, sent or not. */
+export async function letGo({ body }: Reply): Promise<void> {
+  if (typeof body === 'object' && 'bytes' in body) await body.bytes[Symbol.asyncDispose]()
+}
+
 async function stream(
   out: Writable,
   { bytes, sizeBytes }: Exclude<ReplyBody, string | Uint8Array>,
   begin: () => void,
 ): Promise<void> {
-  await using source = bytes
   let sent = 0
-  for await (const chunk of source) {
+  for await (const chunk of bytes) {
     if (sent === 0) begin()
     sent += chunk.length
     if (out.write(chunk)) continue

@@ -235,6 +235,22 @@ describe.each(['node', 'bun'] as const)('served on %s', (runtime) => {
       }
     })
 
+    test('of what is no call, before that could be said', async () => {
+      using client = await FrameClient.connect(echo.port)
+      for (let id = 1; id < 20; id += 2) {
+        client.headers(id, {
+          ':method': 'POST',
+          ':scheme': 'http',
+          ':path': QUERY,
+          'content-type': 'application/grpc-web',
+        })
+        client.reset(id)
+      }
+      client.call(21, QUERY)
+      client.send(FRAME.data, END_STREAM, 21, framed(query('abc')))
+      expect(await client.next(FRAME.headers, 21)).toBeDefined()
+    })
+
     test('while it is waited for', async () => {
       using client = await FrameClient.connect(echo.port)
       client.call(1, QUERY)
