@@ -33,6 +33,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./chunking.ts')).chunking,
   async () => (await import('./reflink.ts')).reflink,
   async () => (await import('./serve.ts')).serve,
+  async () => (await import('./serve-memory.ts')).serveMemory,
   async () => (await import('./serve-workers.ts')).serveWorkers,
   async () => (await import('./bazel-build.ts')).bazelBuild,
   async () => (await import('./gocacheprog.ts')).gocacheprog,

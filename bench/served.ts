@@ -15,6 +15,8 @@ export interface Serving extends AsyncDisposable {
   /** Processor time so far, in microseconds, of the process that serves. */
   cpuMicros(): number
   residentBytes(): number
+  /** The most memory it had in the meantime. */
+  peakBytesDuring(work: () => Promise<void>): Promise<number>
 }
 
 /** The server has the first core, who asks it the second. */
@@ -83,13 +85,24 @@ export function serving(name: string, child: ChildProcess, http: Serving['http']
     http,
     grpc,
     cpuMicros: () => cpuMicrosOf(pid as number),
-    residentBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
+    residentBytes: () => statusBytes(pid, 'VmRSS'),
+    async peakBytesDuring(work) {
+      // Sets the peak to what there is now: proc(5).
+      writeFileSync(`/proc/${pid}/clear_refs`, '5')
+      await work()
+      return statusBytes(pid, 'VmHWM')
+    },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGTERM')
       await ended
     },
   }
+}
+
+function statusBytes(pid: number | undefined, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1024
 }
 
 /** Of all its threads: user and system time in ticks of 10 ms (proc_pid_stat(5)). */

@@ -87,14 +87,31 @@ class Zstd implements Compression {
   }
 }
 
+/** Twice the threads of the pool. Each has a window of its own, as large as the content. */
+const DECODING_AT_ONCE = 8
+const waiting: (() => void)[] = []
+let decoding = 0
+
 /** The content of stored bytes, on another thread; rejects when they are no frame, or not of `contentBytes`. */
-export function decode(codec: Codec, stored: Uint8Array, contentBytes: number): Promise<Uint8Array> {
-  if (codec === 'raw') return Promise.resolve(checked(stored, contentBytes))
+export async function decode(codec: Codec, stored: Uint8Array, contentBytes: number): Promise<Uint8Array> {
+  if (codec === 'raw') return checked(stored, contentBytes)
+  if (decoding >= DECODING_AT_ONCE) await new Promise<void>((wake) => waiting.push(wake))
+  else decoding++
+  try {
+    return checked(await decompressed(stored, contentBytes), contentBytes)
+  } finally {
+    // Straight to the next one, or a newcomer could overtake.
+    const wake = waiting.shift()
+    if (wake === undefined) decoding--
+    else wake()
+  }
+}
+
+function decompressed(stored: Uint8Array, contentBytes: number): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
   zlib().zstdDecompress(stored, decodeOptions(contentBytes), (error, content) => {
-    if (error !== null) reject(error)
-    else if (content.length !== contentBytes) reject(wrongLength())
-    else resolve(content)
+    if (error === null) resolve(content)
+    else reject(error)
   })
   return promise
 }

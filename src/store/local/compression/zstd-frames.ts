@@ -13,6 +13,8 @@ export function zstdFrames(): ZstdFrames {
 
 /** Twice the threads of the pool, so that none waits for this thread, which reads and hashes meanwhile. */
 const AT_ONCE = 8
+/** As many as the pool has threads: each holds its tables, of up to 16 MB where the level is high. */
+const MOST_IDLE = 4
 /** Frames are put one after the other into buffers of this size. */
 const OUTPUT_BYTES = 256 << 10
 /** Never reached: a stream that is full would wait to be read, which happens only after its frame is whole. */
@@ -37,7 +39,7 @@ class Frames implements ZstdFrames {
       const frame = await oneFrame(stream, bytes)
       // One that failed is not used again.
       this.#idle.push({ level, stream })
-      if (this.#idle.length > AT_ONCE) this.#idle.shift()?.stream.destroy()
+      if (this.#idle.length > MOST_IDLE) this.#idle.shift()?.stream.destroy()
       return frame
     } finally {
       // Straight to the next one, or a newcomer could overtake.
