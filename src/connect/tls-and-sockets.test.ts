@@ -95,8 +95,9 @@ test('by a Unix socket, on both sides of a front', async () => {
   expect(await statuses('moon', address)).toEqual(ALL_WELL)
   expect(await throughFront(address)).toEqual({ put: 200, got: 'made' })
   const options = { cwd: '/', environment: {}, self: ['recue'], signal: new AbortController().signal }
-  const findings = await Array.fromAsync(checkConnection({ address, tool: toolNamed('turborepo'), ...options }))
-  expect(findings.at(-1)).toMatchObject({
+  let last: unknown
+  for await (const finding of checkConnection({ address, tool: toolNamed('turborepo'), ...options })) last = finding
+  expect(last).toMatchObject({
     ...{ status: 'fail', what: 'Turborepo does not reach a Unix socket.' },
     hint: expect.stringContaining(`recue front --server unix:${path}`),
   })

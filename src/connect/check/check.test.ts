@@ -48,7 +48,7 @@ describe('a server that does not answer as it should', () => {
     ['another token', (url: string) => url, 'another-token-of-tests', 'does not know this token'],
     ['no token', (url: string) => url, undefined, 'asks for a token'],
     ['no TLS', (url: string) => url.replace('http:', 'https:'), WRITE, 'does not speak TLS'],
-    ['another path', (url: string) => `${url}/elsewhere`, WRITE, 'is no recue'],
+    ['another path', (url: string) => `${url}/else/where`, WRITE, 'is no recue'],
   ])('%s', async (_name, urlOf, token, what) => {
     const server = used.use(await temporaryServer({ gate: gateOf(`write ${WRITE}\n`, 'tokens') }))
     const address = parseServerAddress(urlOf(server.url), { ...(token !== undefined && { token }) })

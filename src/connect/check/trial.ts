@@ -29,6 +29,8 @@ export async function tryTool(options: TrialOptions): Promise<Finding> {
   const path = [...binFolders(cwd), options.environment.PATH ?? ''].join(delimiter)
   const missing = trial.programs.find((program) => programIn(path, program) === undefined)
   if (missing !== undefined) return finding(tool, 'skip', `${missing} is not installed: the tool itself was not tried`)
+  if (trial.needsModules && modulesWith(trial.programs, cwd) === undefined)
+    return finding(tool, 'skip', `${tool.name} is not in this project's node_modules: the tool itself was not tried`)
   const place = mkdtempSync(join(tmpdir(), 'recue-check-'))
   const folder = join(place, 'project')
   try {
@@ -67,7 +69,7 @@ async function buildOnce(options: TrialOptions, where: Where): Promise<Built> {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)
   }
-  const modules = modulesAbove(cwd)
+  const modules = modulesWith(trial.programs, cwd)
   if (trial.needsModules && modules !== undefined) symlinkSync(modules, join(folder, 'node_modules'))
   if (trial.isRepository) commitAll(folder)
   let said = ''
@@ -124,8 +126,10 @@ function* upwards(folder: string): Generator<string> {
   if (dirname(folder) !== folder) yield* upwards(dirname(folder))
 }
 
-function modulesAbove(cwd: string): string | undefined {
-  return [...upwards(cwd)].map((folder) => join(folder, 'node_modules')).find(existsSync)
+/** Those from which the tool can load itself. */
+function modulesWith([program = '']: readonly string[], cwd: string): string | undefined {
+  const all = [...upwards(cwd)].map((folder) => join(folder, 'node_modules'))
+  return all.find((modules) => existsSync(join(modules, '.bin', program)))
 }
 
 function binFolders(cwd: string): readonly string[] {

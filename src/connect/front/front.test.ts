@@ -250,7 +250,7 @@ describe('a miss', () => {
     const stranger = await frontTo(server.url, { token: 'another-token-of-tests' })
     expect((await fetch(stranger.url + NX)).status).toBe(404)
     expect(stranger.changes).toEqual([{ isOpen: true, why: expect.stringContaining('does not know this token') }])
-    const astray = await frontTo(`${server.url}/elsewhere`)
+    const astray = await frontTo(`${server.url}/else/where`)
     expect((await fetch(astray.url + NX)).status).toBe(404)
     expect(astray.changes).toEqual([{ isOpen: true, why: expect.stringContaining('is no recue') }])
   })

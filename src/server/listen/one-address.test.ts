@@ -205,7 +205,7 @@ test('with two addresses each speaks its own, and says of the other that it is n
   expect(portOf(server.grpcUrl.replace('grpc', 'http'))).not.toBe(portOf(server.url))
   const [http, grpc] = [session(server.url), session(server.grpcUrl)]
   expect((await ask(grpc, CAPABILITIES, EMPTY_MESSAGE)).headers['content-type']).toBe('application/grpc')
-  expect((await ask(http, CAPABILITIES, EMPTY_MESSAGE)).status).toBe(404)
+  expect((await ask(http, CAPABILITIES, EMPTY_MESSAGE)).headers['grpc-status']).toBe('12')
   expect((await ask(http, { ':path': '/v8/artifacts/status' })).status).toBe(200)
   expect((await ask(grpc, { ':path': '/v8/artifacts/status' })).status).toBe(404)
   const { origin } = new URL(server.grpcUrl.replace('grpc', 'http'))
