@@ -130,7 +130,7 @@ async function answering(port: number): Promise<void> {
   for (const until = performance.now() + 20_000; performance.now() < until; ) {
     const isOpen = await new Promise((resolve) => {
       const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
-      socket.on('close', () => undefined)
+      socket.on('close', () => resolve(false))
       setTimeout(() => socket.destroy(), 50)
     })
     if (isOpen) return
