@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it as test } from 'vitest'
+import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { type ActionDigest, asActionDigest, type Digest, UNKNOWN_BYTES } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
 import { ActionResult, Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
@@ -74,7 +74,7 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
       }
     })
 
-    test.each(['inner', 'root', 'file', undefined])(
+    it.each(['inner', 'root', 'file', undefined])(
       'refuses directories below a root of which %s is not there',
       async (gone) => {
         const write = (bytes: Uint8Array, name: string) =>

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it as test } from 'vitest'
+import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { type Digest, EMPTY_DIGEST } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
 import { content } from './content.fixture.ts'
@@ -86,7 +86,7 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobs>
       ])
     })
 
-    test.each([3000, 100_000, 5_000_000])('reads any part of a blob of %i bytes', async (size) => {
+    it.each([3000, 100_000, 5_000_000])('reads any part of a blob of %i bytes', async (size) => {
       const bytes = content(size, 7)
       await blobs.write(scope, digestOf(bytes), bytes)
       const parts = [

@@ -5,16 +5,19 @@ import type { Patience, RemoteServer } from '../remote-server.ts'
 import { Waiting } from '../waiting.ts'
 import { GrpcCall } from './grpc-call.ts'
 
-interface Codec<T> {
+interface Encoder<T> {
   encode(message: T): { finish(): Uint8Array }
+}
+
+interface Decoder<T> {
   decode(bytes: Uint8Array): T
 }
 
 /** A method as generated code has it, with its service. */
 export interface Method<Q, A> {
   readonly path: string
-  readonly request: Codec<Q>
-  readonly answer: Codec<A>
+  readonly request: Encoder<Q>
+  readonly answer: Decoder<A>
 }
 
 /** Of one stream: a far server may send so much before it hears that we read. */
@@ -77,7 +80,7 @@ export class GrpcChannel implements Disposable {
   }
 }
 
-export function decoded<T>(codec: Pick<Codec<T>, 'decode'>, bytes: Uint8Array, server: RemoteServer): T {
+export function decoded<T>(codec: Decoder<T>, bytes: Uint8Array, server: RemoteServer): T {
   try {
     return codec.decode(bytes)
   } catch (error) {

@@ -1,14 +1,11 @@
 import { CacheError } from '../../../errors.ts'
-import {
-  Compressor_Value,
-  DigestFunction_Value,
-  type ServerCapabilities,
-} from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import { DigestFunction_Value } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import type { RemoteServer } from '../remote-server.ts'
 import { abortable } from '../waiting.ts'
 import type { BatchLimits } from './batch-queue.ts'
 import { GET_CAPABILITIES } from './reapi-methods.ts'
+import type { CacheCapabilities } from './server-capabilities.ts'
 import { statusFault } from './status-fault.ts'
 
 /** gRPC's servers take messages of 4 MiB unless they are told otherwise. */
@@ -19,8 +16,6 @@ const MOST_BATCH_ITEMS = 10_000
 export interface Capabilities {
   /** Of small blobs in one call, and of digests. */
   readonly batch: BatchLimits
-  /** Blobs can be read and written as zstd by ByteStream. */
-  readonly hasZstd: boolean
   /** False: nobody may put results, or this token may not. */
   readonly takesResults: boolean
 }
@@ -53,7 +48,7 @@ export class AskedCapabilities {
   }
 }
 
-function capabilitiesIn({ cacheCapabilities: cache }: ServerCapabilities, { place }: RemoteServer): Capabilities {
+function capabilitiesIn(cache: CacheCapabilities | undefined, { place }: RemoteServer): Capabilities {
   if (cache === undefined)
     throw unfit(place, 'keeps no cache', 'It may only execute actions; name the cache beside it.')
   if (!cache.digestFunctions.includes(DigestFunction_Value.SHA256))
@@ -61,8 +56,7 @@ function capabilitiesIn({ cacheCapabilities: cache }: ServerCapabilities, { plac
   const { maxBatchTotalSizeBytes: most } = cache
   return {
     batch: { mostBytes: most > 0 ? Math.min(most, MOST_BATCH_BYTES) : MOST_BATCH_BYTES, mostItems: MOST_BATCH_ITEMS },
-    hasZstd: cache.supportedCompressors.includes(Compressor_Value.ZSTD),
-    takesResults: cache.actionCacheUpdateCapabilities?.updateEnabled ?? false,
+    takesResults: cache.updateEnabled,
   }
 }
 

@@ -7,25 +7,25 @@ import {
   FindMissingBlobsResponse,
   GetActionResultRequest,
   GetCapabilitiesRequest,
-  ServerCapabilities,
   UpdateActionResultRequest,
 } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Method } from '../grpc/grpc-channel.ts'
+import { type CacheCapabilities, cacheCapabilitiesIn } from './server-capabilities.ts'
 
 const SERVICES = '/build.bazel.remote.execution.v2'
 const CAS = `${SERVICES}.ContentAddressableStorage`
 
-export const GET_CAPABILITIES: Method<GetCapabilitiesRequest, ServerCapabilities> = {
+export const GET_CAPABILITIES: Method<GetCapabilitiesRequest, CacheCapabilities | undefined> = {
   path: `${SERVICES}.Capabilities/GetCapabilities`,
   request: GetCapabilitiesRequest,
-  answer: ServerCapabilities,
+  answer: { decode: cacheCapabilitiesIn },
 }
 /** The answer is wanted as it came, too. */
 export const GET_RESULT: Method<GetActionResultRequest, Uint8Array> = {
   path: `${SERVICES}.ActionCache/GetActionResult`,
   request: GetActionResultRequest,
-  answer: { encode: (bytes) => ({ finish: () => bytes }), decode: (bytes) => bytes },
+  answer: { decode: (bytes) => bytes },
 }
 export const UPDATE_RESULT: Method<UpdateActionResultRequest, ActionResult> = {
   path: `${SERVICES}.ActionCache/UpdateActionResult`,
