@@ -21,8 +21,8 @@ export const command = defineCommand({
   summary: 'Serve the cache to build tools, over HTTP and gRPC',
   usage: ['serve [--http ADDR] [--grpc ADDR] [--tokens FILE]'],
   description:
-    'Bazel, Turborepo, Nx, Gradle and ccache keep their results here, each in its own protocol: docs/serve.md says what to set ' +
-    'in each. Runs until it is told to end (Ctrl-C, SIGTERM); then it takes no new work and lets what is under way finish.\n' +
+    'Build tools keep their results here, each in its own protocol: recue connect lists them, and says what to set in each. ' +
+    'Runs until it is told to end (Ctrl-C, SIGTERM); then it takes no new work and lets what is under way finish.\n' +
     'With --json: first { http, grpc }, then with --access-log a line of JSON for each request.',
   options: SERVE_OPTIONS,
   arguments: { min: 0, max: 0 },
@@ -30,8 +30,8 @@ export const command = defineCommand({
     { line: 'recue serve', does: 'For the tools of this machine.' },
     { line: 'recue serve --http 0.0.0.0:8377 --tokens /etc/recue/tokens', does: 'For a team.' },
     {
-      line: 'recue serve --http :443 --tls-cert cert.pem --tls-key key.pem --tokens tokens --workers 4',
-      does: 'For a large one.',
+      line: 'recue serve --config /etc/recue/serve.json',
+      does: 'With TLS, workers and all else in a file: docs/serve.md.',
     },
   ],
   async run(context) {

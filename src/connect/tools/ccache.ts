@@ -20,7 +20,7 @@ export const ccache: Tool = {
       notes: [
         'The value above is for ccache 4.4 and later (attributes follow a bar: |layout=flat|read-only).',
         `Since 4.13 also: CCACHE_REMOTE_STORAGE="${bearer}" (attributes follow a space: @layout=flat @read-only).`,
-        `By its storage helper, which keeps connections open: CCACHE_REMOTE_STORAGE="${helper}${remote.hasToken ? ` @bearer-token=${TOKEN}` : ''}" (docs/serve.md).`,
+        `By its storage helper, which keeps connections open: CCACHE_REMOTE_STORAGE="${helper}${remote.hasToken ? ` @bearer-token=${TOKEN}` : ''}" (docs/protocols.md).`,
         ...(remote.isTls ? ['ccache itself speaks no TLS: let it go through recue front.'] : []),
       ],
     }

@@ -15,7 +15,7 @@ export const githubActions: Tool = {
       ...(remote.instance === ''
         ? []
         : ['@actions/cache takes no path from the address: no instance can be chosen for it.']),
-      'A runner sets these variables anew for each action; docs/serve.md says how one of your own keeps yours.',
+      'A runner sets these variables anew for each action; docs/protocols.md says how one of your own keeps yours.',
       'Programs that are steps, such as sccache or docker buildx, take them as they are.',
     ],
   }),

@@ -104,7 +104,7 @@ function textOf(file: string, name: string): string {
 
 function misunderstood(what: string, cause?: unknown): CacheError {
   return new CacheError('usage', `ccache's remote storage: ${what}.`, {
-    hint: 'See docs/serve.md.',
+    hint: 'See docs/protocols.md.',
     ...(cause !== undefined && { cause }),
   })
 }
