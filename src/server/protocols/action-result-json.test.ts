@@ -80,7 +80,13 @@ test('what is the default is left out, but for a mode that was said', () => {
 })
 
 test('names may be as in the .proto file, numbers texts and texts numbers; null is nothing, and what is not known is passed over', () => {
-  const json = { exit_code: '7', stdout_digest: { hash: 'ab', size_bytes: 12 }, stderrDigest: null, colour: 'blue' }
+  const json = {
+    exit_code: '7',
+    stdout_digest: { hash: 'ab', size_bytes: 12 },
+    stderrDigest: null,
+    stdout_raw: null,
+    colour: 'blue',
+  }
   expect(JSON.parse(actionResultToJson(actionResultFromJson(JSON.stringify(json)) as ActionResult))).toEqual({
     exitCode: 7,
     stdoutDigest: { hash: 'ab', sizeBytes: '12' },

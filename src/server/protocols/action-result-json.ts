@@ -115,7 +115,7 @@ function message<T extends object>({ decode }: { decode(nothing: Uint8Array): T 
   const fields = Object.entries(forms) as [keyof T & string, Form<unknown>][]
   return {
     read(json) {
-      if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new TypeError('no message')
+      if (typeof json !== 'object' || Array.isArray(json)) throw new TypeError('no message')
       const said = json as Readonly<Record<string, unknown>>
       const value = decode(new Uint8Array(0))
       for (const [name, form] of fields) {
