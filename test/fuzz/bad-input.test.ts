@@ -68,7 +68,7 @@ describe.each(runtimes)('served by $name', (runtime) => {
     await leave()
     files = servers.files()
     silent = await Promise.all(Array.from({ length: SILENT }, (_, i) => opened(servers.of(i).http)))
-    for (const [i, socket] of silent.entries()) socket.write(['P', 'G', 'PRI', 'GET / HTTP/1.1\r\nx'][i % 4] as string)
+    for (const [i, socket] of silent.entries()) socket.write(['P', 'G', 'PR', 'GET / HTTP/1.1\r\nx'][i % 4] as string)
   })
   afterAll(() => servers?.[Symbol.asyncDispose]())
 
@@ -89,7 +89,9 @@ describe.each(runtimes)('served by $name', (runtime) => {
 
   /** The cases; then that nothing has come of them. */
   async function during(campaign: Campaign, attempt: Parameters<typeof findingsOf>[1]) {
+    const start = performance.now()
     expect(await findingsOf(campaign, attempt)).toEqual([])
+    console.log(`${runtime.name}: ${campaign.kind}, ${((performance.now() - start) / 1000).toFixed(1)} s`)
     for (const [i, server] of servers.all.entries()) {
       expect(server.process.isAlive, server.process.errors.join('\n')).toBe(true)
       expect(server.process.errors).toEqual([])
