@@ -102,7 +102,7 @@ for (const runtime of runtimes) {
       const names = Array.from({ length: 10 }, (_, at) => `task${at}`)
       // Each waits until all are there: with fewer pipes read at once than there are, none would get on.
       const command = (name: string) =>
-        `touch ${name}.here; until [ $(ls | grep -c here) = 10 ]; do sleep 0.05; done; head -c 1000000 /dev/zero | tr '\\0' x; echo ${name} > /dev/stderr`
+        `touch ${name}.here; until [ $(ls -d *.here | wc -l) = 10 ]; do sleep 0.05; done; head -c 1000000 /dev/zero | tr '\\0' x; echo ${name} > /dev/stderr`
       const tasks = Object.fromEntries(
         names.map((name) => [name, { command: command(name), inputs: ['input.txt'], outputs: [`${name}.here`] }]),
       )

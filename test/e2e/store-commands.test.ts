@@ -150,7 +150,10 @@ for (const runtime of runtimes) {
       await using box = project()
       // Linux starts nothing with a single argument of more than 128 KiB.
       const tooLong = { command: ['true', 'x'.repeat(200_000)] }
-      const count = { command: ['sh', '-c', 'readlink /proc/$PPID/fd/* | grep recue-pipes- | sort -u | wc -l'] }
+      // They are closed a moment later.
+      const script = `pipes() { for fd in /proc/$PPID/fd/*; do case $(readlink $fd) in */recue-pipes-*) readlink $fd ;; esac; done | sort -u | wc -l; }
+        i=0; until [ $(pipes) = 2 ] || [ $((i += 1)) = 100 ]; do sleep 0.05; done; pipes`
+      const count = { command: ['sh', '-c', script] }
       write(box, 'recue.config.json', JSON.stringify({ tasks: { one: tooLong, two: tooLong, count } }))
       const pipesOf = (...names: string[]) => {
         const ended = box.recue(runtime, ['run', ...names, 'count', '-j', '1', '--continue', '--force'])

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { type Called, call, commitAll, countOf, json, LARGE, putInPlace, writeFiles } from './calls.ts'
+import { type Called, call, commitAll, countOf, json, LARGE, missingProgram, putInPlace, writeFiles } from './calls.ts'
 import type { Client, Remote } from './client.ts'
 import { missingPackage, npmTool } from './npm-tools.ts'
 
@@ -10,7 +10,7 @@ const PROJECTS = ['a', 'b', 'c'] as const
 export const rush: Client = {
   name: 'rush',
   protocol: 'Rush',
-  missing: () => missingPackage('@microsoft/rush'),
+  missing: () => missingPackage('@microsoft/rush') ?? missingProgram('tar'),
   needsFront: 'Rush ends with 1 where nothing answers',
   // It asks three times for each result that is not there, and pauses for seconds between.
   only: ['cold build fills', 'clean build hits', 'server restarted', 'token that reads'],
