@@ -10,6 +10,9 @@ const KEEP_ALIVE_MS = 15_000
 /** Connections: few enough for any server, enough to hide a far one's distance. */
 export const MOST_CONNECTIONS = 32
 
+/** Of an answer that nobody wants: a new connection costs more. */
+const MOST_UNREAD_BYTES = 64 << 10
+
 export interface Question {
   readonly method: 'GET' | 'HEAD' | 'PUT'
   /** Behind the server's own path. */
@@ -46,15 +49,20 @@ export class HttpClient implements Disposable {
     const exchange = new Exchange(this.#request(question), this.server, this.#patience, question.signal)
     const response = await exchange.response(question.body?.bytes)
     const body = exchange.body(response)
-    const leave = async () => void response.destroy()
+    const { 'content-length': length } = response.headers
+    const sizeBytes = length === undefined ? undefined : Number(length)
+    const isShort = question.method === 'HEAD' || (sizeBytes ?? 0) <= MOST_UNREAD_BYTES
+    // The connection is free for the next only when all of an answer was taken in.
+    const leave = async () => {
+      if (isShort) await takenIn(body)
+      else response.destroy()
+    }
     try {
       refuseUnusable(this.server, response)
     } catch (error) {
       await leave()
       throw error
     }
-    const { 'content-length': length } = response.headers
-    const sizeBytes = length === undefined ? undefined : Number(length)
     return { status: response.statusCode ?? 0, sizeBytes, body, [Symbol.asyncDispose]: leave }
   }
 
@@ -149,7 +157,7 @@ class Exchange {
     } catch (error) {
       throw this.#explained(error)
     } finally {
-      response.destroy()
+      if (!response.complete) response.destroy()
     }
   }
 
@@ -186,6 +194,19 @@ class Exchange {
   #explained(error: unknown): unknown {
     if (this.#signal?.aborted) return this.#signal.reason
     return this.#fault ?? connectionFault(this.#server, 'HTTP', error)
+  }
+}
+
+/** However it ends: nobody wants it. Left before its end, its connection is. */
+async function takenIn(body: AsyncIterable<Uint8Array>): Promise<void> {
+  let bytes = 0
+  try {
+    for await (const piece of body) {
+      bytes += piece.length
+      if (bytes > MOST_UNREAD_BYTES) return
+    }
+  } catch {
+    // The connection is gone with it.
   }
 }
 

@@ -166,3 +166,27 @@ test('a path stands before all others, and an instance behind it; connections ar
   expect(new Set(server.asked)).toEqual(new Set([`GET /team/cache/red/ac/${action('a').hash}`]))
   expect(ports.size).toBe(1)
 })
+
+test('a connection is used again after all that answers briefly, and not after what was left in the middle', async () => {
+  const ports = new Set<number | undefined>()
+  const [small, large] = blobs
+  const server = await faulty((request, response) => {
+    ports.add(request.socket.remotePort)
+    if (request.method === 'PUT') request.resume().once('end', () => response.end('thank you'))
+    else if (request.method === 'HEAD') response.writeHead(200, { 'content-length': small.length }).end()
+    else if (request.url?.endsWith(digestOf(large).hash)) response.end(large)
+    else response.writeHead(404).end('it is not here')
+  })
+  for (let i = 0; i < 3; i++) {
+    await server.blobs.write(scope, digestOf(small), small)
+    expect(await server.blobs.missing(scope, [digestOf(small)])).toEqual([])
+    expect(await server.blobs.read(scope, digestOf(small))).toBeUndefined()
+  }
+  expect(ports.size).toBe(1)
+  {
+    await using left = await server.blobs.read(scope, digestOf(large))
+    expect(left).toBeDefined()
+  }
+  await server.blobs.missing(scope, [digestOf(small)])
+  expect(ports.size).toBe(2)
+})

@@ -88,10 +88,11 @@ test('which blobs are missing is asked in as many calls as there are ten thousan
 describe('a hit', () => {
   const file = content(5_000, 1)
   const printed = Buffer.from('it was printed')
+  const complaint = Buffer.from('it complained')
 
   async function hit(): Promise<RemoteEnd> {
     await end.blobs.write(scope, digestOf(file), file)
-    await end.actions.put(scope, action('a'), { ...result([digestOf(file)]), stdoutRaw: printed, stderrRaw: file })
+    await end.actions.put(scope, action('a'), { ...result([digestOf(file)]), stdoutRaw: printed, stderrRaw: complaint })
     // Capabilities, the write, the look before the put, and the put.
     await callsOf(4)
     return used.use(await openRemote(address, PATIENT))
@@ -104,10 +105,11 @@ describe('a hit', () => {
     const { result: found, encoded, resultDigest } = lookup
     expect([found.stdoutRaw.length, found.stderrRaw.length, found.outputFiles[0]?.contents.length]).toEqual([0, 0, 0])
     expect(resultDigest).toEqual(digestOf(encoded))
-    const blobs = [digestOf(file), digestOf(printed)]
+    const kept = [file, printed, complaint]
+    const blobs = kept.map(digestOf)
     expect(found.stdoutDigest).toEqual(blobs[1])
     for await (const { index, bytes } of other.blobs.readBatch(scope, blobs))
-      expect((index === 0 ? file : printed).equals(bytes as Uint8Array)).toBe(true)
+      expect(kept[index]?.equals(bytes as Uint8Array)).toBe(true)
     // Both at the same time.
     expect(await callsOf(2)).toEqual(['GetActionResult', 'GetCapabilities'])
   })

@@ -166,6 +166,21 @@ describe('a server that lies', () => {
   })
 })
 
+test('a server that has it already, and goes on listening, is sent no more', async () => {
+  const server = await faulty({
+    Write: (stream) => answer(stream.resume(), WriteResponse.encode({ committedSize: 300_000_000 }).finish()),
+  })
+  let given = 0
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    for (; given < 300_000_000; given += 1_000_000) {
+      yield large.subarray(0, 1_000_000)
+      await new Promise(setImmediate)
+    }
+  }
+  await server.blobs.write(scope, { ...digestOf(large), sizeBytes: 300_000_000 }, endless())
+  expect(given).toBeLessThan(100_000_000)
+})
+
 describe('a server that breaks off', () => {
   test.each<[string, Parameters<typeof streamOf>[1]]>([
     ['its stream', (stream) => stream.close(2)],
