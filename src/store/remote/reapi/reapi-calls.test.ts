@@ -137,3 +137,14 @@ test('what is there already is not sent to its end', async () => {
   await end.blobs.write(scope, digest, counted())
   expect(given).toBeLessThan(bytes.length)
 })
+
+test('a small stream that is not its blob is refused before anybody is asked', async () => {
+  async function* other(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('other')
+  }
+  const writing = end.blobs.write(scope, digestOf(content(5, 1)), other())
+  await expect(writing).rejects.toMatchObject({ code: 'store.corrupt' })
+  // The one call, so nothing was asked before it.
+  await end.blobs.missing(scope, [digestOf(content(5, 1))])
+  expect(await callsOf(2)).toEqual(['FindMissingBlobs', 'GetCapabilities'])
+})

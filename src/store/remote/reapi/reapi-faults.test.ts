@@ -193,6 +193,17 @@ describe('a server that breaks off', () => {
     expect(fault?.code).toMatch(/^(remote\.unreachable|store\.corrupt)$/)
   })
 
+  test('within a message that follows a whole one: no answer is taken from it', async () => {
+    const { actions } = await faulty({
+      GetActionResult: (stream) => {
+        begin(stream)
+        say(stream, ActionResult.encode(result([])).finish())
+        stream.end(Buffer.from([0, 0, 0, 0, 9, 1]))
+      },
+    })
+    await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.unreachable' })
+  })
+
   test('is asked again by the next call, on a new connection', async () => {
     let isFirst = true
     const server = await faulty({
@@ -240,7 +251,7 @@ describe('a server that stands still', () => {
 
   test('for a connection is not waited for', async () => {
     const hole = used.use(await faultyPort(() => undefined))
-    const { actions } = await opened(`grpc://${hole.address}`, HASTY)
+    const { actions } = await opened(`grpc://${hole.address}`, { connectMs: 300, idleMs: 60_000 })
     await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.timed-out' })
   })
 })
