@@ -6,15 +6,17 @@ import { expect, test } from 'vitest'
 import { Bench } from '../fixtures/commands.ts'
 
 const HASH = '3327693c43ba9014'
+const REDS_OWN = '49133fe00c93f49c'
 
 interface Entry {
   readonly key: string
   readonly instance: string
+  readonly root: string
   readonly tool?: string
   readonly toolKey?: string
 }
 
-/** What two teams of Turborepo brought under one hash, one of them in two instances. */
+/** One hash in two instances, and one in an instance alone. */
 async function brought(bench: Bench): Promise<void> {
   const main = join(import.meta.dirname, '../../src/cli/main.ts')
   const server = spawn(process.execPath, [main, 'serve', '--http', '0', '--json'], {
@@ -25,8 +27,8 @@ async function brought(bench: Bench): Promise<void> {
   try {
     const [line] = (await once(createInterface(server.stdout), 'line')) as [string]
     const { http } = JSON.parse(line) as { http: string }
-    for (const path of ['/v8/artifacts', '/red/v8/artifacts'])
-      expect((await put(`${http}${path}/${HASH}`, `of ${path}`)).status).toBe(202)
+    for (const path of [`/v8/artifacts/${HASH}`, `/red/v8/artifacts/${HASH}`, `/red/v8/artifacts/${REDS_OWN}`])
+      expect((await put(http + path, `of ${path}`)).status).toBe(202)
   } finally {
     server.kill()
     await ended
@@ -41,8 +43,12 @@ test('what tools brought is found by their own keys, in its instance, and is who
   using bench = new Bench()
   await brought(bench)
   const entries = await bench.json<Entry[]>(['ls'])
-  expect(entries.map(({ instance }) => instance).sort()).toEqual(['', 'red'])
-  expect(entries).toEqual(Array(2).fill(expect.objectContaining({ tool: 'turborepo', toolKey: HASH })))
+  expect(entries.map(({ instance }) => instance).sort()).toEqual(['', 'red', 'red'])
+  expect(entries.map(({ root }) => root)).toEqual(entries.map(({ instance }) => instance))
+  expect(entries.map(({ tool, toolKey }) => `${tool} ${toolKey}`).sort()).toEqual([
+    ...[`turborepo ${HASH}`, `turborepo ${HASH}`],
+    `turborepo ${REDS_OWN}`,
+  ])
   expect((await bench.recue(['ls'])).stdout).toContain(`turborepo ${HASH}`)
 
   expect(await bench.recue(['show', HASH])).toMatchObject({
@@ -55,6 +61,7 @@ test('what tools brought is found by their own keys, in its instance, and is who
   expect(stdout).toMatch(/^took +1\.2 s$/m)
   expect(stdout).not.toMatch(/^exit/m)
   expect(await bench.json(['show', HASH, '--instance', ''])).toMatchObject({ instance: '', toolKey: HASH })
+  expect(await bench.json(['show', REDS_OWN])).toMatchObject({ instance: 'red', toolKey: REDS_OWN })
   expect(await bench.recue(['show', 'no hash'])).toMatchObject({
     code: 125,
     stderr: expect.stringContaining('is not a key'),
@@ -63,7 +70,7 @@ test('what tools brought is found by their own keys, in its instance, and is who
   const { checks } = await bench.json<{ checks: { name: string; status: string; what: string }[] }>(['doctor'])
   expect(checks.find(({ name }) => name === 'results')).toMatchObject({
     status: 'ok',
-    what: expect.stringMatching(/^all 2 whole/),
+    what: expect.stringMatching(/^all 3 whole/),
   })
 }, 60_000)
 
@@ -71,7 +78,7 @@ test('pins and exports are of an instance', async () => {
   using bench = new Bench()
   await brought(bench)
   expect(await bench.recue(['pin', HASH, '--instance', 'red'])).toMatchObject({ code: 0 })
-  expect(await bench.json(['gc', '--target', '0'])).toMatchObject({ removedActions: 1, pinnedActions: 1 })
+  expect(await bench.json(['gc', '--target', '0'])).toMatchObject({ removedActions: 2, pinnedActions: 1 })
   expect(await bench.json(['ls'])).toEqual([expect.objectContaining({ instance: 'red', pinned: true })])
 
   const file = join(bench.base, 'archive')

@@ -71,9 +71,15 @@ function boundAddress(server: Server, address: ListenAddress): ListenAddress {
 
 function cannotListen(address: ListenAddress, cause: Error): CacheError {
   const code = systemCode(cause)
-  const why = code === 'EADDRINUSE' ? 'something else listens there' : (code ?? cause.message)
+  const isNoFolder = code === 'ENOENT' && address.kind === 'unix'
+  const why =
+    code === 'EADDRINUSE'
+      ? 'something else listens there'
+      : isNoFolder
+        ? 'there is no such folder'
+        : (code ?? cause.message)
   return new CacheError('usage', `Cannot listen on ${placeOf(address)}: ${why}.`, {
-    hint: 'Name another address; port 0 is any that is free.',
+    hint: isNoFolder ? 'Make it, or name another.' : 'Name another address; port 0 is any that is free.',
     cause,
   })
 }
