@@ -1,6 +1,6 @@
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { IndexDb } from '../index-db.ts'
 import { datedToNow, isFuture } from './clock-set-back.ts'
+import { rowPages } from './row-pages.ts'
 
 /**
  * All action results of the index as they were when it was read, in plain arrays: 64 bytes each, and 44 once it is decided who leaves. Called by number; numbers
@@ -42,11 +42,8 @@ const HEAD = 'substr(value, 1, 56)'
 export async function takeActionCensus(index: IndexDb, options: CensusOptions): Promise<ActionCensus> {
   const { nowMs, isDry, signal } = options
   const census = new Rows(Math.ceil(options.expected * 1.02) + 100)
-  const page = index.sql(
-    `SELECT key, ${HEAD}, touched, hits, clock FROM actions WHERE key > ? ORDER BY key LIMIT ${ROWS_A_STEP}`,
-  )
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = page.all(after) as unknown as ActionColumns[]
+  const page = index.sql(`SELECT key, ${HEAD}, touched, hits, clock FROM actions WHERE key > ? ORDER BY key LIMIT ?`)
+  for await (const rows of rowPages<ActionColumns>(page, ROWS_A_STEP, signal)) {
     const late = rows.filter(([, head, touchedMs]) => isFuture(touchedMs, nowMs) || isFuture(createdMsIn(head), nowMs))
     if (late.length > 0 && !isDry)
       await datedToNow(
@@ -56,9 +53,8 @@ export async function takeActionCensus(index: IndexDb, options: CensusOptions): 
         nowMs,
       )
     for (const row of rows) census.add(row, nowMs)
-    if (rows.length < ROWS_A_STEP) return census
-    after = rows.at(-1)?.[0] as Uint8Array
   }
+  return census
 }
 
 /** Where the journal has each action result: for who only counts. Heads alone are read, unchecked. */
@@ -66,17 +62,13 @@ export async function* actionPlaces(
   index: IndexDb,
   signal?: AbortSignal,
 ): AsyncGenerator<{ readonly segment: number; readonly recordBytes: number }> {
-  const page = index.sql(`SELECT key, ${HEAD} FROM actions WHERE key > ? ORDER BY key LIMIT ${ROWS_A_STEP}`)
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = page.all(after) as unknown as [key: Uint8Array, head: Uint8Array][]
+  const page = index.sql(`SELECT key, ${HEAD} FROM actions WHERE key > ? ORDER BY key LIMIT ?`)
+  for await (const rows of rowPages<readonly [key: Uint8Array, head: Uint8Array]>(page, ROWS_A_STEP, signal))
     for (const [, head] of rows) {
       if (head.length < HEAD_BYTES) continue
       const row = Buffer.from(head.buffer, head.byteOffset, head.byteLength)
       yield { segment: row.readUInt32LE(4), recordBytes: row.readUInt32LE(8) }
     }
-    if (rows.length < ROWS_A_STEP) return
-    after = rows.at(-1)?.[0] as Uint8Array
-  }
 }
 
 type ActionColumns = [key: Uint8Array, head: Uint8Array, touchedMs: number, hits: number, age: number]

@@ -15,7 +15,6 @@ import type { IndexDb } from '../index-db.ts'
 import type { Journal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { pinName, pinsAt, putPin, removePin } from '../pins.ts'
-import { decodeBlobPlace } from '../rows.ts'
 import { accountsOf } from './accounts.ts'
 import type { Collected } from './collected.ts'
 import { collect } from './collector.ts'
@@ -24,6 +23,7 @@ import { listActions } from './collector-rows.ts'
 import { DEFAULT_POLICY } from './eviction-order.ts'
 import { type QuotaOptions, quotaOf } from './quota.ts'
 import { folderBytes } from './quota-usage.ts'
+import { blobPlaces } from './row-pages.ts'
 
 /** What the catalog and the collector work on. */
 export interface CatalogParts {
@@ -84,11 +84,9 @@ class LocalCatalog implements Catalog {
     const { index, layout, quota } = this.#parts
     let blobs = 0
     let contentBytes = 0
-    for (const [hash, value] of index.sql('SELECT hash, place FROM blobs').iterate()) {
-      const place = decodeBlobPlace(hash as Uint8Array, value as Uint8Array)
-      if (place === undefined) continue
-      blobs++
-      contentBytes += place.sizeBytes
+    for await (const places of blobPlaces(index)) {
+      blobs += places.length
+      for (const { sizeBytes } of places) contentBytes += sizeBytes
     }
     return {
       actions: accountsOf(index).actions,

@@ -1,9 +1,9 @@
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../../digest/digest.ts'
 import type { IndexDb } from '../index-db.ts'
 import { decodeBlobPlace } from '../rows.ts'
 import { decodeDigests, type RecordPlace } from '../segment.ts'
 import { datedToNow, isFuture } from './clock-set-back.ts'
+import { rowPages } from './row-pages.ts'
 
 /**
  * All blobs of the index as they were when it was read, in plain arrays: a million blobs are 60 MB, not the ten times
@@ -38,9 +38,8 @@ export async function takeCensus(
 ): Promise<Census> {
   const { nowMs, isDry, signal } = options
   let census: GrowingCensus | undefined
-  const page = index.sql(`SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = page.all(after) as unknown as [hash: Uint8Array, place: Uint8Array, touchedMs: number][]
+  const page = index.sql('SELECT hash, place, touched FROM blobs WHERE hash > ? ORDER BY hash LIMIT ?')
+  for await (const rows of rowPages<BlobColumns>(page, ROWS_A_STEP, signal)) {
     const late = rows.filter(([, , touchedMs]) => isFuture(touchedMs, nowMs))
     if (late.length > 0 && !isDry)
       await datedToNow(
@@ -51,10 +50,11 @@ export async function takeCensus(
       )
     census ??= new GrowingCensus(roomFor(rows.length, rows.at(-1)?.[0]))
     for (const [hash, place, touchedMs] of rows) census.add(hash, place, isFuture(touchedMs, nowMs) ? nowMs : touchedMs)
-    if (rows.length < ROWS_A_STEP) return census
-    after = rows.at(-1)?.[0] as Uint8Array
   }
+  return census ?? new GrowingCensus(0)
 }
+
+type BlobColumns = readonly [hash: Uint8Array, place: Uint8Array, touchedMs: number]
 
 /**
  * How many there may be: hashes are spread evenly, so the first four hundred tell it to a twentieth. What is too much is

@@ -1,4 +1,3 @@
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { ActionDigest } from '../../../digest/digest.ts'
 import { asActionDigest } from '../../../digest/digest.ts'
 import { isCacheError } from '../../../errors.ts'
@@ -11,6 +10,7 @@ import type { NewRecord, RecordPlace } from '../segment.ts'
 import { takeStamp } from '../stamps.ts'
 import type { Census } from './collector-census.ts'
 import type { LiveAction, Marks } from './collector-marks.ts'
+import { rowPages } from './row-pages.ts'
 
 /** An action result as the collector found it. */
 export interface FoundAction {
@@ -33,19 +33,15 @@ export async function* listActions(
   index: IndexDb,
   signal?: AbortSignal,
 ): AsyncGenerator<FoundAction & { readonly result: Uint8Array }> {
-  const next = index.sql(
-    `SELECT key, value, touched, hits FROM actions WHERE key > ? ORDER BY key LIMIT ${ROWS_A_STEP}`,
-  )
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = next.all(after)
+  const page = index.sql('SELECT key, value, touched, hits FROM actions WHERE key > ? ORDER BY key LIMIT ?')
+  for await (const rows of rowPages<ActionColumns>(page, ROWS_A_STEP, signal))
     for (const [key, value, touched, hits] of rows) {
-      const row = decodeActionRow(key as Uint8Array, value as Uint8Array)
-      if (row !== undefined) yield foundAction(key as Uint8Array, row, Number(touched), Number(hits))
+      const row = decodeActionRow(key, value)
+      if (row !== undefined) yield foundAction(key, row, touched, hits)
     }
-    if (rows.length < ROWS_A_STEP) return
-    after = rows.at(-1)?.[0] as Uint8Array
-  }
 }
+
+type ActionColumns = readonly [key: Uint8Array, value: Uint8Array, touchedMs: number, hits: number]
 
 function foundAction(key: Uint8Array, row: ActionRow, touchedMs: number, hits: number) {
   const { action, instance, record, createdMs, contentBytes, durationMs, result } = row

@@ -1,4 +1,5 @@
 import { lstatSync, lutimesSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import type { Leases } from '../../contracts.ts'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentOfStaging } from '../layout.ts'
@@ -12,7 +13,7 @@ const TRASH_MS = 7 * 24 * 3_600_000
 const STALE_MS = 24 * 3_600_000
 
 /** What was moved aside more than a week ago goes, then the oldest until the rest is within the bound. Bytes freed. */
-export function sweepTrash(folder: string, maxBytes: number, nowMs: number): number {
+export async function sweepTrash(folder: string, maxBytes: number, nowMs: number): Promise<number> {
   const kept = entriesOf(folder).map(({ path, isFolder }) => ({
     path,
     changedMs: changedMs(path, nowMs),
@@ -23,7 +24,7 @@ export function sweepTrash(folder: string, maxBytes: number, nowMs: number): num
   const before = rest
   for (const { path, changedMs, bytes } of kept) {
     if (changedMs > nowMs - TRASH_MS && rest <= maxBytes) break
-    rmSync(path, { recursive: true, force: true })
+    await rm(path, { recursive: true, force: true })
     rest -= bytes
   }
   return before - rest

@@ -92,8 +92,8 @@ class Collection {
 
   async #sweep(): Promise<void> {
     const { index, layout, leases, quota } = this.#parts
-    sweepTrash(layout.trash, quota.maxTrashBytes, this.#startedMs)
-    sweepTrash(layout.damaged, quota.maxTrashBytes, this.#startedMs)
+    await sweepTrash(layout.trash, quota.maxTrashBytes, this.#startedMs)
+    await sweepTrash(layout.damaged, quota.maxTrashBytes, this.#startedMs)
     sweepLent(layout.lent, quota.maxLentBytes, this.#startedMs)
     sweepPins(layout, this.#startedMs)
     await this.#room.made(() => sweepStaging(index, layout, leases, this.#startedMs))

@@ -5,7 +5,7 @@ import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentLease, segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
 import { indexedBytes, recoverSegment } from '../recover.ts'
-import { type BlobPlace, decodeBlobPlace } from '../rows.ts'
+import type { BlobPlace } from '../rows.ts'
 import { scanSegment } from '../salvage.ts'
 import type { SegmentRecord } from '../segment.ts'
 import { syncFolder } from '../sync-folder.ts'
@@ -13,6 +13,7 @@ import { actionPlaces } from './action-census.ts'
 import type { Collected } from './collected.ts'
 import { SegmentCopy } from './compaction-copy.ts'
 import { drainSegment } from './compaction-drain.ts'
+import { blobPlaces } from './row-pages.ts'
 import { forgetLostSegments, forgetRows, syncSegment } from './segment-end.ts'
 
 export interface CompactOptions {
@@ -81,7 +82,6 @@ async function candidatesOf(parts: Collected, signal: AbortSignal | undefined): 
   return found.sort((a, b) => b.deadShare - a.deadShare)
 }
 
-const ROWS_A_STEP = 400
 /** Names that are read between two turns of others, or looked up in the index; a pack may have hundreds. */
 const LOOKS_A_STEP = 400
 
@@ -113,16 +113,7 @@ async function namedBytes(index: IndexDb, signal: AbortSignal | undefined): Prom
     if (weight === undefined) sum.bytes += recordBytes
     sum.weights.set(offset, (weight ?? 0) + weightOf(sizeBytes))
   }
-  const next = index.sql(`SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = next.all(after)
-    for (const [hash, value] of rows) {
-      const place = decodeBlobPlace(hash as Uint8Array, value as Uint8Array)
-      if (place !== undefined) count(place)
-    }
-    if (rows.length < ROWS_A_STEP) break
-    after = rows.at(-1)?.[0] as Uint8Array
-  }
+  for await (const places of blobPlaces(index, signal)) for (const place of places) count(place)
   for await (const { segment, recordBytes } of actionPlaces(index, signal)) {
     const sum = sumOf(segment)
     sum.rows++

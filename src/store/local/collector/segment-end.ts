@@ -1,19 +1,18 @@
 import { open } from 'node:fs/promises'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { IndexDb } from '../index-db.ts'
 import { type Layout, segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
 import { decodeBlobPlace } from '../rows.ts'
+import { rowPages } from './row-pages.ts'
 
 const ROWS_A_STEP = 400
 
 /** Rows that point into the segment still: to records that were damaged, so that the blobs are missing. */
 export async function forgetRows(index: IndexDb, segment: number, signal: AbortSignal | undefined): Promise<void> {
-  const next = index.sql(`SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ${ROWS_A_STEP}`)
+  const page = index.sql('SELECT hash, place FROM blobs WHERE hash > ? ORDER BY hash LIMIT ?')
   const isHere = ([hash, value]: readonly unknown[]) =>
     decodeBlobPlace(hash as Uint8Array, value as Uint8Array)?.record.segment === segment
-  for (let after: Uint8Array = new Uint8Array(0); ; await breathe(undefined, signal === undefined ? {} : { signal })) {
-    const rows = next.all(after)
+  for await (const rows of rowPages(page, ROWS_A_STEP, signal)) {
     const lost = rows.filter(isHere)
     if (lost.length > 0)
       await index.write(() => {
@@ -24,8 +23,6 @@ export async function forgetRows(index: IndexDb, segment: number, signal: AbortS
         }
         index.raiseGeneration()
       })
-    if (rows.length < ROWS_A_STEP) return
-    after = rows.at(-1)?.[0] as Uint8Array
   }
 }
 
