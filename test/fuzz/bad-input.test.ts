@@ -168,7 +168,9 @@ describe.each(runtimes)('served by $name', (runtime) => {
       )
       expect(after.sockets).toBeLessThanOrEqual(before.sockets)
       expect(
-        after.files.filter((file) => file.includes('/tmp/') || file.includes('(deleted)') || file.includes('/blobs/')),
+        after.files.filter(
+          (file) => file.includes('/cache/tmp/') || file.includes('(deleted)') || file.includes('/blobs/'),
+        ),
       ).toEqual([])
       expect(after.files.length - before.files.length).toBeLessThanOrEqual(8)
       expect(after.residentMiB - before.residentMiB).toBeLessThan(MOST_GROWTH_MIB)

@@ -84,10 +84,11 @@ export class Servers implements AsyncDisposable {
     return this.all[index % this.all.length] as Server
   }
 
-  /** All that is there beside the store, links and empty folders included. */
+  /** All that is there beside the store, links and empty folders included; but for what comes and goes with a process. */
   files(): string[] {
     return readdirSync(this.#folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name !== 'cache' && !name.startsWith(`cache${path.sep}`))
+      .filter((name) => name !== path.join('settings', 'socket') && !name.includes('node-compile-cache'))
       .sort()
   }
 
