@@ -47,11 +47,7 @@ export async function malformedHttp1(
   return undefined
 }
 
-async function wrongAnswers(
-  reader: AnswerReader,
-  { isRefused, right = 0 }: Sent,
-  isHalfOpen: boolean,
-): Promise<Verdict> {
+async function wrongAnswers(reader: AnswerReader, { isRefused, right = 0 }: Sent): Promise<Verdict> {
   const statuses: number[] = []
   for (let answered = await reader.next(); answered !== undefined; answered = await reader.next()) {
     statuses.push(answered.status)
