@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['{src,scripts,bin,bench,examples,test}/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/e2e/**', 'test/crash/**'],
+    exclude: ['**/node_modules/**', 'test/e2e/**', 'test/crash/**', 'test/fuzz/**'],
     testTimeout: 20_000,
   },
 })

@@ -37,7 +37,7 @@ const MOST_PEAK_MIB = 900
 /** Connections that say a byte and then nothing. */
 const SILENT = 100
 
-test('there are as many cases as the issue of bad input asks for', () => {
+test('there are a hundred thousand cases and more', () => {
   const cases = Object.values(KINDS).reduce((sum, kind) => sum + kind.cases, 0) * runtimes.length
   console.log(`RECUE_FUZZ_SEED=${seed}: ${cases} cases`)
   expect(cases).toBeGreaterThanOrEqual(FEWEST)
