@@ -120,12 +120,12 @@ export interface Cache extends AsyncDisposable {
 /** Opens the cache folder, shared with any number of other processes. Throws `store.unusable` and `store.newer-format`. */
 export async function openCache(options: CacheOptions = {}): Promise<Cache> {
   const dir = resolve(options.cacheDir ?? defaultCacheDir(process.env, process.platform))
-  const store = await openLocalStore(storeOptions(dir, options))
-  return new LocalCache(store, await memoryTier(store, options.maxMemory), options.readOnly ?? false)
+  const memoryBytes = options.maxMemory === undefined ? undefined : bytesOf('maxMemory', options.maxMemory)
+  const store = await openLocalStore({ ...storeOptions(dir, options), remembersPacks: memoryBytes !== 0 })
+  return new LocalCache(store, await memoryTier(store, memoryBytes), options.readOnly ?? false)
 }
 
-async function memoryTier(store: LocalStore, maxMemory: number | string | undefined): Promise<CachedStore | undefined> {
-  const memoryBytes = maxMemory === undefined ? undefined : bytesOf('maxMemory', maxMemory)
+async function memoryTier(store: LocalStore, memoryBytes: number | undefined): Promise<CachedStore | undefined> {
   if (memoryBytes === 0) return undefined
   const { cached } = await import('./store/cached/cached-store.ts')
   return cached(store, memoryBytes === undefined ? {} : { memoryBytes })

@@ -1,10 +1,10 @@
 import { closeSync } from 'node:fs'
 import type { Digest } from '../../digest/digest.ts'
 import type { BatchEntry } from '../contracts.ts'
-import { decodeSync } from './compression.ts'
+import { OpenPack } from './open-pack.ts'
 import { openSegment, readExactly } from './record-file.ts'
 import type { BlobPlace } from './rows.ts'
-import { decodePack, packEntry } from './segment.ts'
+import type { RecordPlace } from './segment.ts'
 
 /** A blob that was asked for and is in a pack. */
 export interface Wanted {
@@ -17,6 +17,8 @@ export interface BatchReader {
   readonly pathOf: (segment: number) => string
   /** Told of each blob that is not where it should be. */
   readonly onDamage: (wanted: Wanted) => void
+  /** Told of each pack that was opened. */
+  readonly onPack: (place: RecordPlace, pack: OpenPack) => void
   readonly signal?: AbortSignal | undefined
 }
 
@@ -32,11 +34,6 @@ interface Range {
   readonly records: Wanted[][]
 }
 
-interface OpenPack {
-  readonly members: ReadonlyMap<number, { hash: Uint8Array; start: number; end: number }>
-  readonly content: Uint8Array
-}
-
 /**
  * The blobs in the order of the journal: neighbours in one read, each pack checked and decompressed once, when its first
  * blob is due. At once, and on this thread: a pack takes 30 to 50 us, and another thread as long to be told of it (measured).
@@ -47,18 +44,23 @@ export function* readPacks(wanted: readonly Wanted[], reader: BatchReader): Gene
     reader.signal?.throwIfAborted()
     const recordBytes = readRange(range, files)
     for (const members of range.records) {
-      const pack = openPack(recordBytes(members[0] as Wanted), members)
+      const pack = openPack(members[0] as Wanted, recordBytes, reader)
       for (const one of members) yield { index: one.index, bytes: memberOf(pack, one, reader) }
     }
   }
 }
 
+function openPack({ place }: Wanted, recordBytes: (place: RecordPlace) => Uint8Array | undefined, reader: BatchReader) {
+  const bytes = recordBytes(place.record)
+  const pack = bytes && OpenPack.of(bytes)
+  if (pack !== undefined) reader.onPack(place.record, pack)
+  return pack
+}
+
 function memberOf(pack: OpenPack | undefined, wanted: Wanted, reader: BatchReader): Uint8Array | undefined {
-  const member = pack?.members.get(wanted.place.ordinal)
-  if (pack !== undefined && member !== undefined && Buffer.from(member.hash).toString('hex') === wanted.digest.hash)
-    return pack.content.subarray(member.start, member.end)
-  reader.onDamage(wanted)
-  return undefined
+  const bytes = pack?.member(wanted.place.ordinal, wanted.digest.hash)
+  if (bytes === undefined) reader.onDamage(wanted)
+  return bytes
 }
 
 function rangesOf(wanted: readonly Wanted[]): Range[] {
@@ -90,33 +92,15 @@ function rangesOf(wanted: readonly Wanted[]): Range[] {
 }
 
 /** One read for the range; gives the bytes of its records, as far as they are there. */
-function readRange(range: Range, files: SegmentFiles): (wanted: Wanted) => Uint8Array | undefined {
+function readRange(range: Range, files: SegmentFiles): (place: RecordPlace) => Uint8Array | undefined {
   const file = files.open(range.segment)
   if (file === undefined) return () => undefined
   const whole = readExactly(file, range.offset, range.end - range.offset)
-  return ({ place: { record } }) =>
+  return (record) =>
     // The file may end within the range: what lies before its end is as good as ever.
     whole === undefined
       ? readExactly(file, record.offset, record.recordBytes)
       : whole.subarray(record.offset - range.offset, record.offset - range.offset + record.recordBytes)
-}
-
-function openPack(bytes: Uint8Array | undefined, wanted: readonly Wanted[]): OpenPack | undefined {
-  const pack = bytes && decodePack(bytes)
-  if (pack === undefined) return undefined
-  const ordinals = new Set(wanted.map(({ place }) => place.ordinal))
-  const members = new Map<number, { hash: Uint8Array; start: number; end: number }>()
-  let start = 0
-  for (let ordinal = 0; ordinal < pack.count; ordinal++) {
-    const { hash, sizeBytes } = packEntry(pack.entries, ordinal)
-    if (ordinals.has(ordinal)) members.set(ordinal, { hash, start, end: start + sizeBytes })
-    start += sizeBytes
-  }
-  try {
-    return { members, content: decodeSync(pack.codec, pack.body, start) }
-  } catch {
-    return undefined
-  }
 }
 
 class SegmentFiles implements Disposable {

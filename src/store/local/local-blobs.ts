@@ -22,6 +22,7 @@ import type { OpenBlob } from './large-blob-reader.ts'
 import type { LargeBlobOptions, StagedBlob } from './large-blob-writer.ts'
 import { blobPath, segmentPath } from './layout.ts'
 import type { Marks } from './marks.ts'
+import type { RecentPacks } from './recent-packs.ts'
 import { readRecord } from './record-file.ts'
 import { type BlobPlace, blobKey, decodeBlobPlace } from './rows.ts'
 import { decodeDigests } from './segment.ts'
@@ -32,6 +33,7 @@ export interface LocalBlobsOptions extends LargeBlobOptions {
   readonly damage: Damage
   readonly readOnly: boolean
   readonly chunking: 'off' | 'fastcdc'
+  readonly recentPacks: RecentPacks | undefined
 }
 
 type BlobRow = [place: Uint8Array, touchedMs: number]
@@ -98,6 +100,12 @@ class LocalBlobs implements BlobStore, Ingest {
       if (place?.kind === 'pack') wanted.push({ index, digest, place })
       else others.push({ index, place })
     })
+    const recentPacks = digests.length === 1 ? this.#options.recentPacks : undefined
+    const recent = wanted[0] && recentPacks?.find(wanted[0])
+    if (recent !== undefined) {
+      yield { index: 0, bytes: recent }
+      return
+    }
     for (const { index, place } of others) {
       const digest = digests[index] as Digest
       if (digest.sizeBytes === 0) yield { index, bytes: EMPTY }
@@ -114,6 +122,7 @@ class LocalBlobs implements BlobStore, Ingest {
         if (this.#isElsewhere(digest, place)) moved.push(index)
         else this.#options.damage.blob(digest.hash, place)
       },
+      onPack: (place, pack) => recentPacks?.add(place, pack),
       signal,
     })
     for (const entry of packs) if (entry.bytes !== undefined || !moved.includes(entry.index)) yield entry

@@ -32,6 +32,7 @@ import { localRecords } from './local-records.ts'
 import { Marks } from './marks.ts'
 import { abandonIndex, openIndex } from './open-index.ts'
 import { Presence } from './presence.ts'
+import { RecentPacks } from './recent-packs.ts'
 
 export interface LocalStoreOptions extends QuotaOptions {
   /** The cache folder; adopted if it is missing or empty. */
@@ -51,6 +52,8 @@ export interface LocalStoreOptions extends QuotaOptions {
   readonly durability?: 'fast' | 'full'
   /** Nothing in the folder is changed, not even access marks; writes are refused with `store.read-only`. */
   readonly readOnly?: boolean
+  /** What a single blob was read from, and its neighbours with it, stays in memory for the next: two mebibytes at most. */
+  readonly remembersPacks?: boolean
   readonly now?: () => number
 }
 
@@ -99,7 +102,8 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })
   const { chunking = 'off', hardLink = false } = options
   const large = { ...shared, chunking, ...(hardLink ? { compression: compressionOf('off') } : {}) }
-  const blobs = localBlobs({ ...large, writer })
+  const recentPacks = options.remembersPacks === true ? new RecentPacks() : undefined
+  const blobs = localBlobs({ ...large, writer, recentPacks })
   const collected = { ...shared, leases, flushMarks: () => marks.flush(), limits: options }
   const keeper = upkeep(collected)
   return {
