@@ -64,6 +64,8 @@ export interface CacheOptions {
   /** `full`: what was kept survives a power cut. `fast`: the last moments may be lost, never consistency. */
   readonly durability?: 'fast' | 'full'
   readonly readOnly?: boolean
+  /** False: what is looked up does not count as used, and leaves when it would have left. For those who only look around. */
+  readonly countsUses?: boolean
   /**
    * What this process may keep in memory of what was asked for lately: an eighth of what it may have, 256 MiB at most,
    * unless said; it is given back when memory runs short. 0: nothing. Results from memory are shared: leave them as they are.
@@ -133,7 +135,7 @@ async function memoryTier(store: LocalStore, memoryBytes: number | undefined): P
 
 function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
   const { maxCacheSize, maxCasSize, maxEntries, minFreeSpace, evictionPolicy } = options
-  const { casInlineThreshold, ttl, compression, chunking, hardLink, durability, readOnly } = options
+  const { casInlineThreshold, ttl, compression, chunking, hardLink, durability, readOnly, countsUses } = options
   return {
     dir,
     ...(maxCacheSize !== undefined && { maxCacheBytes: bytesOf('maxCacheSize', maxCacheSize) }),
@@ -148,6 +150,7 @@ function storeOptions(dir: string, options: CacheOptions): LocalStoreOptions {
     ...(hardLink !== undefined && { hardLink }),
     ...(durability !== undefined && { durability }),
     ...(readOnly !== undefined && { readOnly }),
+    ...(countsUses !== undefined && { countsUses }),
   }
 }
 

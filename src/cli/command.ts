@@ -56,6 +56,8 @@ export interface OpenOptions {
   readonly evaluate?: boolean
   /** It will be asked many times: what is hot is kept in memory. */
   readonly longLived?: boolean
+  /** It only looks around: what it looks up is not used by that. */
+  readonly looksOnly?: boolean
   /** What a file said that the command was told to read: weaker than flags and variables, stronger than any config. */
   readonly said?: readonly Layer[]
 }

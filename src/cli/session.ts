@@ -30,12 +30,12 @@ export interface Configured {
  */
 export async function openSession(request: SessionRequest): Promise<Session & Configured> {
   const before = await configuredWithoutProject(request)
-  const memory = request.longLived ? {} : SHORT_LIVED
-  const early = { ...cacheOptions(before.settings, dirBase(request, before.place)), ...memory }
+  const manner = { ...(request.longLived ? {} : SHORT_LIVED), ...(request.looksOnly && { countsUses: false }) }
+  const early = { ...cacheOptions(before.settings, dirBase(request, before.place)), ...manner }
   let cache = await openAsItIs(early)
   try {
     const configured = await withProject(before, request, cache.records)
-    const late = { ...cacheOptions(configured.settings, dirBase(request, configured.place)), ...memory }
+    const late = { ...cacheOptions(configured.settings, dirBase(request, configured.place)), ...manner }
     if (JSON.stringify(late) !== JSON.stringify(early)) {
       await cache.close()
       cache = await openAsItIs(late)

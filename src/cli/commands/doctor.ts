@@ -136,7 +136,7 @@ async function openIfThere(context: CommandContext<typeof OPTIONS>, dir: string)
     damage ??= `${what} did not check out, and was set aside (${where})`
   })
   try {
-    const session = await context.open()
+    const session = await context.open({ looksOnly: true })
     return { session, fault: damage === undefined ? undefined : warn(damage, 'It was made anew of the rest.') }
   } catch (error) {
     if (!isCacheError(error) || !error.code.startsWith('store.')) throw error

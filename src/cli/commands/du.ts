@@ -32,7 +32,7 @@ export const command = defineCommand({
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue du --by extension', does: 'Source maps, archives, what else?' }],
   async run(context) {
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const usage = await usageOf(session.cache, context.options.by, context.signal)
     if (context.options.json) context.output.json(usage)
     else print(context, usage)

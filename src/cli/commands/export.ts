@@ -44,7 +44,7 @@ export const command = defineCommand({
     const [file = '', ...words] = context.args
     if (file === '-' && context.options.json)
       throw new CacheError('usage', '--json and the archive would both go to the standard output.')
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const keys = await keysOf(session, words, context.options)
     const { report, bytes } = await write(context, session, file, keys)
     say(context, file, report, bytes)

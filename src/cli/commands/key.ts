@@ -36,7 +36,7 @@ export const command = defineCommand({
   ],
   exits: [{ code: 1, means: 'There is no key: the command can be run, but not kept.' }],
   async run(context) {
-    await using session = await context.open({ evaluate: true })
+    await using session = await context.open({ evaluate: true, looksOnly: true })
     process.chdir(session.place.root)
     const found = await keysOf(context, session)
     if (context.options.json) printJson(context, found)

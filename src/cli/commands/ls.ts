@@ -34,7 +34,7 @@ export const command = defineCommand({
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue ls --unused 30d --sort size', does: 'What nobody has needed for a month, largest first.' }],
   async run(context) {
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const originOf = originsOf(session.cache)
     const nowMs = Date.now()
     const entries = chosen(await entriesOf(session.cache), context.options, nowMs)

@@ -28,7 +28,7 @@ export const command = defineCommand({
   async run(context) {
     const { limit, all, json } = context.options
     const bytesPerSecond = limit === undefined ? undefined : rateOf(limit)
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     if (session.cache.readOnly)
       throw new CacheError('store.read-only', 'Nothing was scrubbed: the cache is open for reading only.', {
         hint: 'To read and check it, and change nothing: recue doctor --verify',

@@ -40,7 +40,7 @@ export const command = defineCommand({
     { line: 'recue show 3327693c43ba9014', does: 'Has the server what Turborepo calls so?' },
   ],
   async run(context) {
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const { cache } = session
     const { options } = context
     const found = await findKey(context.args[0] as string, cache, options.instance)

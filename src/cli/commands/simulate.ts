@@ -103,7 +103,7 @@ async function traceOf(context: Context): Promise<Trace> {
   const [file] = context.args
   const format = context.options.format as FormatName | undefined
   if (file !== undefined) return readTraceFile(resolve(context.cwd, file), format, context.signal)
-  await using session = await context.open()
+  await using session = await context.open({ looksOnly: true })
   return ledgerTrace(session.cache.ledger.records())
 }
 

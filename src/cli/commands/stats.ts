@@ -22,7 +22,7 @@ export const command = defineCommand({
   arguments: { min: 0, max: 0 },
   examples: [{ line: 'recue stats --since 7d', does: 'The last week.' }],
   async run(context) {
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const { since } = context.options
     const stats = await cacheStats(session.cache, since === undefined ? {} : { sinceMs: Date.now() - since })
     if (context.options.json) context.output.json(stats)

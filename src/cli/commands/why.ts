@@ -35,7 +35,7 @@ export const command = defineCommand({
     { line: "recue why 'npm test'", does: 'The last run of that command line.' },
   ],
   async run(context) {
-    await using session = await context.open()
+    await using session = await context.open({ looksOnly: true })
     const run = await runAskedFor(context.args[0] ?? 'last', session)
     const answer = await explain(run, session)
     if (context.options.json) context.output.json(forPrograms(run, answer))

@@ -52,6 +52,8 @@ export interface LocalStoreOptions extends QuotaOptions {
   readonly durability?: 'fast' | 'full'
   /** Nothing in the folder is changed, not even access marks; writes are refused with `store.read-only`. */
   readonly readOnly?: boolean
+  /** False: what is looked up does not count as used, for those who only look around. */
+  readonly countsUses?: boolean
   /** What a single blob was read from, and its neighbours with it, stays in memory for the next: two mebibytes at most. */
   readonly remembersPacks?: boolean
   readonly now?: () => number
@@ -96,7 +98,7 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<LocalS
   const onFull = () => keeper.full()
   const journal = lazyJournal({ layout, index, leases, durability, now, onAppend, onFull })
   const presence = new Presence(index, now)
-  const marks = new Marks(index, now)
+  const marks = new Marks(index, now, options.countsUses ?? true)
   const damage = new Damage(index, layout, readOnly)
   const shared = { onFull, layout, index, journal, presence, compression, durability, marks, damage, readOnly, now }
   const writer = new BlobWriter({ ...shared, inlineBytes: options.inlineBytes ?? INLINE_BYTES })

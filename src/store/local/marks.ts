@@ -11,15 +11,17 @@ export const MARK_STEP_MS = 3_600_000
 export class Marks {
   readonly #index: IndexDb
   readonly #now: () => number
+  readonly #countsUses: boolean
   readonly #blobs = new Set<string>()
   readonly #actions = new Map<Buffer, { hits: number; generation: number }>()
   readonly #records = new Set<string>()
   #flushing: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(index: IndexDb, now: () => number) {
+  constructor(index: IndexDb, now: () => number, countsUses: boolean) {
     this.#index = index
     this.#now = now
+    this.#countsUses = countsUses
   }
 
   isDue(touchedMs: number): boolean {
@@ -27,12 +29,14 @@ export class Marks {
   }
 
   blob(hash: string): void {
+    if (!this.#countsUses) return
     this.#blobs.add(hash)
     this.#schedule()
   }
 
   /** Also says that all blobs of the result were there at that generation. */
   action(key: Buffer, generation: number): void {
+    if (!this.#countsUses) return
     this.#actions.set(key, { hits: 1, generation })
     this.#schedule()
   }
