@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
 import { gateOf } from '../../server/access.ts'
@@ -39,6 +40,19 @@ async function frontTo(
 const put = (url: string, bytes: Uint8Array) => fetch(url, { method: 'PUT', body: Buffer.from(bytes) })
 const bytesIn = async (answer: Response) => Buffer.from(await answer.arrayBuffer())
 
+/** Files of this process that have no name any more. */
+function openSpools(): string[] {
+  return readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`)
+      } catch {
+        return ''
+      }
+    })
+    .filter((path) => path.includes('/spool'))
+}
+
 describe('a server that is well', () => {
   test.each([0, 1, 5_000, 3_000_000])('gives back %i bytes as they were, to a tool without a token', async (size) => {
     const server = used.use(await temporaryServer({ gate: gateOf(`write ${TOKEN}\n`, 'tokens') }))
@@ -50,6 +64,16 @@ describe('a server that is well', () => {
     expect(answer.headers.get('content-length')).toBe(String(size))
     expect((await bytesIn(answer)).equals(bytes)).toBe(true)
     expect(front.changes).toEqual([])
+  })
+
+  test.skipIf(!existsSync('/proc/self/fd'))('holds nothing open of what was read, or left half read', async () => {
+    const server = used.use(await temporaryServer())
+    const front = await frontTo(server.url)
+    await put(front.url + NX, content(3_000_000, 1))
+    await bytesIn(await fetch(front.url + NX))
+    const left = await fetch(front.url + NX)
+    await left.body?.cancel()
+    await expect.poll(openSpools).toEqual([])
   })
 
   test('hears the headers, the query and the method of the tool, and is heard', async () => {

@@ -6,6 +6,7 @@ import { speaking } from '../../server/listen/protocol-listener.ts'
 import { listenForSockets } from '../../server/listen/socket-listener.ts'
 import { isRead, type Reply } from '../../server/protocol.ts'
 import { type Route, routeOf } from '../../server/router.ts'
+import { letGo } from '../../server/send-reply.ts'
 import { PROTOCOLS } from '../../server/serve.ts'
 import { greet, troubleWith } from '../greet.ts'
 import { prefixOf, type ServerAddress } from '../server-address.ts'
@@ -97,7 +98,11 @@ class Front {
     const url = new URL(exchange.target, 'http://localhost')
     const route = routeOf(PROTOCOLS, url.pathname)
     const reply = (await this.#answered(exchange, url, route)) ?? missFor(exchange, url, route)
-    await exchange.send(reply, this.isEnding)
+    try {
+      await exchange.send(reply, this.isEnding)
+    } finally {
+      await letGo(reply)
+    }
   }
 
   /** Undefined: the server said nothing that a tool could use. */
@@ -116,7 +121,7 @@ class Front {
     try {
       const answer = await this.#upstream.ask({ method, path, headers, body, signal })
       if (isOfUse(method, answer.status)) return answer
-      if (typeof answer.body === 'object' && 'bytes' in answer.body) await answer.body.bytes[Symbol.asyncDispose]()
+      await letGo(answer)
       if (isOutage(method, answer.status)) this.#breaker.trip(`it answered ${answer.status}`)
       return undefined
     } catch (error) {
