@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     include: ['{src,scripts,bin,bench,examples,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'test/e2e/**', 'test/crash/**', 'test/fuzz/**'],
+    // Most of a test's time is waiting for processes of its own.
+    maxWorkers: '150%',
     testTimeout: 20_000,
   },
 })

@@ -85,6 +85,8 @@ export class MessageParser {
     if (this.#prefixBytes < PREFIX_BYTES) return at
     const length = lengthIn(prefix, 0, this.#mostBytes)
     const piece = chunk.subarray(at, at + length - this.#bodyBytes)
+    // Whether it is to be divided shows only with its first bytes.
+    if (piece.length === 0 && length > 0) return at
     if (this.#bodyBytes === 0 && piece.length > 0 && prefix[0] === 0) this.#divided = this.#divide(piece, length)
     if (this.#divided !== undefined) return at + this.#handOut(piece, this.#divided, length)
     const body = this.#roomFor(this.#bodyBytes + piece.length, length)
