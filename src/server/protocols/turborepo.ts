@@ -7,6 +7,7 @@ import {
   type Reply,
   type Served,
 } from '../protocol.ts'
+import { turnsEach } from '../turns.ts'
 import { wholeBody } from '../whole-body.ts'
 
 /** Kept with an artifact and given back byte for byte: a repository that signs would else miss for ever. */
@@ -77,12 +78,16 @@ function toKeep({ path: key, headers }: ProtocolRequest): ArtifactToKeep {
   }
 }
 
+const LOOK_UPS_A_TURN = 256
+
 /** What is there of many: null for each that is not. */
 async function query(request: ProtocolRequest, served: Served): Promise<Reply> {
   const hashes = await hashesIn(request)
   if (hashes === undefined) return refusal(400, 'bad_request', 'The body is not {"hashes":[…]}.')
-  const found: Record<string, unknown> = {}
+  const found: Record<string, unknown> = Object.create(null)
+  const turn = turnsEach(LOOK_UPS_A_TURN)
   for (const key of hashes) {
+    await turn()
     const one = await findArtifact(served, request.scope, { tool: 'turborepo', key }, request.signal)
     found[key] = one === undefined ? null : factsOf(one)
   }
