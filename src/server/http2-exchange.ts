@@ -64,8 +64,14 @@ class Http2Exchange implements HttpExchange {
   async *#bytes(): AsyncGenerator<Uint8Array> {
     const stream = this.#stream
     if (this.headers.expect?.toLowerCase() === '100-continue') stream.additionalHeaders({ ':status': 100 })
-    for await (const chunk of stream) yield chunk as Uint8Array
-    // A reset that comes before reading begins looks like the end, to both runtimes (Node 26, Bun 1.4.5).
-    if (stream.aborted) throw new Error('the client went away before all was sent')
+    try {
+      for await (const chunk of stream) yield chunk as Uint8Array
+      // A reset that comes before reading begins looks like the end, to both runtimes (Node 26, Bun 1.4.5).
+      if (stream.aborted) throw new Error('the client went away before all was sent')
+    } catch (error) {
+      // It can be heard of here before the stream is closed: that is no fault of ours.
+      this.#gone.abort(error)
+      throw error
+    }
   }
 }
