@@ -1,10 +1,30 @@
-import type { ActionStore, BlobStore, Ingest } from '../contracts.ts'
+import type { Digest } from '../../digest/digest.ts'
+import type { ActionStore, BlobStore, Frames, Ingest, Scope } from '../contracts.ts'
 import type { Patience } from './remote-server.ts'
 
 /** A server's blobs and action results. Nothing is asked before it must be, and nothing is tried again. */
 export interface RemoteEnd extends AsyncDisposable {
   readonly blobs: BlobStore & Ingest
   readonly actions: ActionStore
+  /** Where its protocol has a word for zstd. Checked like any read, so a large frame waits in a file; a server without zstd has none. */
+  readonly frames?: Frames
+  /** The short way for large blobs into a store on this machine. */
+  readonly fetches?: Fetches
+}
+
+/** A store on this machine that is filled from another. Both of its writes check what they are given. */
+export interface NearStore {
+  readonly blobs: Pick<BlobStore, 'write'>
+  readonly frames?: Frames | undefined
+}
+
+/** For ends that can hand a blob over while it arrives, since nobody sees it before its new keeper has checked it. */
+export interface Fetches {
+  /**
+   * Writes a blob into `near`: as the frames it comes in, where both sides have them, and without waiting for all of it. False where
+   * the end does not have it; `store.corrupt` where what came is another one, and nothing was kept.
+   */
+  fetchInto(scope: Scope, digest: Digest, near: NearStore, signal?: AbortSignal): Promise<boolean>
 }
 
 export interface RemoteEndOptions extends Patience {
