@@ -7,5 +7,6 @@ export default defineConfig({
     // Most of a test's time is waiting for processes of its own.
     maxWorkers: '150%',
     testTimeout: 20_000,
+    setupFiles: ['test/same-cases.ts'],
   },
 })

@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/crash/**/*.test.ts'],
     exclude: ['**/node_modules/**'],
     fileParallelism: false,
+    setupFiles: ['test/same-cases.ts'],
     testTimeout: 300_000,
     hookTimeout: 60_000,
   },

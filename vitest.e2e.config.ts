@@ -7,6 +7,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/fixtures/**'],
     reporters: ['default', new OutcomeTable()],
     globalSetup: ['test/e2e/global-setup.ts'],
+    setupFiles: ['test/same-cases.ts'],
     // Whole builds of real projects: more at once would only slow each other down, but some spend their time waiting.
     maxWorkers: 3,
     testTimeout: 300_000,

@@ -349,12 +349,16 @@ const RUN_DEFAULTS: RunOptions = {
 class CorruptionReports {
   readonly #notices = new Set<(notice: RunNotice) => void>()
   #hearing: Disposable | undefined
+  #wasTold = false
 
   to(notice: (notice: RunNotice) => void): Disposable {
     // A function of its own for each run: two may share the caller's.
     const own = (said: RunNotice) => notice(said)
     this.#notices.add(own)
     this.#hearing ??= hearCorruption(({ what, where }) => {
+      // Damage seldom comes alone, and one line is enough to send somebody to the doctor.
+      if (this.#wasTold) return
+      this.#wasTold = true
       const [first] = this.#notices
       first?.({ kind: 'warning', text: `Damaged in the cache, and set aside: ${what} (${where}).` })
     })
@@ -366,5 +370,6 @@ class CorruptionReports {
     if (this.#notices.size > 0) return
     this.#hearing?.[Symbol.dispose]()
     this.#hearing = undefined
+    this.#wasTold = false
   }
 }

@@ -60,7 +60,9 @@ export class ActiveRun {
     } catch (error) {
       this.options.signal?.throwIfAborted()
       const text = textOf(error)
-      if (this.#fault === undefined) this.warn(`The cache is not used for this run: ${text}`)
+      // What is damaged was told already, by whoever found it.
+      const isTold = isCacheError(error) && error.code === 'store.corrupt'
+      if (this.#fault === undefined && !isTold) this.warn(`The cache is not used for this run: ${text}`)
       this.#fault ??= text
       return undefined
     }

@@ -1,5 +1,5 @@
 import { CacheError, systemCode } from '../../errors.ts'
-import { isDamaged, sqliteCode } from './index-db.ts'
+import { sqliteCode } from './index-db.ts'
 
 const SQLITE_FULL = 13
 
@@ -9,10 +9,6 @@ export function explained(error: unknown, dir: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT' || sqliteCode(error) === SQLITE_FULL)
     return new CacheError('store.full', `No space is left for the cache in ${dir}.`, {
       hint: 'Free some, or make the cache smaller: recue gc.',
-      cause: error,
-    })
-  if (isDamaged(error))
-    return new CacheError('store.corrupt', `The index of the cache in ${dir} is damaged; it is built anew next time.`, {
       cause: error,
     })
   if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')

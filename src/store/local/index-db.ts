@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
-import { CacheError } from '../../errors.ts'
+import { CacheError, isCacheError } from '../../errors.ts'
 import { reportCorruption } from './corrupt.ts'
 
 /** A prepared statement; rows are arrays in the order of the columns. */
@@ -122,8 +122,9 @@ export function sealIndex(index: IndexDb): Promise<void> {
   return index.write(() => void index.sql(`PRAGMA user_version=${INDEX_VERSION}`).all())
 }
 
-/** SQLite's primary result code of an error of `node:sqlite`, or undefined. */
+/** SQLite's primary result code of an error of `node:sqlite`, told as it is or as a damaged index, or undefined. */
 export function sqliteCode(error: unknown): number | undefined {
+  if (isCacheError(error)) return error.code === 'store.corrupt' ? sqliteCode(error.cause) : undefined
   return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
     ? error.errcode & 0xff
     : undefined
@@ -156,6 +157,7 @@ export function pauseWhileBusy(attempt: number): Promise<void> {
 /** The file itself is damaged: what SQLite says so of, and what cannot be with the tables as they were made. */
 export function isDamaged(error: unknown): boolean {
   const code = sqliteCode(error)
+  if (isCacheError(error)) return code !== undefined
   if (code === SQLITE_ERROR) return /^no such (table|column)/.test((error as Error).message)
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB || code === SQLITE_CONSTRAINT
 }
@@ -178,10 +180,23 @@ class Index implements IndexDb {
   sql(text: string): Statement {
     let statement = this.#statements.get(text)
     if (statement === undefined) {
-      statement = new ArrayStatement(this.#db.prepare(text))
+      statement = this.#prepared(text)
       this.#statements.set(text, statement)
     }
     return statement
+  }
+
+  #prepared(text: string): Statement {
+    const fail = (error: unknown) => this.#fail(error)
+    try {
+      return new ArrayStatement(this.#db.prepare(text), fail)
+    } catch (error) {
+      return fail(error)
+    }
+  }
+
+  #fail(error: unknown): never {
+    throw this.#noteDamage(error) ? damaged(error) : error
   }
 
   read<T>(work: () => T): T {
@@ -211,10 +226,11 @@ class Index implements IndexDb {
     this.lookUp(() => this.sql(`PRAGMA mmap_size=${MAP_BYTES}`).get(), undefined)
   }
 
+  /** Told once. */
   #noteDamage(error: unknown): boolean {
     if (!isDamaged(error)) return false
+    if (!this.isDamaged) reportCorruption('the index', this.#path)
     this.isDamaged = true
-    reportCorruption('the index', this.#path)
     return true
   }
 
@@ -234,23 +250,12 @@ class Index implements IndexDb {
         this.#isGivenUp = false
         return result
       } catch (error) {
-        if (this.#noteDamage(error)) throw damaged(error)
-        if (!isBusy(error)) throw this.#noted(error)
+        if (!isBusy(error)) throw explainedFull(error)
         this.#isGivenUp = performance.now() > limit
         if (this.#isGivenUp) throw indexBusy(error)
       }
       await pauseWhileBusy(attempt)
     }
-  }
-
-  /** A damaged file is remembered; a full disk is told in the words of the store. */
-  #noted(error: unknown): unknown {
-    if (isDamaged(error)) this.isDamaged = true
-    if (sqliteCode(error) !== SQLITE_FULL) return error
-    return new CacheError('store.full', "No space is left for the cache's index.", {
-      hint: 'Free some, or make the cache smaller: recue gc.',
-      cause: error,
-    })
   }
 
   #attempt<T>(work: () => T): T {
@@ -297,26 +302,44 @@ class Index implements IndexDb {
 
 class ArrayStatement implements Statement {
   readonly #statement: StatementSync
+  readonly #fail: (error: unknown) => never
 
-  constructor(statement: StatementSync) {
+  constructor(statement: StatementSync, fail: (error: unknown) => never) {
     statement.setReturnArrays(true)
     this.#statement = statement
+    this.#fail = fail
   }
 
   get(...values: SQLInputValue[]): SQLOutputValue[] | undefined {
-    return this.#statement.get(...values) as unknown as SQLOutputValue[] | undefined
+    try {
+      return this.#statement.get(...values) as unknown as SQLOutputValue[] | undefined
+    } catch (error) {
+      return this.#fail(error)
+    }
   }
 
   all(...values: SQLInputValue[]): SQLOutputValue[][] {
-    return this.#statement.all(...values) as unknown as SQLOutputValue[][]
+    try {
+      return this.#statement.all(...values) as unknown as SQLOutputValue[][]
+    } catch (error) {
+      return this.#fail(error)
+    }
   }
 
-  iterate(...values: SQLInputValue[]): IterableIterator<SQLOutputValue[]> {
-    return this.#statement.iterate(...values) as unknown as IterableIterator<SQLOutputValue[]>
+  *iterate(...values: SQLInputValue[]): IterableIterator<SQLOutputValue[]> {
+    try {
+      yield* this.#statement.iterate(...values) as unknown as IterableIterator<SQLOutputValue[]>
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   run(...values: SQLInputValue[]): number {
-    return Number(this.#statement.run(...values).changes)
+    try {
+      return Number(this.#statement.run(...values).changes)
+    } catch (error) {
+      return this.#fail(error)
+    }
   }
 }
 
@@ -325,6 +348,15 @@ export function indexBusy(cause: unknown): CacheError {
   return new CacheError('store.busy', `Other processes kept the cache's index locked for ${BUSY_LIMIT_MS / 1000} s.`, {
     hint: 'Run again; if it stays so, look for a hanging recue process.',
     cause,
+  })
+}
+
+/** A full disk, in the words of the store. */
+function explainedFull(error: unknown): unknown {
+  if (sqliteCode(error) !== SQLITE_FULL) return error
+  return new CacheError('store.full', "No space is left for the cache's index.", {
+    hint: 'Free some, or make the cache smaller: recue gc.',
+    cause: error,
   })
 }
 

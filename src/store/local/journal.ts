@@ -17,7 +17,7 @@ import { promisify } from 'node:util'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { Lease, Leases } from '../contracts.ts'
 import { explained, isDiskFull } from './explained.ts'
-import { type IndexDb, isDamaged } from './index-db.ts'
+import type { IndexDb } from './index-db.ts'
 import { type Layout, segmentLease, segmentOfName, segmentPath } from './layout.ts'
 import { indexedBytes, recoverSegment, setIndexed, stagingSegments } from './recover.ts'
 import {
@@ -159,8 +159,6 @@ class SegmentJournal implements Journal {
       try {
         await this.#commitAll(entries)
       } catch (error) {
-        // What is read outside of look-ups and transactions is to be remembered too.
-        if (isDamaged(error)) this.#options.index.lookUp(() => raise(error), undefined)
         const failure = explained(error, this.#options.layout.dir)
         if (isDiskFull(failure)) this.#options.onFull?.()
         for (const entry of entries) entry.reject(failure)
@@ -403,8 +401,4 @@ function outcomeOf(work: () => unknown): Outcome {
     if (error instanceof CacheError) return { error }
     throw error
   }
-}
-
-function raise(error: unknown): never {
-  throw error
 }
