@@ -1,4 +1,10 @@
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { CacheError } from '../../../errors.ts'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
@@ -14,31 +20,39 @@ export const MOST_CONNECTIONS = 32
 const MOST_UNREAD_BYTES = 64 << 10
 
 export interface Question {
-  readonly method: 'GET' | 'HEAD' | 'PUT'
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   /** Behind the server's own path. */
   readonly path: string
+  /** Besides the server's own. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly body?: { readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> }
   readonly signal: AbortSignal | undefined
 }
 
 export interface Answer extends AsyncDisposable {
-  /** 200 to 299, or 400, 404, 409, 413: what an end knows what to do with. */
+  /** 200 to 299, or 400, 404, 409, 413, unless the client was told to refuse others: what an end knows what to do with. */
   readonly status: number
+  readonly headers: IncomingHttpHeaders
   /** Undefined where it is not said. */
   readonly sizeBytes: number | undefined
   /** To be read once, or the answer disposed of. */
   readonly body: AsyncIterable<Uint8Array>
 }
 
+/** Throws for an answer that is of no use whatever was asked. */
+export type Refuse = (server: RemoteServer, answer: IncomingMessage) => void
+
 /** Connections to one server, kept between requests. Redirects are not followed: nobody is shown our token whom we do not know. */
 export class HttpClient implements Disposable {
   readonly server: RemoteServer
   readonly #patience: Patience
+  readonly #refuse: Refuse
   readonly #agent: Agent
 
-  constructor(server: RemoteServer, patience: Patience) {
+  constructor(server: RemoteServer, patience: Patience, refuse: Refuse = refuseUnusable) {
     this.server = server
     this.#patience = patience
+    this.#refuse = refuse
     const settings = { keepAlive: true, maxSockets: MOST_CONNECTIONS, timeout: KEEP_ALIVE_MS }
     this.#agent = server.url.protocol === 'https:' ? new TlsAgent({ ...settings, ...server.tls }) : new Agent(settings)
   }
@@ -58,19 +72,20 @@ export class HttpClient implements Disposable {
       else response.destroy()
     }
     try {
-      refuseUnusable(this.server, response)
+      this.#refuse(this.server, response)
     } catch (error) {
       await leave()
       throw error
     }
-    return { status: response.statusCode ?? 0, sizeBytes, body, [Symbol.asyncDispose]: leave }
+    const { statusCode: status = 0, headers } = response
+    return { status, headers, sizeBytes, body, [Symbol.asyncDispose]: leave }
   }
 
   [Symbol.dispose](): void {
     this.#agent.destroy()
   }
 
-  #request({ method, path, body }: Question): ClientRequest {
+  #request({ method, path, headers: own, body }: Question): ClientRequest {
     const { url, socketPath, headers, tls } = this.server
     const { hostname, port } = url
     const place =
@@ -79,7 +94,7 @@ export class HttpClient implements Disposable {
         : { socketPath }
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     const length = body && { 'content-length': String(body.sizeBytes) }
-    const options = { ...place, ...tls, agent: this.#agent, method, headers: { ...headers, ...length } }
+    const options = { ...place, ...tls, agent: this.#agent, method, headers: { ...headers, ...own, ...length } }
     return send({ ...options, path: `${url.pathname.replace(/\/+$/, '')}${path}` })
   }
 }
