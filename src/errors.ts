@@ -35,6 +35,8 @@ export type ErrorCode =
   | 'store.read-only'
   /** No space is left, on the disk or within the quota. */
   | 'store.full'
+  /** A blob or a result is larger than the store ever keeps. */
+  | 'store.too-large'
   /** Other processes kept the store busy for longer than a writer waits. */
   | 'store.busy'
   /** An action result names blobs that the store does not have. */
@@ -51,6 +53,8 @@ export type ErrorCode =
   | 'remote.tls'
   /** A remote cache does not know the token, or does not let it do that. */
   | 'remote.denied'
+  /** A checkout named a remote cache that its user has not allowed. */
+  | 'remote.untrusted'
   /** What answers is no cache of that protocol, or lacks what is needed. */
   | 'remote.incompatible'
   /** A remote cache was asked rightly, and failed. */

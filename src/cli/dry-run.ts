@@ -5,6 +5,7 @@ import { thingOf } from '../observe/thing.ts'
 import { why } from '../observe/why.ts'
 import { shortWhy } from '../observe/why-text.ts'
 import { DEFAULT_SCOPE } from '../store/contracts.ts'
+import { cacheModeOf } from './cache-mode.ts'
 import type { CommandContext } from './command.ts'
 import type { Runner } from './runner.ts'
 import { planOf } from './tasks/plan.ts'
@@ -62,7 +63,7 @@ async function look({ task, request, settings }: Work, { cache, withoutCache }: 
   const known = { ...common, key: key.hash, inputs: inputs.count }
   if (settings.interactive) return { ...known, would: 'run', reason: 'it is given the terminal' }
   if (settings.force) return { ...known, would: 'run', reason: 'it is forced' }
-  if (settings.cache === 'off' || settings.cache === 'local:w') {
+  if (!cacheModeOf(settings.cache).read) {
     return { ...known, would: 'run', reason: 'the cache is not to be read' }
   }
   const found = await cache.get(key)

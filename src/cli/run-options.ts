@@ -1,3 +1,4 @@
+import { CACHE_MODE } from './cache-mode.ts'
 import type { OptionTable } from './options.ts'
 
 /** What enters the key of a command: options of `run` and `key`. */
@@ -102,11 +103,11 @@ export const RUN_OPTIONS = {
   },
   dryRun: { kind: 'flag', short: 'n', summary: 'Say what would be done; change nothing.', group: 'The run' },
   cache: {
-    kind: 'choice',
+    kind: 'text',
     value: 'HOW',
-    choices: ['local:rw', 'local:r', 'local:w', 'off'],
-    default: 'local:rw',
-    summary: 'Read and write the cache, only read, only write, or neither.',
+    shape: CACHE_MODE,
+    default: 'local:rw,remote:rw',
+    summary: 'Read and write (rw), only read (r), only write (w): local:rw,remote:r, one of them, or off.',
     setting: 'cache',
     group: 'The run',
   },

@@ -1,5 +1,6 @@
 import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
 import type { Cache } from '../cache.ts'
+import { cacheModeOf } from './cache-mode.ts'
 import type { Terminal } from './terminal.ts'
 import type { Work } from './work.ts'
 
@@ -35,10 +36,11 @@ export async function runWork(work: Work, runner: Runner, showing: Showing): Pro
 }
 
 function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }: Showing): RunOptions {
-  const { cache, outputLogs } = settings
+  const { outputLogs } = settings
+  const mode = cacheModeOf(settings.cache)
   return {
-    read: cache === 'local:rw' || cache === 'local:r',
-    write: cache === 'local:rw' || cache === 'local:w',
+    read: mode.read,
+    write: mode.write,
     force: settings.force,
     cacheFailures: settings.cacheFailures,
     clean: settings.clean,

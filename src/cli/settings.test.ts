@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from './commands.ts'
-import { PROJECT_SCHEMA } from './config/schema.ts'
+import { isForUsersAlone, PROJECT_SCHEMA, USER_SCHEMA } from './config/schema.ts'
 import { flagName, hasVariable, type OptionSpec, variableName } from './options.ts'
 import {
   ALL_OPTIONS,
@@ -84,7 +84,9 @@ test.each([
 
 test('every setting of the table is in the schema, and the other way round', () => {
   const inSchema = Object.keys(PROJECT_SCHEMA.shape).filter((key) => key !== '$schema' && key !== 'tasks')
-  expect([...SETTINGS.keys()].sort()).toEqual(inSchema.sort())
+  const own = Object.keys(USER_SCHEMA.shape).filter(isForUsersAlone)
+  expect([...SETTINGS.keys()].sort()).toEqual([...inSchema, ...own].sort())
+  expect(own).toEqual(Object.keys(USER_SCHEMA.shape).filter((key) => !Object.hasOwn(PROJECT_SCHEMA.shape, key)))
 })
 
 test('what a command is told to do has no variable', async () => {

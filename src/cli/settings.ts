@@ -11,11 +11,12 @@ import {
   type Values,
   variableName,
 } from './options.ts'
+import { REMOTE_OPTIONS } from './remote-options.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from './run-options.ts'
 import { didYouMean } from './suggestion.ts'
 
 /** Every option there is: the one table behind flags, variables, config keys, help and reference. */
-export const ALL_OPTIONS = { ...COMMON_OPTIONS, ...STORE_OPTIONS, ...KEY_OPTIONS, ...RUN_OPTIONS }
+export const ALL_OPTIONS = { ...COMMON_OPTIONS, ...STORE_OPTIONS, ...REMOTE_OPTIONS, ...KEY_OPTIONS, ...RUN_OPTIONS }
 
 export type Settings = Values<typeof ALL_OPTIONS>
 

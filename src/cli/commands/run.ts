@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Cache } from '../../cache.ts'
 import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
+import { REMOTE_OPTIONS } from '../remote-options.ts'
 import { runOne } from '../run-one.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
 import type { Runner } from '../runner.ts'
@@ -10,7 +11,7 @@ import { type Configured, configureWithoutCache, openSession } from '../session.
 import type { Settings } from '../settings.ts'
 import { quoted, type Work, type WorkSource, worksAsked } from '../work.ts'
 
-const OPTIONS = { ...KEY_OPTIONS, ...RUN_OPTIONS }
+const OPTIONS = { ...KEY_OPTIONS, ...RUN_OPTIONS, ...REMOTE_OPTIONS }
 type Context = CommandContext<typeof OPTIONS>
 
 export const command = defineCommand({

@@ -2,6 +2,8 @@
 type Size = number | string
 /** Milliseconds, or as people write it: `90s`, `7d`. */
 type Duration = number | string
+type Local = 'local:rw' | 'local:r' | 'local:w'
+type Remote = 'remote:rw' | 'remote:r' | 'remote:w' | 'remote:off'
 
 /** Settings of the key and of the run: for all, or for one task. */
 export interface RunSettings {
@@ -15,7 +17,7 @@ export interface RunSettings {
   platform?: Record<string, string>
   tools?: Record<string, string>
   salt?: string
-  cache?: 'local:rw' | 'local:r' | 'local:w' | 'off'
+  cache?: Local | Remote | `${Local},${Remote}` | 'off'
   cacheFailures?: boolean
   clean?: boolean
   timeout?: Duration
@@ -52,6 +54,8 @@ export interface Config extends RunSettings {
   chunking?: 'off' | 'fastcdc'
   hardLink?: boolean
   durability?: 'fast' | 'full'
+  remote?: string
+  uploadWait?: Duration
   quiet?: boolean
   verbose?: boolean
   concurrency?: number | string

@@ -56,5 +56,10 @@ function isPlain(key: string, value: unknown): boolean {
     return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
   if (spec?.kind === 'size') return typeof value === 'string' && /^\d+(\.\d+)? ?[kMGT]i?B$/.test(value)
   if (spec?.kind === 'duration') return typeof value === 'string' && /^\d+(ms|s|m|h|d|w)$/.test(value)
-  return key === 'cacheDir' || key === '$schema' ? typeof value === 'string' && value !== '' : false
+  return PLAIN_TEXTS.has(key) && typeof value === 'string' && value !== '' && (spec?.shape?.test(value) ?? true)
 }
+
+const PLAIN_TEXTS = new Set([
+  ...['$schema', 'cacheDir', 'cache', 'remote'],
+  ...['remoteTokenFile', 'remoteHelper', 'remoteCa', 'remoteCert', 'remoteKey'],
+])

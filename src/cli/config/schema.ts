@@ -2,6 +2,8 @@ import * as z from 'zod'
 import { isCacheError } from '../../errors.ts'
 import { parseDuration } from '../../units/duration.ts'
 import { parseSize } from '../../units/size.ts'
+import { CACHE_MODE } from '../cache-mode.ts'
+import { REMOTE_OPTIONS } from '../remote-options.ts'
 
 /**
  * The one schema of the config: it checks, and `schema/recue.schema.json` is made from it. Loaded only when a config
@@ -29,7 +31,10 @@ const RUN_SETTINGS = {
   platform: texts('Further properties of the platform.'),
   tools: texts("Program name → command whose output stands for it: { node: 'node --version' }."),
   salt: z.string().describe('Another salt is another key.'),
-  cache: z.enum(['local:rw', 'local:r', 'local:w', 'off']).describe('Read and write the cache, or less.'),
+  cache: z
+    .string()
+    .regex(CACHE_MODE, 'must be like local:rw,remote:r or off')
+    .describe('Read and write the cache, or less: local:rw,remote:r, one of the two, or off.'),
   cacheFailures: flag('Keep the result of a command that fails, too. Default: false.'),
   clean: flag('Remove old outputs before the command runs. Default: true.'),
   timeout: duration('Stop the command after this time.'),
@@ -56,6 +61,11 @@ const GLOBAL_SETTINGS = {
     .describe('fastcdc: keep files of more than 1 MiB in chunks, which their versions share. Default: off.'),
   hardLink: flag("Restore files of more than 1 MiB as read-only links to the store's own. Default: false."),
   durability: z.enum(['fast', 'full']).describe('full: results survive a power cut; fast: a crash.'),
+  remote: z
+    .string()
+    .regex(REMOTE_OPTIONS.remote.shape, 'must be an address such as grpcs://HOST')
+    .describe('A remote cache. One that a checkout names is used once you have said so: recue login ADDRESS.'),
+  uploadWait: duration('How long uploads may hold up the end of a command. Default: 1s.'),
   quiet: flag('Say nothing but errors.'),
   verbose: flag('Say more.'),
   concurrency: z
@@ -95,8 +105,21 @@ export const PROJECT_SCHEMA = z
   })
   .meta({ title: 'recue', description: 'The config of recue, a build cache.' })
 
+/** Settings that no checkout may make: what is shown to a remote cache, and whom to believe that it is one. */
+const OWN_SETTINGS = {
+  remoteTokenFile: z.string().min(1).describe('File with the token for the remote cache, relative to this one.'),
+  remoteHelper: z.string().min(1).describe("Program that is asked for headers, by Bazel's credential-helper protocol."),
+  remoteCa: z.string().min(1).describe('File with those to trust, in PEM.'),
+  remoteCert: z.string().min(1).describe('File with the certificate to show, in PEM.'),
+  remoteKey: z.string().min(1).describe('File with its key in PEM.'),
+}
+
 /** The user's own config, for all projects. */
-export const USER_SCHEMA = z.strictObject({ $schema: z.string().optional(), ...SETTINGS })
+export const USER_SCHEMA = z.strictObject({
+  $schema: z.string().optional(),
+  ...SETTINGS,
+  ...z.object(OWN_SETTINGS).partial().shape,
+})
 
 /** The file that `serve --config` names: its own options, and what of the store a server decides. */
 export const SERVE_SCHEMA = z.strictObject({
@@ -130,8 +153,13 @@ export type ConfigKind = keyof typeof SCHEMAS
 
 /** What stands in the folder of the checkout and in the user's: what may be written at a path of the config. */
 export function keysAt(path: readonly PropertyKey[], kind: ConfigKind): readonly string[] {
-  if (path.length === 0) return Object.keys(SCHEMAS[kind === 'serve' ? 'serve' : 'project'].shape)
+  if (path.length === 0) return Object.keys(SCHEMAS[kind].shape)
   return path.length === 2 && path[0] === 'tasks' ? Object.keys(TASK.shape) : []
+}
+
+/** Whether only the user's own config may say so. */
+export function isForUsersAlone(key: string): boolean {
+  return Object.hasOwn(OWN_SETTINGS, key)
 }
 
 /** JSON Schema (2020-12) for editors. */

@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { CacheError } from '../../errors.ts'
 import { didYouMean } from '../suggestion.ts'
 import type { ConfigDocument } from './project.ts'
-import { type ConfigKind, keysAt, SCHEMAS } from './schema.ts'
+import { type ConfigKind, isForUsersAlone, keysAt, SCHEMAS } from './schema.ts'
 
 /** Finds where in the text of a file a value is: `:4:7`, or nothing for a config that is code. */
 export type Locate = (path: readonly PropertyKey[], what: 'key' | 'value') => string
@@ -35,7 +35,9 @@ function mistake(issue: Issue, { file, kind, locate }: { file: string; kind: Con
     const hint =
       kind === 'user' && key === 'tasks'
         ? 'Tasks belong to the config of a project.'
-        : (didYouMean(key, known) ?? (known.length === 0 ? undefined : `Known here: ${known.join(', ')}.`))
+        : kind === 'project' && isForUsersAlone(key)
+          ? 'No checkout may say this: it belongs in your own config, a flag or a variable.'
+          : (didYouMean(key, known) ?? (known.length === 0 ? undefined : `Known here: ${known.join(', ')}.`))
     const at = locate([...issue.path, key], 'key')
     return invalid(`${file}${at}: unknown key ${named([...issue.path, key])}.`, hint)
   }

@@ -40,7 +40,7 @@ async function environment({ environment: variables }: Subject): Promise<Finding
   const { command: front } = await import('../commands/front.ts')
   const options = Object.entries<OptionSpec>({ ...ALL_OPTIONS, ...serve.options, ...front.options })
   const named = options.flatMap(([key, spec]) => (hasVariable(spec) ? [variableName(key)] : []))
-  const known = new Set([...named, 'RECUE_TOKEN', 'RECUE_FRONT'])
+  const known = new Set([...named, 'RECUE_TOKEN', 'RECUE_REMOTE_TOKEN', 'RECUE_FRONT'])
   const unknown = set.filter((name) => !known.has(name))
   if (unknown.length > 0)
     return warn(

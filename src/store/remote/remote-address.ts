@@ -6,7 +6,11 @@ export interface RemoteAccess {
   readonly token?: string | undefined
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
+  /** As `headers`, asked for before each request: for credentials that expire. What it throws, the request throws. */
+  readonly freshHeaders?: (() => Promise<Readonly<Record<string, string>>>) | undefined
   readonly tls?: RemoteTls
+  /** What the way leads through, by CONNECT. */
+  readonly proxy?: URL | undefined
 }
 
 export type RemoteAddress = RemoteServer & { readonly protocol: 'reapi' | 'http' }
@@ -22,11 +26,12 @@ const SCHEMES = {
  * `grpc://HOST:PORT`, `grpcs://HOST`, `unix:/path` (REAPI), `http://HOST/path`, `https://HOST` (Bazel's HTTP layout). Throws
  * `usage`, with no secret in it. A token may stand in the address as a password, unless another is given.
  */
-export function parseRemote(text: string, { token, headers = {}, tls = {} }: RemoteAccess = {}): RemoteAddress {
+export function parseRemote(text: string, access: RemoteAccess = {}): RemoteAddress {
+  const { token, headers = {}, tls = {}, freshHeaders, proxy } = access
   if (text.startsWith('unix:') && text.length > 'unix:'.length) {
     const socketPath = text.slice('unix:'.length)
     const url = new URL('http://localhost')
-    return { protocol: 'reapi', url, socketPath, place: text, headers: shown(headers, token), tls }
+    return { protocol: 'reapi', url, socketPath, place: text, headers: shown(headers, token), freshHeaders, tls }
   }
   const [, scheme = '', rest = ''] = /^([a-z]+:)\/\/(.+)$/i.exec(text) ?? []
   const known = SCHEMES[scheme.toLowerCase() as keyof typeof SCHEMES]
@@ -36,7 +41,7 @@ export function parseRemote(text: string, { token, headers = {}, tls = {} }: Rem
   url.username = url.password = url.search = url.hash = ''
   if (known.protocol === 'reapi' && url.pathname !== '/') throw noAddress(text)
   const place = `${scheme.toLowerCase()}//${url.host}${url.pathname.replace(/\/+$/, '')}`
-  return { protocol: known.protocol, url, place, headers: shown(headers, token ?? ownToken), tls }
+  return { protocol: known.protocol, url, place, headers: shown(headers, token ?? ownToken), freshHeaders, tls, proxy }
 }
 
 function shown(headers: Readonly<Record<string, string>>, token: string | undefined): Record<string, string> {

@@ -7,7 +7,11 @@ export interface RemoteServer {
   readonly place: string
   /** Sent with every request: `authorization` and the like. */
   readonly headers: Readonly<Record<string, string>>
+  /** Those that change, such as credentials that expire: asked for before each request. */
+  readonly freshHeaders?: (() => Promise<Readonly<Record<string, string>>>) | undefined
   readonly tls: RemoteTls
+  /** What the way leads through, by CONNECT; `http:` or `https:`. Its name and password are shown to it alone. */
+  readonly proxy?: URL | undefined
 }
 
 /** PEM texts: whom to trust instead of the system's own, and what to show to a server that asks who calls. */

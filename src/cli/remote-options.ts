@@ -1,0 +1,57 @@
+import type { OptionTable } from './options.ts'
+
+/** The cache of another machine. What is shown to it, and whom to trust, is for the user alone to say: no project's config may. */
+export const REMOTE_OPTIONS = {
+  remote: {
+    kind: 'text',
+    value: 'ADDRESS',
+    summary:
+      'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP).',
+    shape: /^((grpcs?|https?):\/\/[^\s/].*|unix:.+)?$/i,
+    setting: 'remote',
+    group: 'Remote cache',
+  },
+  remoteTokenFile: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'Holds the token for it. Default: the variable RECUE_REMOTE_TOKEN, or what recue login was given.',
+    setting: 'remoteTokenFile',
+    group: 'Remote cache',
+  },
+  remoteHelper: {
+    kind: 'text',
+    value: 'PROGRAM',
+    summary: "A credential helper, by Bazel's protocol: it is asked for the headers to send.",
+    setting: 'remoteHelper',
+    group: 'Remote cache',
+  },
+  remoteCa: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'PEM: whom to trust, instead of those of the system.',
+    setting: 'remoteCa',
+    group: 'Remote cache',
+  },
+  remoteCert: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'PEM: the certificate to show.',
+    setting: 'remoteCert',
+    group: 'Remote cache',
+  },
+  remoteKey: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'PEM: the key of --remote-cert.',
+    setting: 'remoteKey',
+    group: 'Remote cache',
+  },
+  uploadWait: {
+    kind: 'duration',
+    value: 'TIME',
+    summary: 'How long uploads may hold up the end of a command; the next one sends the rest.',
+    default: '1s',
+    setting: 'uploadWait',
+    group: 'Remote cache',
+  },
+} as const satisfies OptionTable
