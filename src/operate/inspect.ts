@@ -1,21 +1,16 @@
 import { existsSync } from 'node:fs'
 import { CacheError } from '../errors.ts'
 import { accountErrors } from '../store/local/collector/accounts.ts'
-import {
-  createTables,
-  INDEX_VERSION,
-  type IndexDb,
-  indexVersion,
-  isBusy,
-  openIndexDb,
-  sqliteCode,
-} from '../store/local/index-db.ts'
+import { isBusy } from '../store/local/index-busy.ts'
+import { type IndexDb, openIndexDb } from '../store/local/index-db.ts'
+import { createTables, INDEX_VERSION, indexVersion } from '../store/local/index-schema.ts'
 import { type Layout, layoutOf, segmentPath } from '../store/local/layout.ts'
 import { openToLook } from '../store/local/open-index.ts'
 import { rebuildIndex, segmentsOf } from '../store/local/rebuild.ts'
 import { actionKey, blobKey, decodeActionRow, decodeBlobPlace } from '../store/local/rows.ts'
 import { scanSegment } from '../store/local/salvage.ts'
 import type { RecordPlace, SegmentRecord } from '../store/local/segment.ts'
+import { sqliteCode } from '../store/local/sqlite-errors.ts'
 import type { Fault, Inspection } from './fault.ts'
 import { inspectBlobFiles, type Orphan } from './inspect-blob-files.ts'
 import { inspectFolder } from './inspect-folder.ts'

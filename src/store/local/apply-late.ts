@@ -1,8 +1,9 @@
 import { applyRecord, isFileInPlace } from './apply-record.ts'
+import { placeOf } from './blob-place.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, segmentPath } from './layout.ts'
 import { readRecord } from './record-file.ts'
-import { actionKey, blobKey, decodeActionRow, decodeBlobPlace } from './rows.ts'
+import { actionKey, blobKey, decodeActionRow } from './rows.ts'
 import type { RecordPlace, SegmentRecord } from './segment.ts'
 
 /**
@@ -60,7 +61,5 @@ function actionPlace(
 }
 
 function blobRecord(index: IndexDb, hash: string): RecordPlace | undefined {
-  const key = blobKey(hash)
-  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-  return value && decodeBlobPlace(key, value)?.record
+  return placeOf(index, blobKey(hash))?.record
 }

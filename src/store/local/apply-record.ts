@@ -3,9 +3,10 @@ import type { Digest } from '../../digest/digest.ts'
 import { sha256Hex } from '../../digest/sha256.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { durationOf, namedSizeBytes } from '../named-blobs.ts'
+import { placeOf } from './blob-place.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout } from './layout.ts'
-import { actionKey, blobKey, decodeBlobPlace, encodeActionRow, encodeBlobPlace } from './rows.ts'
+import { actionKey, blobKey, encodeActionRow, encodeBlobPlace } from './rows.ts'
 import { encodeDigests, type RecordPlace, type SegmentRecord } from './segment.ts'
 
 const PUT_BLOB = `
@@ -91,8 +92,7 @@ export function indexFile(
 /** Whether the index names a file of that blob which is as long as it should be. */
 export function isFileInPlace(index: IndexDb, layout: Layout, hash: string): boolean {
   const key = blobKey(hash)
-  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-  const place = value && decodeBlobPlace(key, value)
+  const place = placeOf(index, key)
   if (place?.kind !== 'file') return false
   return statSync(blobPath(layout, hash, place.codec), { throwIfNoEntry: false })?.size === place.storedBytes
 }

@@ -1,7 +1,8 @@
+import { placeOf } from './blob-place.ts'
 import { moveToDamaged, reportCorruption } from './corrupt.ts'
 import type { IndexDb } from './index-db.ts'
 import { blobPath, type Layout, segmentPath } from './layout.ts'
-import { type BlobPlace, blobKey, decodeBlobPlace } from './rows.ts'
+import { type BlobPlace, blobKey } from './rows.ts'
 
 /**
  * What becomes of what did not check out: it is told once, moved aside where it is a file, and the index forgets it, so
@@ -69,8 +70,7 @@ export class Damage {
   /** Unless the row was replaced meanwhile. */
   #forget(hash: string, place: BlobPlace): void {
     const key = blobKey(hash)
-    const row = this.#index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-    const now = row && decodeBlobPlace(key, row)
+    const now = placeOf(this.#index, key)
     if (now !== undefined && (now.record.segment !== place.record.segment || now.record.offset !== place.record.offset))
       return
     this.#index.sql('DELETE FROM blobs WHERE hash=?').run(key)

@@ -1,5 +1,5 @@
 import { CacheError, systemCode } from '../../errors.ts'
-import { sqliteCode } from './index-db.ts'
+import { sqliteCode } from './sqlite-errors.ts'
 
 const SQLITE_FULL = 13
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { createTables, type IndexDb, LOOK_UPS_BEFORE_MAP, openIndexDb } from './index-db.ts'
+import { type IndexDb, LOOK_UPS_BEFORE_MAP, openIndexDb } from './index-db.ts'
+import { createTables } from './index-schema.ts'
 import { temporaryFolder } from './temporary-store.fixture.ts'
 
 let path: string

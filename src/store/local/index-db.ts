@@ -1,15 +1,8 @@
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
-import { CacheError, isCacheError } from '../../errors.ts'
+import { DatabaseSync } from 'node:sqlite'
 import { reportCorruption } from './corrupt.ts'
-
-/** A prepared statement; rows are arrays in the order of the columns. */
-export interface Statement {
-  get(...values: SQLInputValue[]): SQLOutputValue[] | undefined
-  all(...values: SQLInputValue[]): SQLOutputValue[][]
-  iterate(...values: SQLInputValue[]): IterableIterator<SQLOutputValue[]>
-  /** The number of rows changed. */
-  run(...values: SQLInputValue[]): number
-}
+import { BUSY_LIMIT_MS, indexBusy, isBusy, pauseWhileBusy } from './index-busy.ts'
+import { ArrayStatement, type Statement } from './sql-statement.ts'
+import { indexDamaged, isDamaged, sqliteCode, toldFull } from './sqlite-errors.ts'
 
 /**
  * `index.db`: a view of what the journal says, shared by all processes that use the store. All reads are synchronous and
@@ -45,9 +38,6 @@ export interface IndexOptions {
   readonly durability: 'fast' | 'full'
 }
 
-/** How long a writer waits for those of other processes. */
-export const BUSY_LIMIT_MS = 10_000
-
 /**
  * A process that looks up so often lives long, and maps the file: at a million action results that halves the time of a
  * look-up. Not before: whoever cuts off a mapped file kills the process that mapped it.
@@ -55,35 +45,6 @@ export const BUSY_LIMIT_MS = 10_000
 export const LOOK_UPS_BEFORE_MAP = 10_000
 /** As much as SQLite maps at most. */
 const MAP_BYTES = 0x7fff0000
-
-/** `PRAGMA user_version` of an index that is complete; 0 while it has to be built. */
-export const INDEX_VERSION = 2
-
-/**
- * Every value carries a CRC32C over key and value (`rows.ts`); the other columns are hints that may be wrong without harm.
- * `touched`: coarse Unix milliseconds of the last use. `generation`: the counter's value when all blobs of the result were
- * last known to be there. `segments.indexed`: up to which byte a segment's records are in this index; `verified`: up to
- * which byte they were checked after a boot. `actions.clock`: the eviction policy's clock when the result was last used.
- *
- * `accounts` is what the quota asks for at every save, so that nobody has to count: how many action results there are, and
- * the bytes of files in `blobs/` that rows name (`blobs.stored`; 0 for a blob in the journal). Triggers keep it, in the
- * transaction that changes the rows, whoever that is; so rows are put in by upsert, since REPLACE fires no trigger.
- */
-const SCHEMA = `
-CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID, STRICT;
-CREATE TABLE blobs (hash BLOB PRIMARY KEY, place BLOB NOT NULL, touched INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE actions (key BLOB PRIMARY KEY, value BLOB NOT NULL, touched INTEGER NOT NULL, hits INTEGER NOT NULL, generation INTEGER NOT NULL, clock REAL NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE records (key TEXT PRIMARY KEY, value BLOB NOT NULL, touched INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE segments (id INTEGER PRIMARY KEY, indexed INTEGER NOT NULL, verified INTEGER NOT NULL) STRICT;
-CREATE TABLE accounts (id INTEGER PRIMARY KEY, actions INTEGER NOT NULL, fileBytes INTEGER NOT NULL, clock REAL NOT NULL) STRICT;
-CREATE TRIGGER action_in AFTER INSERT ON actions BEGIN UPDATE accounts SET actions=actions+1 WHERE id=1; END;
-CREATE TRIGGER action_out AFTER DELETE ON actions BEGIN UPDATE accounts SET actions=actions-1 WHERE id=1; END;
-CREATE TRIGGER file_in AFTER INSERT ON blobs WHEN new.stored<>0 BEGIN UPDATE accounts SET fileBytes=fileBytes+new.stored WHERE id=1; END;
-CREATE TRIGGER file_out AFTER DELETE ON blobs WHEN old.stored<>0 BEGIN UPDATE accounts SET fileBytes=fileBytes-old.stored WHERE id=1; END;
-CREATE TRIGGER file_changed AFTER UPDATE OF stored ON blobs WHEN new.stored<>old.stored BEGIN UPDATE accounts SET fileBytes=fileBytes+new.stored-old.stored WHERE id=1; END;
-INSERT INTO accounts VALUES (1, 0, 0, 0);
-INSERT INTO meta VALUES ('generation', 1);
-`
 
 /** Opens the file, making an empty one unless `readOnly`. Tables are made by {@link createTables}. */
 export function openIndexDb(path: string, options: IndexOptions): IndexDb {
@@ -97,69 +58,6 @@ export function openIndexDb(path: string, options: IndexOptions): IndexDb {
     db.close()
     throw error
   }
-}
-
-/** 0: has no tables, or is not whole yet. Throws SQLite's error when the file is none of SQLite's. */
-export function indexVersion(index: IndexDb): number {
-  return Number(index.sql('PRAGMA user_version').get()?.[0] ?? 0)
-}
-
-/**
- * Makes the tables of a new index. Larger pages than SQLite's own: a third fewer splits when 10,000 blobs come in. Pages that
- * fall empty can be given back, which the collector does.
- */
-export async function createTables(index: IndexDb): Promise<void> {
-  index.sql('PRAGMA page_size=8192').all()
-  index.sql('PRAGMA auto_vacuum=INCREMENTAL').all()
-  index.sql('PRAGMA journal_mode=WAL').all()
-  await index.write(() => {
-    for (const statement of SCHEMA.split(';\n')) if (statement.trim() !== '') index.sql(statement).run()
-  })
-}
-
-/** Says that the index is whole. */
-export function sealIndex(index: IndexDb): Promise<void> {
-  return index.write(() => void index.sql(`PRAGMA user_version=${INDEX_VERSION}`).all())
-}
-
-/** SQLite's primary result code of an error of `node:sqlite`, told as it is or as a damaged index, or undefined. */
-export function sqliteCode(error: unknown): number | undefined {
-  if (isCacheError(error)) return error.code === 'store.corrupt' ? sqliteCode(error.cause) : undefined
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
-    ? error.errcode & 0xff
-    : undefined
-}
-
-const SQLITE_ERROR = 1
-const SQLITE_BUSY = 5
-const SQLITE_LOCKED = 6
-const SQLITE_FULL = 13
-const SQLITE_CORRUPT = 11
-const SQLITE_CONSTRAINT = 19
-const SQLITE_NOTADB = 26
-
-export function isBusy(error: unknown): boolean {
-  const code = sqliteCode(error)
-  return code === SQLITE_BUSY || code === SQLITE_LOCKED
-}
-
-/** A commit takes 50 us, a timer at least 1 ms: so often a turn of the event loop is wait enough. */
-const TURNS = 20
-
-/** Turns of the event loop, then 1, 2, 4 and at most 6 ms, never in step with the others. */
-export function pauseWhileBusy(attempt: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (attempt < TURNS) setImmediate(resolve)
-    else setTimeout(resolve, Math.min(2 ** (attempt - TURNS), 4) * (0.5 + Math.random()))
-  })
-}
-
-/** The file itself is damaged: what SQLite says so of, and what cannot be with the tables as they were made. */
-export function isDamaged(error: unknown): boolean {
-  const code = sqliteCode(error)
-  if (isCacheError(error)) return code !== undefined
-  if (code === SQLITE_ERROR) return /^no such (table|column)/.test((error as Error).message)
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB || code === SQLITE_CONSTRAINT
 }
 
 class Index implements IndexDb {
@@ -180,23 +78,22 @@ class Index implements IndexDb {
   sql(text: string): Statement {
     let statement = this.#statements.get(text)
     if (statement === undefined) {
-      statement = this.#prepared(text)
+      statement = this.#prepare(text)
       this.#statements.set(text, statement)
     }
     return statement
   }
 
-  #prepared(text: string): Statement {
-    const fail = (error: unknown) => this.#fail(error)
+  #prepare(text: string): Statement {
     try {
-      return new ArrayStatement(this.#db.prepare(text), fail)
+      return new ArrayStatement(this.#db.prepare(text), this.#fail)
     } catch (error) {
-      return fail(error)
+      return this.#fail(error)
     }
   }
 
-  #fail(error: unknown): never {
-    throw this.#noteDamage(error) ? damaged(error) : error
+  readonly #fail = (error: unknown): never => {
+    throw this.#noteDamage(error) ? indexDamaged(error) : error
   }
 
   read<T>(work: () => T): T {
@@ -250,7 +147,7 @@ class Index implements IndexDb {
         this.#isGivenUp = false
         return result
       } catch (error) {
-        if (!isBusy(error)) throw explainedFull(error)
+        if (!isBusy(error)) throw toldFull(error)
         this.#isGivenUp = performance.now() > limit
         if (this.#isGivenUp) throw indexBusy(error)
       }
@@ -298,68 +195,4 @@ class Index implements IndexDb {
     this.#statements.clear()
     this.#db.close()
   }
-}
-
-class ArrayStatement implements Statement {
-  readonly #statement: StatementSync
-  readonly #fail: (error: unknown) => never
-
-  constructor(statement: StatementSync, fail: (error: unknown) => never) {
-    statement.setReturnArrays(true)
-    this.#statement = statement
-    this.#fail = fail
-  }
-
-  get(...values: SQLInputValue[]): SQLOutputValue[] | undefined {
-    try {
-      return this.#statement.get(...values) as unknown as SQLOutputValue[] | undefined
-    } catch (error) {
-      return this.#fail(error)
-    }
-  }
-
-  all(...values: SQLInputValue[]): SQLOutputValue[][] {
-    try {
-      return this.#statement.all(...values) as unknown as SQLOutputValue[][]
-    } catch (error) {
-      return this.#fail(error)
-    }
-  }
-
-  *iterate(...values: SQLInputValue[]): IterableIterator<SQLOutputValue[]> {
-    try {
-      yield* this.#statement.iterate(...values) as unknown as IterableIterator<SQLOutputValue[]>
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  run(...values: SQLInputValue[]): number {
-    try {
-      return Number(this.#statement.run(...values).changes)
-    } catch (error) {
-      return this.#fail(error)
-    }
-  }
-}
-
-/** What is thrown when waiting for other processes has taken {@link BUSY_LIMIT_MS}. */
-export function indexBusy(cause: unknown): CacheError {
-  return new CacheError('store.busy', `Other processes kept the cache's index locked for ${BUSY_LIMIT_MS / 1000} s.`, {
-    hint: 'Run again; if it stays so, look for a hanging recue process.',
-    cause,
-  })
-}
-
-/** A full disk, in the words of the store. */
-function explainedFull(error: unknown): unknown {
-  if (sqliteCode(error) !== SQLITE_FULL) return error
-  return new CacheError('store.full', "No space is left for the cache's index.", {
-    hint: 'Free some, or make the cache smaller: recue gc.',
-    cause: error,
-  })
-}
-
-function damaged(cause: unknown): CacheError {
-  return new CacheError('store.corrupt', 'The index of the cache is damaged; the next run builds it anew.', { cause })
 }

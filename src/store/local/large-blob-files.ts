@@ -6,9 +6,10 @@ import { streamDigest } from '../../digest/sha256.ts'
 import { isRacy, statIdentity } from '../../digest/stat-identity.ts'
 import { isCacheError, systemCode } from '../../errors.ts'
 import type { BlobFiles, BlobStore, PlaceOptions, Scope, SourceFile } from '../contracts.ts'
+import { placeOf } from './blob-place.ts'
 import type { LargeBlobOptions } from './large-blob-writer.ts'
 import { blobPath } from './layout.ts'
-import { type BlobPlace, blobKey, decodeBlobPlace, encodeBlobPlace } from './rows.ts'
+import { type BlobPlace, blobKey, encodeBlobPlace } from './rows.ts'
 
 export interface LargeBlobFilesOptions extends LargeBlobOptions {
   readonly blobs: BlobStore
@@ -121,8 +122,7 @@ const CANNOT_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSY
 
 function findRaw({ index }: LargeBlobFilesOptions, digest: Digest): FilePlace | undefined {
   const key = blobKey(digest.hash)
-  const value = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-  const place = value && decodeBlobPlace(key, value)
+  const place = placeOf(index, key)
   const isRaw = place?.kind === 'file' && place.codec === 'raw' && place.sizeBytes === digest.sizeBytes
   return isRaw ? place : undefined
 }

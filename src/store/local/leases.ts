@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, wri
 import { DatabaseSync } from 'node:sqlite'
 import { sha256Hex } from '../../digest/sha256.ts'
 import type { Lease, Leases } from '../contracts.ts'
-import { isBusy, isDamaged } from './index-db.ts'
+import { isBusy } from './index-busy.ts'
+import { isDamaged } from './sqlite-errors.ts'
 
 /**
  * Leases as SQLite's exclusive lock on an empty file each in `folder`: an operating-system lock, which Node offers in no

@@ -19,7 +19,7 @@ import { type QuotaOptions, refuseAbsurd } from './collector/quota.ts'
 import { compressionOf } from './compression.ts'
 import { Damage } from './damage.ts'
 import { explained } from './explained.ts'
-import { isBusy, sqliteCode } from './index-db.ts'
+import { isBusy } from './index-busy.ts'
 import { lazyBlobFiles } from './lazy-blob-files.ts'
 import { lazyCatalog } from './lazy-catalog.ts'
 import { lazyFrames } from './lazy-frames.ts'
@@ -33,6 +33,7 @@ import { Marks } from './marks.ts'
 import { abandonIndex, openIndex } from './open-index.ts'
 import { Presence } from './presence.ts'
 import { RecentPacks } from './recent-packs.ts'
+import { sqliteCode } from './sqlite-errors.ts'
 
 export interface LocalStoreOptions extends QuotaOptions {
   /** The cache folder; adopted if it is missing or empty. */

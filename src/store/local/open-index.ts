@@ -3,21 +3,11 @@ import { CacheError } from '../../errors.ts'
 import type { Leases } from '../contracts.ts'
 import { bootId, checkAfterBoot, isOfThisBoot, setBoot } from './boot.ts'
 import { moveToDamaged, reportCorruption } from './corrupt.ts'
-import {
-  BUSY_LIMIT_MS,
-  createTables,
-  INDEX_VERSION,
-  type IndexDb,
-  indexBusy,
-  indexVersion,
-  isBusy,
-  isDamaged,
-  openIndexDb,
-  pauseWhileBusy,
-  sealIndex,
-  sqliteCode,
-} from './index-db.ts'
+import { BUSY_LIMIT_MS, indexBusy, isBusy, pauseWhileBusy } from './index-busy.ts'
+import { type IndexDb, openIndexDb } from './index-db.ts'
+import { createTables, INDEX_VERSION, indexVersion, sealIndex } from './index-schema.ts'
 import type { Layout } from './layout.ts'
+import { isDamaged, sqliteCode } from './sqlite-errors.ts'
 
 export interface OpenIndexOptions {
   readonly readOnly: boolean

@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
+import { placeOf } from './blob-place.ts'
 import type { IndexDb } from './index-db.ts'
 import { type Layout, segmentPath } from './layout.ts'
 import { openSegment, readExactly } from './record-file.ts'
@@ -37,8 +38,7 @@ export async function verifySegment(index: IndexDb, layout: Layout, segment: num
 /** What a power cut takes from a file does not show in how it looks, so none is shared before it was read again. */
 function doubtFiles(index: IndexDb, keys: readonly Buffer[]): void {
   for (const key of keys) {
-    const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-    const place = row && decodeBlobPlace(key, row)
+    const place = placeOf(index, key)
     if (place?.kind !== 'file' || place.verified === undefined) continue
     const value = encodeBlobPlace(key, { ...place, verified: undefined })
     index.sql('UPDATE blobs SET place=? WHERE hash=?').run(value, key)
@@ -71,8 +71,7 @@ async function recordsInUse(
 /** Those that have not moved to another segment meanwhile. */
 function forgetAll(index: IndexDb, segment: number, keys: readonly Buffer[]): void {
   for (const key of keys) {
-    const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-    const place = row && decodeBlobPlace(key, row)
+    const place = placeOf(index, key)
     if (place === undefined || place.record.segment === segment)
       index.sql('DELETE FROM blobs WHERE hash=?').run(blobKey(key.toString('hex')))
   }

@@ -1,9 +1,10 @@
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { systemCode } from '../../../errors.ts'
+import { placeOf } from '../blob-place.ts'
 import type { IndexDb } from '../index-db.ts'
 import { blobPath, type Layout } from '../layout.ts'
-import { type BlobPlace, blobKey, decodeBlobPlace } from '../rows.ts'
+import { type BlobPlace, blobKey } from '../rows.ts'
 import type { Codec } from '../segment.ts'
 import { isFuture } from './clock-set-back.ts'
 
@@ -51,8 +52,7 @@ export async function removeOrphanFiles(
 
 function isNamed(index: IndexDb, hash: string, codec: Codec): boolean {
   const key = blobKey(hash)
-  const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-  const place = row && decodeBlobPlace(key, row)
+  const place = placeOf(index, key)
   return place?.kind === 'file' && place.codec === codec
 }
 

@@ -1,10 +1,11 @@
 import type { Digest } from '../../../digest/digest.ts'
+import { placeOf } from '../blob-place.ts'
 import { decode } from '../compression.ts'
 import type { IndexDb } from '../index-db.ts'
 import { openLargeBlob, readLargeBlob } from '../large-blob-reader.ts'
 import { blobPath, type Layout, segmentPath } from '../layout.ts'
 import { readRecord } from '../record-file.ts'
-import { type BlobPlace, blobKey, decodeBlobPlace } from '../rows.ts'
+import { type BlobPlace, blobKey } from '../rows.ts'
 import { decodeDigests, type RecordPlace, type SegmentRecord } from '../segment.ts'
 import type { PeekBlob } from './collector-marks.ts'
 import { samePlace } from './collector-rows.ts'
@@ -14,8 +15,7 @@ export function peeking(index: IndexDb, layout: Layout): PeekBlob {
   const packs = new LastPack()
   const peek: PeekBlob = async (digest) => {
     const key = blobKey(digest.hash)
-    const row = index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-    const place = row && decodeBlobPlace(key, row)
+    const place = placeOf(index, key)
     if (place === undefined || place.sizeBytes !== digest.sizeBytes) return undefined
     try {
       if (place.kind !== 'chunked') return await contentAt(layout, digest, place, packs)

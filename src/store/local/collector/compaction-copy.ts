@@ -1,5 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../../digest/digest.ts'
+import { placeOf } from '../blob-place.ts'
 import { reportCorruption } from '../corrupt.ts'
 import { segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
@@ -190,8 +191,7 @@ export class SegmentCopy {
   /** Where the index says the blob is, if that is here. */
   #placeOf({ hash }: Digest, here: RecordPlace, ordinal?: number): BlobPlace | undefined {
     const key = blobKey(hash)
-    const value = this.#parts.index.sql('SELECT place FROM blobs WHERE hash=?').get(key)?.[0] as Uint8Array | undefined
-    const place = value && decodeBlobPlace(key, value)
+    const place = placeOf(this.#parts.index, key)
     if (place === undefined || !samePlace(place.record, here)) return undefined
     return ordinal === undefined || ('ordinal' in place && place.ordinal === ordinal) ? place : undefined
   }

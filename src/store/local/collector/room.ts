@@ -1,7 +1,8 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { isDiskFull } from '../explained.ts'
-import { type IndexDb, sqliteCode } from '../index-db.ts'
+import type { IndexDb } from '../index-db.ts'
 import type { Layout } from '../layout.ts'
+import { sqliteCode } from '../sqlite-errors.ts'
 import { giveUpReserve } from './reserve.ts'
 
 /** Rows that one transaction removes: others who write wait for a millisecond or two. */

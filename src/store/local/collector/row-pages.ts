@@ -1,6 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { IndexDb, Statement } from '../index-db.ts'
+import type { IndexDb } from '../index-db.ts'
 import { type BlobPlace, decodeBlobPlace } from '../rows.ts'
+import type { Statement } from '../sql-statement.ts'
 
 /**
  * The rows of a table in the order of its keys, so many at a time: others have their turn in between, and no view of the
