@@ -1,5 +1,6 @@
 import { parseRemote, type RemoteAccess } from './remote-address.ts'
 import type { RemoteEnd } from './remote-end.ts'
+import type { S3Access } from './s3/s3-address.ts'
 
 export interface RemoteOptions extends RemoteAccess {
   /** How long a connection may take; 5 s unless said. */
@@ -8,17 +9,23 @@ export interface RemoteOptions extends RemoteAccess {
   readonly idleMs?: number
   /** Where large blobs lie until they are known to be right; the system's own folder for such things unless said. */
   readonly tmpDir?: string
+  /** What the address of a bucket leaves unsaid. */
+  readonly s3?: S3Access
 }
 
 /**
  * The cache of a server: `grpc://HOST:PORT`, `grpcs://HOST` or `unix:/path` (REAPI v2), `http://HOST/path` or `https://HOST`
- * (Bazel's HTTP layout). Whatever comes from it is hashed before it is handed out: what is wrong ends in `store.corrupt`. Nothing is
+ * (Bazel's HTTP layout), `s3://BUCKET/PREFIX?endpoint=…&region=…` (a bucket of an S3-compatible store). Whatever comes from it is hashed before it is handed out: what is wrong ends in `store.corrupt`. Nothing is
  * asked before it must be, so a server that is not there is told of by the first call. Throws `usage`; calls throw `remote.*`.
  */
 export async function openRemote(address: string, options: RemoteOptions = {}): Promise<RemoteEnd> {
-  const { connectMs = 5_000, idleMs = 30_000, tmpDir, ...access } = options
-  const server = parseRemote(address, access)
+  const { connectMs = 5_000, idleMs = 30_000, tmpDir, s3, ...access } = options
   const patience = { connectMs, idleMs, tmpDir }
+  if (/^s3:/i.test(address)) {
+    const { openS3 } = await import('./s3/s3-end.ts')
+    return openS3(address, { ...access, ...patience, access: s3 })
+  }
+  const server = parseRemote(address, access)
   if (server.protocol === 'reapi') {
     const { reapiEnd } = await import('./reapi/reapi-end.ts')
     return reapiEnd(server, patience)

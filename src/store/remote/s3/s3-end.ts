@@ -1,0 +1,43 @@
+import { CacheError } from '../../../errors.ts'
+import type { RemoteAccess } from '../remote-address.ts'
+import type { RemoteEnd, RemoteEndOptions } from '../remote-end.ts'
+import { credentialSource } from './credential-source.ts'
+import { objectKeys } from './object-keys.ts'
+import { S3Actions } from './s3-actions.ts'
+import { parseS3, type S3Access, type S3Credentials } from './s3-address.ts'
+import { S3Blobs } from './s3-blobs.ts'
+import { S3Client } from './s3-client.ts'
+
+export interface S3EndOptions extends RemoteEndOptions, RemoteAccess {
+  readonly access?: S3Access | undefined
+}
+
+/**
+ * A bucket of any S3-compatible store, by an address as {@link parseS3} has it. Its blobs are of use with another store's action results, too.
+ * A token is an access key with its secret, and the token of its session where it has one: `ID:SECRET[:SESSION]`.
+ */
+export function openS3(text: string, options: S3EndOptions): RemoteEnd {
+  const { access = {}, token, headers = {}, tls = {}, proxy, tmpDir, connectMs, idleMs } = options
+  const address = parseS3(text, access)
+  const known = token === undefined ? access : { ...access, credentials: keysIn(token) }
+  const server = { headers, tls, proxy }
+  const client = new S3Client(address, server, credentialSource(address, known), { connectMs, idleMs })
+  const keys = objectKeys(address.prefix)
+  const blobs = new S3Blobs(client, keys, tmpDir)
+  return {
+    blobs,
+    actions: new S3Actions(client, keys, blobs),
+    async [Symbol.asyncDispose]() {
+      await blobs[Symbol.asyncDispose]()
+      client[Symbol.dispose]()
+    },
+  }
+}
+
+function keysIn(token: string): S3Credentials {
+  const [, accessKeyId = '', secretAccessKey = '', sessionToken] = /^([^:]+):([^:]+)(?::(.+))?$/.exec(token) ?? []
+  if (accessKeyId !== '') return { accessKeyId, secretAccessKey, sessionToken }
+  throw new CacheError('usage', 'The token for a bucket is not an access key and its secret.', {
+    hint: 'Write it as ACCESS_KEY_ID:SECRET_ACCESS_KEY, with :SESSION_TOKEN behind it where there is one.',
+  })
+}
