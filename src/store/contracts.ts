@@ -114,6 +114,8 @@ export type ActionLookup =
       /** `result` as it is kept: for those who pass it on and read nothing of it. */
       readonly encoded: Uint8Array
       readonly resultDigest: Digest
+      /** The remote that had it, in words for people; undefined: it was here. */
+      readonly place?: string
     }
   | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }
 
@@ -250,7 +252,8 @@ export interface NamesPage {
 
 /**
  * `flight`: that a run which others waited for kept nothing. `leftovers`: what runs that were not kept made. `scrub`: how
- * far the last one came. `actions-cache`: what a server finds entries by, and signs addresses with.
+ * far the last one came. `actions-cache`: what a server finds entries by, and signs addresses with. `upload`: that a result
+ * is still to be sent to a remote.
  */
 export type RecordKind =
   | 'inputs'
@@ -262,3 +265,4 @@ export type RecordKind =
   | 'flight'
   | 'scrub'
   | 'actions-cache'
+  | 'upload'

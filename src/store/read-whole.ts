@@ -4,7 +4,7 @@ import type { BlobStore, Scope } from './contracts.ts'
 
 /** A blob whole in memory, for those that are known to be small (trees, messages); undefined when it is not there whole. */
 export async function readWhole(
-  blobs: BlobStore,
+  blobs: Pick<BlobStore, 'read'>,
   scope: Scope,
   digest: Digest,
   signal?: AbortSignal,
