@@ -1,7 +1,7 @@
 import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import type { RemoteServer } from './remote-server.ts'
 
-export type Protocol = 'gRPC' | 'HTTP'
+export type Protocol = 'gRPC' | 'HTTP' | 'Redis'
 
 /** What a network, a wrong address or a certificate did, in a person's words. A CacheError is given back as it is. */
 export function connectionFault(server: RemoteServer, protocol: Protocol, error: unknown): CacheError {
@@ -11,7 +11,7 @@ export function connectionFault(server: RemoteServer, protocol: Protocol, error:
   const context = { server: place, cause: code }
   if (NOT_TLS.test(code))
     return new CacheError('remote.incompatible', `${place} does not speak TLS.`, {
-      hint: `Write ${protocol === 'gRPC' ? 'grpc' : 'http'}:// in its address.`,
+      hint: `Write ${PLAIN_SCHEME[protocol]}:// in its address.`,
       ...{ context, cause: error },
     })
   if (NOT_PROTOCOL.test(code)) return notSpoken(server, protocol, code, error)
@@ -32,7 +32,7 @@ export function notSpoken(server: RemoteServer, protocol: Protocol, what: string
     hint:
       protocol === 'gRPC'
         ? 'Is that its port for gRPC, with TLS or without? A proxy before it has to pass on HTTP/2.'
-        : 'Is that its port for HTTP, with TLS or without, and the right path?',
+        : `Is that its port for ${protocol}, with TLS or without${protocol === 'HTTP' ? ', and the right path' : ''}?`,
     context: { server: server.place },
     ...(cause !== undefined && { cause }),
   })
@@ -53,6 +53,13 @@ export function otherBytes({ place }: RemoteServer, hash: string, what: string):
   })
 }
 
+/** The same of what somebody else found to be wrong; other faults are given back as they are. */
+export function otherThan(server: RemoteServer, hash: string, error: unknown): unknown {
+  const isSo = isCacheError(error) && error.code === 'store.corrupt'
+  return isSo ? otherBytes(server, hash, 'other bytes') : error
+}
+
+const PLAIN_SCHEME = { gRPC: 'grpc', HTTP: 'http', Redis: 'redis' } as const
 const NOT_TLS = /WRONG_VERSION_NUMBER|ERR_SSL_PACKET|^EPROTO$/
 const NOT_PROTOCOL = /^ERR_HTTP2_(ERROR|SESSION_ERROR)$|^NGHTTP2_|^HPE_|Parse Error|Protocol error|Malformed/i
 const UNREACHABLE =

@@ -15,11 +15,20 @@ export interface RemoteOptions extends RemoteAccess {
 
 /**
  * The cache of a server: `grpc://HOST:PORT`, `grpcs://HOST` or `unix:/path` (REAPI v2), `http://HOST/path` or `https://HOST`
- * (Bazel's HTTP layout), `s3://BUCKET/PREFIX?endpoint=…&region=…` (a bucket of an S3-compatible store). Whatever comes from it is hashed before it is handed out: what is wrong ends in `store.corrupt`. Nothing is
- * asked before it must be, so a server that is not there is told of by the first call. Throws `usage`; calls throw `remote.*`.
+ * (Bazel's HTTP layout), `s3://BUCKET/PREFIX?endpoint=…&region=…` (a bucket of an S3-compatible store), `redis://HOST:PORT/DB`,
+ * `rediss://HOST` or `redis+unix:/path`. Whatever comes from it is hashed before it is handed out: what is wrong ends in
+ * `store.corrupt`. Nothing is asked before it must be, so a server that is not there is told of by the first call. Throws `usage`;
+ * calls throw `remote.*`.
  */
 export async function openRemote(address: string, options: RemoteOptions = {}): Promise<RemoteEnd> {
   const { connectMs = 5_000, idleMs = 30_000, tmpDir, s3, ...access } = options
+  if (isRedisAddress(address)) {
+    const [{ parseRedis }, { redisEnd }] = await Promise.all([
+      import('./redis/redis-address.ts'),
+      import('./redis/redis-end.ts'),
+    ])
+    return redisEnd(parseRedis(address, access), { connectMs, idleMs })
+  }
   const patience = { connectMs, idleMs, tmpDir }
   if (/^s3:/i.test(address)) {
     const { openS3 } = await import('./s3/s3-end.ts')
@@ -32,4 +41,8 @@ export async function openRemote(address: string, options: RemoteOptions = {}): 
   }
   const { httpEnd } = await import('./http/http-end.ts')
   return httpEnd(server, patience)
+}
+
+function isRedisAddress(address: string): boolean {
+  return /^(redis|valkey)(s?:\/\/|\+unix:)/i.test(address)
 }

@@ -6,6 +6,11 @@ import type { Patience } from './remote-server.ts'
 export interface RemoteEnd extends AsyncDisposable {
   readonly blobs: BlobStore & Ingest
   readonly actions: ActionStore
+  /**
+   * The same action results, complete when `blobs` has what they name: for ends that look that up themselves, so that results and
+   * blobs can lie in different places.
+   */
+  readonly actionsOver?: (blobs: BlobStore) => ActionStore
   /** Where its protocol has a word for zstd. Checked like any read, so a large frame waits in a file; a server without zstd has none. */
   readonly frames?: Frames
   /** The short way for large blobs into a store on this machine. */
