@@ -10,6 +10,17 @@ export function openBytes(bytes: Uint8Array): OpenBytes {
   }
 }
 
+/** Bytes that turn out to be wrong when they are read. */
+export function failingBytes(error: unknown): OpenBytes {
+  return {
+    // biome-ignore lint/correctness/useYield: what is wrong is told where the bytes would be.
+    async *[Symbol.asyncIterator]() {
+      throw error
+    },
+    async [Symbol.asyncDispose]() {},
+  }
+}
+
 /** The part that was asked for. */
 export function sliced(bytes: Uint8Array, { offset = 0, length = Number.POSITIVE_INFINITY }: ReadOptions): Uint8Array {
   return bytes.subarray(offset, Math.min(bytes.length, offset + length))

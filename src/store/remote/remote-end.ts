@@ -15,6 +15,11 @@ export interface RemoteEnd extends AsyncDisposable {
   readonly frames?: Frames
   /** The short way for large blobs into a store on this machine. */
   readonly fetches?: Fetches
+  /**
+   * Bytes of answers that have come so far, of whatever call: by which those who wait (`guarded`) see that something moves though
+   * nothing is handed out before it is whole. Without it what is slow and large looks dead, so every end on a network counts.
+   */
+  readonly receivedBytes?: () => number
 }
 
 /** A store on this machine that is filled from another. Both of its writes check what they are given. */

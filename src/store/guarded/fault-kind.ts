@@ -1,0 +1,28 @@
+import { isCacheError } from '../../errors.ts'
+
+/**
+ * What an error says of an end. `away`: it may be there the next moment. `failing`: it is of no use now. `refusing`: it will say the
+ * same of all that is like it. `answer`: it works, and this is its answer. `ours`: nothing, for it happened here.
+ */
+export type FaultKind = 'away' | 'failing' | 'refusing' | 'answer' | 'ours'
+
+export function faultKind(error: unknown): FaultKind {
+  if (!isCacheError(error)) return 'ours'
+  switch (error.code) {
+    case 'remote.unreachable':
+    case 'remote.timed-out':
+      return 'away'
+    case 'remote.failed':
+    case 'store.corrupt':
+      return 'failing'
+    case 'remote.denied':
+    case 'remote.tls':
+    case 'remote.incompatible':
+      return 'refusing'
+    case 'store.incomplete':
+    case 'store.read-only':
+      return 'answer'
+    default:
+      return 'ours'
+  }
+}
