@@ -4,11 +4,13 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/digest/sha256.ts'
 import { action, actionStoreContract, result } from '../../src/store/action-store.contract.ts'
 import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
-import { DEFAULT_SCOPE } from '../../src/store/contracts.ts'
+import { DEFAULT_SCOPE, type Frames } from '../../src/store/contracts.ts'
+import { framesContract } from '../../src/store/frames.contract.ts'
 import { openRemote } from '../../src/store/remote/open-remote.ts'
 import { skipIf } from './skip-if.ts'
 
@@ -84,6 +86,24 @@ if (!isInstalled()) {
     'is found by who knows only the hash of the action, whatever size it was put under':
       'REAPI names actions with their size',
     removes: 'REAPI has no word for it',
+  })
+  const framed = async () => {
+    const end = await opener('grpc')()
+    return { ...end, frames: end.frames as Frames }
+  }
+  framesContract('reapi, of bazel-remote', framed, {
+    'gives a blob of %i bytes that was written alone as zstd': 'it finds nothing to save in such bytes',
+    'keeps a frame as it is': 'it makes its own',
+    'takes what it gave: large blobs too, as a stream in pieces of any size': 'it makes its own',
+  })
+  test.each([5_000, 100_000, 3_000_000])('bazel-remote gives a text of %i bytes as zstd', async (size) => {
+    await using end = await framed()
+    const text = Buffer.from('All work and no play makes Jack a dull boy.\n'.repeat(size / 44))
+    await end.blobs.write(DEFAULT_SCOPE, digestOf(text), text)
+    const parts: Uint8Array[] = []
+    for await (const part of (await end.frames.readFrame(DEFAULT_SCOPE, digestOf(text))) ?? []) parts.push(part)
+    expect(Buffer.concat(parts).length).toBeLessThan(size / 10)
+    expect(zstdDecompressSync(Buffer.concat(parts)).equals(text)).toBe(true)
   })
   blobStoreContract('http, of bazel-remote', opener('http'))
   actionStoreContract('http, of bazel-remote', opener('http'), {

@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../digest/digest.ts'
-import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import { BATCH_BLOB_BYTES, type BlobStore, type Bytes, type Frames, type OpenBytes, type Scope } from '../contracts.ts'
 import { openBytes } from '../open-bytes.ts'
 import { indexPack } from './apply-record.ts'
 import { FrameReader, noFrame } from './compression/frame-reader.ts'
-import { frameContent, givenFrames } from './compression/given-frames.ts'
+import { givenFrames } from './compression/given-frames.ts'
+import { refuseOther, smallFromFrames } from './compression/small-frames.ts'
 import { checksumOf } from './content-checksum.ts'
 import type { Damage } from './damage.ts'
 import { openLargeBlob } from './large-blob-reader.ts'
@@ -63,21 +63,8 @@ class LocalFrames implements Frames {
     }
   }
 
-  /** As it came: frames are not merged, and one that says no content size stays so. */
   async #writeSmall(scope: Scope, digest: Digest, frames: FrameReader, signal?: AbortSignal): Promise<void> {
-    const pieces: Uint8Array[] = []
-    for (let most = digest.sizeBytes; ; ) {
-      signal?.throwIfAborted()
-      const next = await frames.next(most, true)
-      if (next === undefined) break
-      if (next.bytes === undefined) throw noFrame('larger than the blob')
-      pieces.push(next.bytes)
-      most -= next.contentBytes ?? 0
-      if (pieces.length > MOST_FRAMES) throw noFrame('too many')
-    }
-    const stored = Buffer.concat(pieces)
-    const content = stored.length === 0 ? stored : await frameContent(stored, digest.sizeBytes)
-    refuseOther(digest, digestOf(content))
+    const { stored } = await smallFromFrames(frames, digest, signal)
     if (digest.sizeBytes === 0 || (await this.#isThere(scope, digest, signal))) return
     await this.#keep(digest, stored)
   }
@@ -116,9 +103,6 @@ class LocalFrames implements Frames {
     return place?.sizeBytes === digest.sizeBytes ? place : undefined
   }
 }
-
-/** A frame of a byte takes ten times the memory of what it holds. */
-const MOST_FRAMES = 10_000
 
 /** Ends what is longer than it should be before it fills the disk. */
 async function* upTo(sizeBytes: number, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -183,9 +167,4 @@ function damaged({ hash }: Digest): CacheError {
   return new CacheError('store.corrupt', `Blob ${hash} is damaged in the cache; it is no longer used.`, {
     context: { hash },
   })
-}
-
-function refuseOther(said: Digest, found: Digest): void {
-  if (said.hash !== found.hash || said.sizeBytes !== found.sizeBytes)
-    throw noFrame(`they hold ${found.hash}, not ${said.hash}`)
 }

@@ -42,6 +42,21 @@ export async function* checkedPieces(
   yield { offset, data: data.subarray(0, filled), isLast: true }
 }
 
+/** Bytes that were checked before, as pieces of at most `pieceBytes`. */
+export async function* piecesOf(bytes: AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Piece> {
+  let offset = 0
+  let last: Uint8Array = NOTHING
+  for await (const next of bytes)
+    for (let at = 0; at < next.length; at += pieceBytes) {
+      if (last.length > 0) yield { offset, data: last, isLast: false }
+      offset += last.length
+      last = next.subarray(at, at + pieceBytes)
+    }
+  yield { offset, data: last, isLast: true }
+}
+
+const NOTHING = new Uint8Array(0)
+
 export function notTheBlob(hash: string, what: string): CacheError {
   return new CacheError('store.corrupt', `The bytes are not those of blob ${hash}: they are ${what}.`, {
     context: { hash },

@@ -13,6 +13,7 @@ const SKIPPABLE_MAGIC = 0x184d_2a50
 const SKIPPABLE_HEADER_BYTES = 8
 const MOST_HEADER_BYTES = 18
 const DICTIONARY_BYTES = [0, 1, 2, 4] as const
+const STORED = 0
 const RLE = 1
 const RESERVED = 3
 
@@ -120,6 +121,14 @@ export class FrameReader {
     }
     this.#ahead = Buffer.concat(pieces)
   }
+}
+
+/** Whether the first block of a frame that begins so holds its content as it is; undefined for what is no whole beginning. */
+export function beginsStored(start: Uint8Array): boolean | undefined {
+  const bytes = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, MOST_HEADER_BYTES + 3))
+  const header = headerOf(bytes)
+  if (header === undefined || bytes.length <= header.bytes) return undefined
+  return (((bytes[header.bytes] as number) >> 1) & 3) === STORED
 }
 
 interface Header {

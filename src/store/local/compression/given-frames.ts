@@ -24,16 +24,29 @@ type Queue = { readonly start: number; readonly contentBytes: number; readonly f
 
 async function* contentOf(frames: FrameReader, chunkBytes: number, given: Queue): AsyncGenerator<Uint8Array> {
   let start = 0
-  for (;;) {
-    const frame = await frames.next(chunkBytes, false)
-    if (frame === undefined) return
-    if (frame.bytes === undefined || frame.contentBytes === undefined) break
-    const content = await frameContent(frame.bytes, frame.contentBytes)
-    if (content.length > 0) given.push({ start, contentBytes: content.length, frame: frame.bytes })
+  for await (const { content, frame } of partsOf(frames, chunkBytes)) {
+    if (frame !== undefined && content.length > 0) given.push({ start, contentBytes: content.length, frame })
     start += content.length
     yield content
   }
-  yield* streamed(frames.rest())
+}
+
+/** A part of some content. */
+export interface Part {
+  readonly content: Uint8Array
+  /** What it came in. Undefined: a frame that does not say how large its content is, or holds more than was wanted. */
+  readonly frame?: Uint8Array
+}
+
+/** The content of frames in order, no part of them larger than `mostContentBytes` that says so beforehand. Throws `store.corrupt`. */
+export async function* partsOf(frames: FrameReader, mostContentBytes: number): AsyncGenerator<Part> {
+  for (;;) {
+    const frame = await frames.next(mostContentBytes, false)
+    if (frame === undefined) return
+    if (frame.bytes === undefined || frame.contentBytes === undefined) break
+    yield { content: await frameContent(frame.bytes, frame.contentBytes), frame: frame.bytes }
+  }
+  for await (const content of streamed(frames.rest())) yield { content }
 }
 
 /** The content of one or more whole frames; `store.corrupt` when they are damaged, or it is not of that length. */

@@ -4,19 +4,27 @@ import { CacheError } from '../../../errors.ts'
 import { fieldHeader } from '../../../grpc/field-header.ts'
 import { GrpcCode } from '../../../grpc/status.ts'
 import { ReadRequest, ReadResponse, WriteRequest, WriteResponse } from '../../../proto/google/bytestream/bytestream.ts'
-import { checkedPieces } from '../checked-pieces.ts'
+import type { Piece } from '../checked-pieces.ts'
 import type { GrpcCall } from '../grpc/grpc-call.ts'
 import { decoded, type GrpcChannel } from '../grpc/grpc-channel.ts'
 import { refusal } from './small-blobs.ts'
 import { hasCode, statusFault } from './status-fault.ts'
 
 const SERVICE = '/google.bytestream.ByteStream'
-const MESSAGE_BYTES = 512 << 10
+/** Of one message that we send. */
+export const MESSAGE_BYTES = 512 << 10
 /** `WriteRequest.data`: field 10, of bytes. */
 const DATA_TAG = 0x52
 const NOTHING = Buffer.alloc(0)
 
-/** A large blob, or what a server says is one, as it comes: not checked. */
+export interface StreamedBlob {
+  readonly instance: string
+  readonly digest: Digest
+  /** How it is on its way: as it is, or as zstd frames. */
+  readonly compressor: 'identity' | 'zstd'
+}
+
+/** A blob, or what a server says is one, as it comes: not checked. */
 export interface Download {
   readonly bytes: AsyncIterable<Uint8Array>
   cancel(): void
@@ -25,12 +33,11 @@ export interface Download {
 /** Undefined where it is not there. */
 export async function download(
   channel: GrpcChannel,
-  instance: string,
-  { hash, sizeBytes }: Digest,
+  blob: StreamedBlob,
   signal?: AbortSignal,
 ): Promise<Download | undefined> {
-  const call = channel.open(`${SERVICE}/Read`, signal)
-  const resourceName = `${prefixOf(instance)}blobs/${hash}/${sizeBytes}`
+  const call = await channel.open(`${SERVICE}/Read`, signal)
+  const resourceName = nameOf(blob)
   const messages = call.messages()
   try {
     await call.send([ReadRequest.encode({ resourceName, readOffset: 0, readLimit: 0 }).finish()])
@@ -60,41 +67,42 @@ async function* contentOf(
 }
 
 /**
- * Sends a blob as it comes, checks it on the way, and says that it is whole only when it is: else `store.corrupt`. A server that
- * has it already says so early, and no more is sent.
+ * Sends a blob in pieces, the last of which says that it is whole: whoever makes them checks it before. A server that has it already
+ * says so early, and no more is sent.
  */
 export async function upload(
   channel: GrpcChannel,
-  instance: string,
-  digest: Digest,
-  bytes: AsyncIterable<Uint8Array>,
+  blob: StreamedBlob,
+  pieces: AsyncIterable<Piece>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const call = channel.open(`${SERVICE}/Write`, signal)
+  const call = await channel.open(`${SERVICE}/Write`, signal)
   const answer = call.only()
   let isAnswered = false
   const over = () => {
     isAnswered = true
   }
   answer.then(over, over)
-  const resourceName = `${prefixOf(instance)}uploads/${randomUUID()}/blobs/${digest.hash}/${digest.sizeBytes}`
+  const resourceName = nameOf(blob, `uploads/${randomUUID()}/`)
+  let sentBytes: number | undefined
   try {
-    await sendAll(call, resourceName, digest, bytes, () => isAnswered || signal?.aborted === true)
+    sentBytes = await sendAll(call, resourceName, pieces, () => isAnswered || signal?.aborted === true)
   } catch (error) {
     call.cancel()
     throw error
   }
-  await committed(channel, digest, answer)
+  await committed(channel, blob, answer, sentBytes)
 }
 
+/** How many bytes it were; undefined where the server wanted no more of them. */
 async function sendAll(
   call: GrpcCall,
   resourceName: string,
-  digest: Digest,
-  bytes: AsyncIterable<Uint8Array>,
+  pieces: AsyncIterable<Piece>,
   isOver: () => boolean,
-): Promise<void> {
+): Promise<number | undefined> {
   let isFirst = true
+  let sentBytes = 0
   const send = (writeOffset: number, data: Uint8Array, finishWrite: boolean) => {
     const head = WriteRequest.encode({
       resourceName: isFirst ? resourceName : '',
@@ -103,25 +111,34 @@ async function sendAll(
     isFirst = false
     return call.send([head, fieldHeader(DATA_TAG, data.length), data])
   }
-  for await (const { offset, data, isLast } of checkedPieces(digest, bytes, MESSAGE_BYTES)) {
-    if (isOver() || !(await send(offset, data, isLast))) return
+  for await (const { offset, data, isLast } of pieces) {
+    if (isOver() || (!(await send(offset, data, isLast)) && !isLast)) return undefined
+    sentBytes += data.length
   }
   call.end()
+  return sentBytes
 }
 
-async function committed(channel: GrpcChannel, digest: Digest, answer: Promise<Uint8Array>): Promise<void> {
+/** That a compressed blob was there already is said by -1, or by its own size. */
+async function committed(
+  channel: GrpcChannel,
+  { digest, compressor }: StreamedBlob,
+  answer: Promise<Uint8Array>,
+  sentBytes: number | undefined,
+): Promise<void> {
   let kept: number
   try {
     kept = decoded(WriteResponse, await answer, channel.server).committedSize
   } catch (error) {
     throw refusal(channel, digest, error)
   }
-  if (kept !== digest.sizeBytes)
-    throw new CacheError('remote.failed', `${channel.server.place} kept ${kept} bytes of ${digest.sizeBytes}.`, {
-      context: { hash: digest.hash },
-    })
+  if (kept === digest.sizeBytes || (compressor === 'zstd' && (kept === -1 || kept === sentBytes))) return
+  throw new CacheError('remote.failed', `${channel.server.place} kept ${kept} bytes of ${digest.sizeBytes}.`, {
+    context: { hash: digest.hash },
+  })
 }
 
-function prefixOf(instance: string): string {
-  return instance === '' ? '' : `${instance}/`
+function nameOf({ instance, digest: { hash, sizeBytes }, compressor }: StreamedBlob, of = ''): string {
+  const kind = compressor === 'zstd' ? 'compressed-blobs/zstd' : 'blobs'
+  return `${instance === '' ? '' : `${instance}/`}${of}${kind}/${hash}/${sizeBytes}`
 }

@@ -1,5 +1,8 @@
 import { CacheError } from '../../../errors.ts'
-import { DigestFunction_Value } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
+import {
+  Compressor_Value,
+  DigestFunction_Value,
+} from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import type { RemoteServer } from '../remote-server.ts'
 import { abortable } from '../waiting.ts'
@@ -18,6 +21,10 @@ export interface Capabilities {
   readonly batch: BatchLimits
   /** False: nobody may put results, or this token may not. */
   readonly takesResults: boolean
+  /** It gives blobs as zstd, and takes them so one by one; */
+  readonly hasZstd: boolean
+  /** in batches, too. */
+  readonly takesZstdBatches: boolean
 }
 
 /** What the server can, asked once; after a failure, again. */
@@ -57,6 +64,8 @@ function capabilitiesIn(cache: CacheCapabilities | undefined, { place }: RemoteS
   return {
     batch: { mostBytes: most > 0 ? Math.min(most, MOST_BATCH_BYTES) : MOST_BATCH_BYTES, mostItems: MOST_BATCH_ITEMS },
     takesResults: cache.updateEnabled,
+    hasZstd: cache.compressors.includes(Compressor_Value.ZSTD),
+    takesZstdBatches: cache.batchUpdateCompressors.includes(Compressor_Value.ZSTD),
   }
 }
 

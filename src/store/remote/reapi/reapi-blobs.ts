@@ -1,16 +1,7 @@
 import { type Digest, EMPTY_DIGEST } from '../../../digest/digest.ts'
 import { isCacheError } from '../../../errors.ts'
 import { DigestFunction_Value } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
-import {
-  BATCH_BLOB_BYTES,
-  type BatchEntry,
-  type BlobStore,
-  type Bytes,
-  type Ingest,
-  type OpenBytes,
-  type ReadOptions,
-  type Scope,
-} from '../../contracts.ts'
+import type { BatchEntry, BlobStore, Bytes, Ingest, OpenBytes, ReadOptions, Scope } from '../../contracts.ts'
 import { openBytes, sliced } from '../../open-bytes.ts'
 import { otherBytes } from '../connection-fault.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
@@ -18,36 +9,32 @@ import { ingestBlob, keepBlob, once, type Send } from '../new-blob.ts'
 import { readAhead } from '../read-ahead.ts'
 import { verified } from '../verified.ts'
 import type { ArrivedBlobs } from './arrived-blobs.ts'
-import { BatchQueue } from './batch-queue.ts'
-import { download, upload } from './byte-stream.ts'
 import type { AskedCapabilities } from './capabilities.ts'
+import type { LargeBlobCalls } from './large-blob-calls.ts'
 import { FIND_MISSING } from './reapi-methods.ts'
-import { keyOf, type NewBlob, newBlob, readSmall, type SmallBlob, smallBlob, writeSmall } from './small-blobs.ts'
+import type { SmallBlobCalls } from './small-blob-calls.ts'
+import { keyOf } from './small-blobs.ts'
 import { statusFault } from './status-fault.ts'
 
 export interface ReapiOptions {
   readonly channel: GrpcChannel
   readonly capabilities: AskedCapabilities
   readonly arrived: ArrivedBlobs
+  readonly small: SmallBlobCalls
+  readonly large: LargeBlobCalls
   readonly tmpDir: string | undefined
 }
 
-/** The blobs of a server. Small ones that are asked for or kept at about the same time share a call. */
+/** The blobs of a server. */
 export function reapiBlobs(options: ReapiOptions): BlobStore & Ingest {
   return new ReapiBlobs(options)
 }
 
 class ReapiBlobs implements BlobStore, Ingest {
   readonly #options: ReapiOptions
-  readonly #reads: BatchQueue<SmallBlob, Uint8Array | undefined>
-  readonly #writes: BatchQueue<NewBlob, true>
 
   constructor(options: ReapiOptions) {
     this.#options = options
-    const { channel } = options
-    const limits = async (instance: string) => (await options.capabilities.get(instance)).batch
-    this.#reads = new BatchQueue(limits, (blobs, signal) => readSmall(channel, blobs, signal))
-    this.#writes = new BatchQueue(limits, (blobs, signal) => writeSmall(channel, blobs, signal))
   }
 
   async missing({ instance }: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<Digest[]> {
@@ -76,10 +63,10 @@ class ReapiBlobs implements BlobStore, Ingest {
     const { signal } = options
     signal?.throwIfAborted()
     if (isEmpty(digest)) return openBytes(NOTHING)
-    if (!(await this.#isSmall(scope, digest, signal))) return this.#readLarge(scope, digest, options)
+    const { small, arrived } = this.#options
+    if (!(await small.takes(scope.instance, digest, signal))) return this.#readLarge(scope, digest, options)
     try {
-      const bytes =
-        this.#options.arrived.get(digest) ?? (await this.#reads.ask(smallBlob(scope.instance, digest), signal))
+      const bytes = arrived.get(digest) ?? (await small.read(scope.instance, digest, signal))?.bytes
       return bytes && openBytes(sliced(bytes, options))
     } catch (error) {
       if (isCacheError(error) && error.code === 'store.corrupt') return failing(error)
@@ -101,25 +88,20 @@ class ReapiBlobs implements BlobStore, Ingest {
     return ingestBlob(this.#send(scope, signal), bytes, this.#options.tmpDir, signal)
   }
 
-  #send(scope: Scope, signal: AbortSignal | undefined): Send {
-    const { instance } = scope
-    const large: Send['large'] = (digest, bytes) => upload(this.#options.channel, instance, digest, bytes, signal)
-    const small: Send['small'] = async (digest, bytes) => {
-      if (!(await this.#isSmall(scope, digest, signal))) return large(digest, once(bytes))
-      await this.#writes.ask(newBlob(instance, digest, bytes), signal)
+  #send({ instance }: Scope, signal: AbortSignal | undefined): Send {
+    const { small, large } = this.#options
+    return {
+      large: (digest, bytes) => large.write(instance, digest, bytes, signal),
+      small: async (digest, bytes) =>
+        (await small.takes(instance, digest, signal))
+          ? small.write(instance, digest, bytes, signal)
+          : large.write(instance, digest, once(bytes), signal),
     }
-    return { small, large }
-  }
-
-  /** As it is known before anything is asked, where it is clearly large. */
-  async #isSmall({ instance }: Scope, { sizeBytes }: Digest, signal?: AbortSignal): Promise<boolean> {
-    if (sizeBytes > BATCH_BLOB_BYTES) return false
-    return sizeBytes <= (await this.#options.capabilities.get(instance, signal)).batch.mostBytes
   }
 
   async #readLarge(scope: Scope, digest: Digest, options: ReadOptions): Promise<OpenBytes | undefined> {
-    const { channel, tmpDir } = this.#options
-    const found = await download(channel, scope.instance, digest, options.signal)
+    const { channel, large, tmpDir } = this.#options
+    const found = await large.read(scope.instance, digest, options.signal)
     if (found === undefined) return undefined
     const wrong = (what: string) => otherBytes(channel.server, digest.hash, what)
     const iterator = verified(found.bytes, digest, { ...options, tmpDir, wrong })

@@ -1,13 +1,15 @@
 import { temporaryServer } from '../../../server/temporary-server.fixture.ts'
 import { actionStoreContract } from '../../action-store.contract.ts'
 import { blobStoreContract } from '../../blob-store.contract.ts'
+import type { Frames } from '../../contracts.ts'
+import { framesContract } from '../../frames.contract.ts'
 import { openRemote } from '../open-remote.ts'
 
 const open = async () => {
   const server = await temporaryServer()
   const end = await openRemote(server.url.replace('http:', 'grpc:'))
   return {
-    ...end,
+    ...{ ...end, frames: end.frames as Frames },
     async [Symbol.asyncDispose]() {
       await end[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()
@@ -24,3 +26,4 @@ const UNABLE = {
 
 blobStoreContract('reapi, of recue serve', open)
 actionStoreContract('reapi, of recue serve', open, UNABLE)
+framesContract('reapi, of recue serve', open)

@@ -2,6 +2,7 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire'
 import { expect, test } from 'vitest'
 import {
   CacheCapabilities,
+  Compressor_Value,
   DigestFunction_Value,
   ServerCapabilities,
 } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
@@ -15,10 +16,15 @@ const all: ServerCapabilities = {
     digestFunctions: [DigestFunction_Value.SHA256, DigestFunction_Value.BLAKE3],
     actionCacheUpdateCapabilities: { updateEnabled: true },
     maxBatchTotalSizeBytes: 4_000_000,
+    supportedCompressors: [Compressor_Value.ZSTD, Compressor_Value.DEFLATE],
+    supportedBatchUpdateCompressors: [Compressor_Value.ZSTD],
     splitBlobSupport: true,
   },
 }
-const found = { digestFunctions: [1, 9], updateEnabled: true, maxBatchTotalSizeBytes: 4_000_000 }
+const found = {
+  ...{ digestFunctions: [1, 9], updateEnabled: true, maxBatchTotalSizeBytes: 4_000_000 },
+  ...{ compressors: [1, 2], batchUpdateCompressors: [1] },
+}
 
 test('what the generated code wrote is read', () => {
   expect(cacheCapabilitiesIn(ServerCapabilities.encode(all).finish())).toEqual(found)
@@ -34,6 +40,7 @@ test('the largest number there is, and functions that are not packed, are read o
     .int64(4_000_000)
     .uint32(64)
     .int64('9223372036854775807')
+  cache.uint32(48).int32(1).uint32(48).int32(2).uint32(56).int32(1)
   const message = new BinaryWriter().uint32(10).bytes(cache.finish()).finish()
   expect(cacheCapabilitiesIn(message)).toEqual(found)
   expect(() => cacheCapabilitiesIn(message.subarray(0, -3))).toThrow(RangeError)

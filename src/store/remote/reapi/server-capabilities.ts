@@ -6,6 +6,10 @@ export interface CacheCapabilities {
   readonly updateEnabled: boolean
   /** 0: no limit of its own. */
   readonly maxBatchTotalSizeBytes: number
+  /** In which blobs are given, one by one or in batches, and taken one by one. */
+  readonly compressors: readonly number[]
+  /** In which they are taken in batches. */
+  readonly batchUpdateCompressors: readonly number[]
 }
 
 /**
@@ -20,15 +24,18 @@ export function cacheCapabilitiesIn(message: Uint8Array): CacheCapabilities | un
 
 function cacheIn(message: Uint8Array): CacheCapabilities {
   const digestFunctions: number[] = []
+  const compressors: number[] = []
+  const batchUpdateCompressors: number[] = []
   let updateEnabled = false
   let maxBatchTotalSizeBytes = 0
   for (const [reader, field, type] of fieldsOf(message)) {
-    if (field === 1 && type === WireType.LengthDelimited) digestFunctions.push(...packed(reader.bytes()))
-    else if (field === 1) digestFunctions.push(reader.int32())
+    if (field === 1) digestFunctions.push(...numbers(reader, type))
     else if (field === 2) updateEnabled = isEnabled(reader.bytes())
     else if (field === 4) maxBatchTotalSizeBytes = Number(reader.int64())
+    else if (field === 6) compressors.push(...numbers(reader, type))
+    else if (field === 7) batchUpdateCompressors.push(...numbers(reader, type))
   }
-  return { digestFunctions, updateEnabled, maxBatchTotalSizeBytes }
+  return { digestFunctions, updateEnabled, maxBatchTotalSizeBytes, compressors, batchUpdateCompressors }
 }
 
 function isEnabled(message: Uint8Array): boolean {
@@ -37,8 +44,10 @@ function isEnabled(message: Uint8Array): boolean {
   return isSo
 }
 
-function packed(bytes: Uint8Array): number[] {
-  const reader = new BinaryReader(bytes)
+/** Of a repeated field: packed, or one by one. */
+function numbers(within: BinaryReader, type: WireType): number[] {
+  if (type !== WireType.LengthDelimited) return [within.int32()]
+  const reader = new BinaryReader(within.bytes())
   const values: number[] = []
   while (reader.pos < reader.len) values.push(reader.int32())
   return values

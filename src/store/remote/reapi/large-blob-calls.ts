@@ -1,0 +1,104 @@
+import type { Digest } from '../../../digest/digest.ts'
+import { FrameReader, noFrame } from '../../local/compression/frame-reader.ts'
+import { type Part, partsOf } from '../../local/compression/given-frames.ts'
+import type { Compression } from '../../local/compression.ts'
+import { checkedFrames, chunkParts, FRAME_CONTENT_BYTES } from '../checked-frames.ts'
+import { checkedPieces, piecesOf } from '../checked-pieces.ts'
+import { otherThan } from '../connection-fault.ts'
+import type { GrpcChannel } from '../grpc/grpc-channel.ts'
+import { opened } from '../opened.ts'
+import { type Download, download, MESSAGE_BYTES, upload } from './byte-stream.ts'
+import type { AskedCapabilities } from './capabilities.ts'
+
+/** Blobs that are a call each: as zstd, where the server has it and it saves something. */
+export class LargeBlobCalls {
+  readonly #channel: GrpcChannel
+  readonly #capabilities: AskedCapabilities
+  readonly #compression: Compression
+
+  constructor(channel: GrpcChannel, capabilities: AskedCapabilities, compression: Compression) {
+    this.#channel = channel
+    this.#capabilities = capabilities
+    this.#compression = compression
+  }
+
+  async hasZstd(instance: string, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#capabilities.get(instance, signal)).hasZstd
+  }
+
+  /** The content as it comes, not checked. Undefined where it is not there. */
+  async read(instance: string, digest: Digest, signal?: AbortSignal): Promise<Download | undefined> {
+    if (!(await this.hasZstd(instance, signal)))
+      return download(this.#channel, { instance, digest, compressor: 'identity' }, signal)
+    const found = await this.readFrames(instance, digest, signal)
+    return found && { bytes: this.#contentOf(digest, found.bytes), cancel: () => found.cancel() }
+  }
+
+  /** The frames as they come, not checked, of a server that has zstd. */
+  async readFrames(instance: string, digest: Digest, signal?: AbortSignal): Promise<Download | undefined> {
+    const found = await download(this.#channel, { instance, digest, compressor: 'zstd' }, signal)
+    return found && { bytes: upTo(mostFrameBytes(digest), found.bytes), cancel: () => found.cancel() }
+  }
+
+  /** Keeps content that is checked on the way. */
+  async write(instance: string, digest: Digest, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    const hasZstd = await this.hasZstd(instance, signal)
+    await using content = await opened(bytes)
+    const isDense = this.#compression.isDense(content.first)
+    if (hasZstd && !isDense) await this.#writeFrames(instance, digest, chunkParts(content.all), signal)
+    else await this.#writeContent(instance, digest, content.all, signal)
+  }
+
+  /** Keeps content that comes in frames, or in part, checked on the way. */
+  async writeParts(instance: string, digest: Digest, parts: AsyncIterable<Part>, signal?: AbortSignal): Promise<void> {
+    if (await this.hasZstd(instance, signal)) await this.#writeFrames(instance, digest, parts, signal)
+    else await this.#writeContent(instance, digest, contentIn(parts), signal)
+  }
+
+  async *#contentOf(digest: Digest, frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* contentOf(frames)
+    } catch (error) {
+      throw otherThan(this.#channel.server, digest.hash, error)
+    }
+  }
+
+  #writeFrames(instance: string, digest: Digest, parts: AsyncIterable<Part>, signal?: AbortSignal): Promise<void> {
+    const frames = checkedFrames(digest, parts, this.#compression)
+    const blob = { instance, digest, compressor: 'zstd' } as const
+    return upload(this.#channel, blob, piecesOf(frames, MESSAGE_BYTES), signal)
+  }
+
+  #writeContent(
+    instance: string,
+    digest: Digest,
+    bytes: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const blob = { instance, digest, compressor: 'identity' } as const
+    return upload(this.#channel, blob, checkedPieces(digest, bytes, MESSAGE_BYTES), signal)
+  }
+}
+
+/** zstd makes nothing longer than this, of content in frames of any use. */
+function mostFrameBytes({ sizeBytes }: Digest): number {
+  return 2 * sizeBytes + (1 << 20)
+}
+
+async function* upTo(mostBytes: number, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let left = mostBytes
+  for await (const piece of bytes) {
+    left -= piece.length
+    if (left < 0) throw noFrame('longer than zstd makes it')
+    yield piece
+  }
+}
+
+/** What frames hold, however they are divided. Throws `store.corrupt`. */
+export function contentOf(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return contentIn(partsOf(new FrameReader(frames), FRAME_CONTENT_BYTES))
+}
+
+async function* contentIn(parts: AsyncIterable<Part>): AsyncGenerator<Uint8Array> {
+  for await (const { content } of parts) yield content
+}
