@@ -1,0 +1,20 @@
+import { temporaryServer } from '../../../server/temporary-server.fixture.ts'
+import { actionStoreContract } from '../../action-store.contract.ts'
+import { blobStoreContract } from '../../blob-store.contract.ts'
+import { openRemote } from '../open-remote.ts'
+
+const open = async () => {
+  const server = await temporaryServer()
+  const credentials = { accessKeyId: 'any', secretAccessKey: 'any' }
+  const end = await openRemote(`s3://s3/prefix?endpoint=${server.url}`, { s3: { credentials } })
+  return {
+    ...end,
+    async [Symbol.asyncDispose]() {
+      await end[Symbol.asyncDispose]()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+blobStoreContract('s3, of recue serve', open)
+actionStoreContract('s3, of recue serve', open)

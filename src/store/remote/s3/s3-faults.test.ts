@@ -1,0 +1,334 @@
+import type { RequestListener, ServerResponse } from 'node:http'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { digestOf, sha256Hex } from '../../../digest/sha256.ts'
+import type { CacheError } from '../../../errors.ts'
+import { action, result } from '../../action-store.contract.ts'
+import { content } from '../../content.fixture.ts'
+import { DEFAULT_SCOPE as scope } from '../../contracts.ts'
+import { readWhole } from '../../read-whole.ts'
+import { faultyHttp, HASTY, PATIENT } from '../fault-servers.fixture.ts'
+import { openRemote, type RemoteOptions } from '../open-remote.ts'
+import { actionObject } from './action-object.ts'
+
+let used: AsyncDisposableStack
+beforeEach(() => {
+  used = new AsyncDisposableStack()
+})
+afterEach(() => used.disposeAsync())
+
+const credentials = { accessKeyId: 'AKIDOURS', secretAccessKey: 'the-secret', sessionToken: 'the-session' }
+
+async function bucket(listener: RequestListener, options: RemoteOptions = PATIENT) {
+  const server = used.use(await faultyHttp(listener))
+  const end = used.use(await openRemote(`s3://cache?endpoint=${server.address}`, { ...options, s3: { credentials } }))
+  return { ...end, asked: server.asked }
+}
+
+const refusal = (code: string, more = '') => `<Error><Code>${code}</Code>${more}</Error>`
+
+function refuse(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-type': 'application/xml', ...headers }).end(text)
+}
+
+const [small, large] = [content(5_000, 1), content(3_000_000, 2)]
+
+describe.each([small, large].map((bytes) => [bytes.length, bytes] as const))('of a blob of %i bytes', (_, bytes) => {
+  const flipped = Buffer.from(bytes)
+  flipped[bytes.length - 1] = (flipped[bytes.length - 1] as number) ^ 1
+  const read = async (listener: RequestListener, options?: RemoteOptions) => {
+    const { blobs } = await bucket(listener, options)
+    let handedOut = 0
+    try {
+      for await (const piece of (await blobs.read(scope, digestOf(bytes))) ?? []) handedOut += piece.length
+    } catch (error) {
+      return { handedOut, code: (error as CacheError).code }
+    }
+    return { handedOut }
+  }
+
+  test.each<[string, Buffer]>([
+    ['another', flipped],
+    ['shorter', bytes.subarray(1)],
+    ['longer', Buffer.concat([bytes, bytes])],
+    ['empty', Buffer.alloc(0)],
+  ])('that is %s nothing is handed out', async (_, other) => {
+    expect(await read((_, response) => response.end(other))).toEqual({ handedOut: 0, code: 'store.corrupt' })
+  })
+
+  test('that breaks off, or stops, nothing is handed out', async () => {
+    const begun = (then: (response: ServerResponse) => void): RequestListener => {
+      return (_, response) => {
+        response.writeHead(200, { 'content-length': bytes.length })
+        response.write(bytes.subarray(0, 1000), () => then(response))
+      }
+    }
+    const breaking = begun((response) => response.destroy())
+    expect(await read(breaking)).toEqual({ handedOut: 0, code: 'remote.unreachable' })
+    expect(
+      await read(
+        begun(() => undefined),
+        HASTY,
+      ),
+    ).toEqual({ handedOut: 0, code: 'remote.timed-out' })
+  })
+})
+
+test.each<[number, string, string, RegExp]>([
+  [404, refusal('NoSuchBucket'), 'remote.incompatible', /no such bucket/],
+  [403, refusal('AccessDenied'), 'remote.denied', /AccessDenied/],
+  [403, '', 'remote.denied', /HTTP 403/],
+  [403, refusal('InvalidAccessKeyId', '<AWSAccessKeyId>AKIDOURS</AWSAccessKeyId>'), 'remote.denied', /access key/],
+  [
+    403,
+    refusal('SignatureDoesNotMatch', '<StringToSign>the-session</StringToSign>'),
+    'remote.denied',
+    /secret does not/,
+  ],
+  [403, refusal('RequestTimeTooSkewed'), 'remote.denied', /clock/],
+  [400, refusal('ExpiredToken', '<Token-0>the-session</Token-0>'), 'remote.denied', /expired/],
+  [503, refusal('SlowDown'), 'remote.unreachable', /SlowDown .*busy/],
+  [500, refusal('InternalError'), 'remote.unreachable', /InternalError/],
+  [502, '', 'remote.unreachable', /HTTP 502/],
+  [429, 'later', 'remote.unreachable', /HTTP 429/],
+  [
+    400,
+    refusal('AuthorizationHeaderMalformed', '<Region>eu-west-1</Region>'),
+    'remote.incompatible',
+    /region eu-west-1, not in us-east-1/,
+  ],
+  [307, refusal('TemporaryRedirect', '<Endpoint>other.example</Endpoint>'), 'remote.incompatible', /sends on/],
+  [400, refusal('SomethingNew'), 'remote.failed', /SomethingNew/],
+  [405, '', 'remote.incompatible', /HTTP 405/],
+  [200, '<html>', 'remote.incompatible', /web page/],
+  [404, '<html>', 'remote.incompatible', /web page/],
+])('HTTP %i with %s is told as what it is, with the place and no secret', async (status, text, code, message) => {
+  const { actions, blobs } = await bucket((request, response) => {
+    request.resume()
+    const headers: Record<string, string> = text === '<html>' ? { 'content-type': 'text/html' } : {}
+    refuse(response, status, request.method === 'HEAD' ? '' : text, headers)
+  })
+  for (const asking of [
+    () => actions.get(scope, action('a')),
+    () => readWhole(blobs, scope, digestOf(small)),
+    () => blobs.write(scope, digestOf(small), small),
+    ...(status === 404 || status === 200 || status >= 500 ? [] : [() => blobs.missing(scope, [digestOf(small)])]),
+  ]) {
+    const told = await asking().then(
+      () => undefined,
+      (error: CacheError) => error,
+    )
+    expect(told).toMatchObject({ code, message: expect.stringMatching(message) })
+    expect(told?.message).toContain('s3://cache at http://127.0.0.1:')
+    expect(`${told?.message} ${told?.hint} ${JSON.stringify(told?.context)}`).not.toMatch(/AKID|the-secret|the-session/)
+  }
+})
+
+test('a bucket in another region is told of with its region, and nobody is followed', async () => {
+  const { actions, blobs, asked } = await bucket((_, response) =>
+    refuse(response, 301, refusal('PermanentRedirect'), {
+      'x-amz-bucket-region': 'ap-south-1',
+      location: 'http://x.invalid',
+    }),
+  )
+  const told = { code: 'remote.incompatible', hint: expect.stringContaining('region=ap-south-1') }
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject(told)
+  await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject(told)
+  expect(asked.map((line) => line.split(' ')[0])).toEqual(['GET', 'HEAD', 'GET'])
+})
+
+test('a store that is busy is not asked again for its words', async () => {
+  const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
+  await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject({ code: 'remote.unreachable' })
+  expect(asked).toHaveLength(1)
+})
+
+test('what is there is not written over; a store that knows no conditions, or is writing it, is asked without', async () => {
+  for (const [status, code, times] of [
+    [412, 'PreconditionFailed', 1],
+    [409, 'ConditionalRequestConflict', 2],
+    [501, 'NotImplemented', 2],
+  ] as const) {
+    const conditions: unknown[] = []
+    const { blobs } = await bucket((request, response) => {
+      request.resume()
+      conditions.push(request.headers['if-none-match'])
+      if (request.headers['if-none-match'] === undefined) response.end()
+      else refuse(response, status, refusal(code))
+    })
+    await blobs.write(scope, digestOf(small), small)
+    expect(conditions).toEqual(['*', undefined].slice(0, times))
+    await blobs.write(scope, digestOf(small), small)
+    expect(conditions.slice(times)).toEqual(status === 501 ? [undefined] : ['*', undefined].slice(0, times))
+  }
+})
+
+test('a blob that was found damaged is missing, and written over', async () => {
+  let bytes = Buffer.from('other bytes')
+  const conditions: unknown[] = []
+  const { blobs } = await bucket(async (request, response) => {
+    if (request.method !== 'PUT') return response.end(bytes)
+    conditions.push(request.headers['if-none-match'])
+    bytes = Buffer.concat(await request.toArray())
+    return response.end()
+  })
+  const digest = digestOf(small)
+  expect(await blobs.missing(scope, [digest])).toEqual([])
+  expect(await readWhole(blobs, scope, digest)).toBeUndefined()
+  expect(await blobs.missing(scope, [digest])).toEqual([digest])
+  await blobs.write(scope, digest, small)
+  expect(await blobs.missing(scope, [digest])).toEqual([])
+  expect(await readWhole(blobs, scope, digest)).toEqual(small)
+  await blobs.write(scope, digest, small)
+  expect(conditions).toEqual([undefined, '*'])
+})
+
+test('requests are signed with what is in them, and show the session', async () => {
+  const seen: string[] = []
+  const { blobs } = await bucket(async (request, response) => {
+    const { authorization, 'x-amz-content-sha256': hash, 'x-amz-security-token': session } = request.headers
+    const body = Buffer.concat(await request.toArray())
+    expect(hash).toBe(sha256Hex(body))
+    expect(session).toBe('the-session')
+    seen.push(String(authorization))
+    response.end()
+  })
+  await blobs.write(scope, digestOf(small), small)
+  const signed = 'content-type;host;if-none-match;x-amz-content-sha256;x-amz-date;x-amz-security-token'
+  expect(seen).toEqual([
+    expect.stringMatching(
+      `^AWS4-HMAC-SHA256 Credential=AKIDOURS/\\d{8}/us-east-1/s3/aws4_request,SignedHeaders=${signed},Signature=[0-9a-f]{64}$`,
+    ),
+  ])
+})
+
+describe('in parts', () => {
+  const huge = Buffer.concat([content(8 << 20, 3), content(8 << 20, 4), content(1000, 5)])
+  const blob = digestOf(huge)
+  /** A store that takes parts, unless told otherwise. */
+  const partly = async (odd: RequestListener) => {
+    const parts: Buffer[] = []
+    const end = await bucket(async (request, response) => {
+      const { searchParams: asked } = new URL(request.url ?? '', 'http://x')
+      const body = Buffer.concat(await request.toArray().catch(() => []))
+      if (asked.has('uploads')) response.end('<R><UploadId>an&amp;id</UploadId></R>')
+      else if (request.method === 'DELETE') response.writeHead(204).end()
+      else {
+        expect(asked.get('uploadId')).toBe('an&id')
+        const part = Number(asked.get('partNumber'))
+        if (part > 0) parts[part - 1] = body
+        odd(Object.assign(request, { sent: body }), response.setHeader('etag', `"of part ${part}"`))
+      }
+    })
+    const write = async () => {
+      try {
+        await end.blobs.write(scope, blob, huge)
+        return 'kept'
+      } catch (error) {
+        return (error as CacheError).code
+      } finally {
+        await end[Symbol.asyncDispose]()
+      }
+    }
+    const aborted = () => end.asked.filter((line) => line.startsWith('DELETE')).length
+    return { write, aborted, parts }
+  }
+
+  test('a large blob is sent, and put together in their order', async () => {
+    let completed = ''
+    const { write, aborted, parts } = await partly((request, response) => {
+      if (request.method === 'POST') completed = String((request as { sent?: Buffer }).sent)
+      response.end('<CompleteMultipartUploadResult/>')
+    })
+    expect(await write()).toBe('kept')
+    expect(aborted()).toBe(0)
+    expect(parts.map(({ length }) => length)).toEqual([8 << 20, 8 << 20, 1000])
+    expect(Buffer.concat(parts).equals(huge)).toBe(true)
+    const numbers = [...completed.matchAll(/<PartNumber>(\d)<\/PartNumber><ETag>&quot;of part (\d)&quot;/g)]
+    expect(numbers.map(([, number, etag]) => [number, etag])).toEqual([
+      ['1', '1'],
+      ['2', '2'],
+      ['3', '3'],
+    ])
+  })
+
+  test.each<[string, RequestListener, string]>([
+    [
+      'a part is refused',
+      (r, response) => (r.url?.includes('partNumber=2') ? refuse(response, 503, refusal('SlowDown')) : response.end()),
+      'remote.unreachable',
+    ],
+    [
+      'the last part is refused',
+      (r, response) =>
+        r.url?.includes('partNumber=3') ? refuse(response, 404, refusal('NoSuchUpload')) : response.end(),
+      'remote.failed',
+    ],
+    [
+      'a connection breaks',
+      (r, response) => (r.url?.includes('partNumber=1') ? response.destroy() : response.end()),
+      'remote.unreachable',
+    ],
+    [
+      'the end is refused',
+      (r, response) => (r.method === 'POST' ? refuse(response, 403, refusal('AccessDenied')) : response.end()),
+      'remote.denied',
+    ],
+    [
+      'the end fails, said with HTTP 200',
+      (r, response) => response.end(r.method === 'POST' ? refusal('InternalError') : ''),
+      'remote.unreachable',
+    ],
+    [
+      'it is there already',
+      (r, response) => (r.method === 'POST' ? refuse(response, 412, refusal('PreconditionFailed')) : response.end()),
+      'kept',
+    ],
+  ])('nothing is left there when %s', async (_, odd, outcome) => {
+    const { write, aborted } = await partly(odd)
+    expect(await write()).toBe(outcome)
+    expect(aborted()).toBe(1)
+  })
+
+  test('nothing is left there when the source fails, or the caller leaves', async () => {
+    const control = new AbortController()
+    const { asked, blobs, ...end } = await bucket((request, response) => {
+      request.resume()
+      if (request.url?.includes('uploads')) response.end('<R><UploadId>id</UploadId></R>')
+      else if (request.method === 'DELETE') response.writeHead(204).end()
+      else control.abort(new Error('enough'))
+    })
+    async function* failing() {
+      yield huge.subarray(0, 9 << 20)
+      throw new Error('source failed')
+    }
+    await expect(blobs.write(scope, blob, failing())).rejects.toThrow('source failed')
+    await expect(blobs.write(scope, blob, huge, control.signal)).rejects.toThrow('enough')
+    await end[Symbol.asyncDispose]()
+    expect(asked.filter((line) => line.startsWith('DELETE'))).toHaveLength(2)
+  })
+})
+
+test('an action result that is too long, or none, is told and not there', async () => {
+  const { actions } = await bucket((request, response) => {
+    if (request.url?.includes(action('long').hash)) response.end(Buffer.alloc(9 << 20))
+    else response.end('recueAR1 and no more')
+  })
+  for (const name of ['long', 'none'])
+    expect(await actions.get(scope, action(name))).toEqual({ kind: 'miss', why: 'corrupt' })
+})
+
+test('action results of many blobs ask for some at a time', async () => {
+  let most = 0
+  let now = 0
+  const files = Array.from({ length: 200 }, (_, i) => digestOf(Buffer.from(`${i}`)))
+  const { ActionResult } = await import('../../../proto/build/bazel/remote/execution/v2/remote_execution.ts')
+  const object = actionObject(scope, action('a'), ActionResult.encode(result(files)).finish())
+  const { actions, asked } = await bucket((request, response) => {
+    if (request.method === 'GET') return response.end(object)
+    most = Math.max(most, ++now)
+    return setImmediate(() => response.end(() => now--))
+  })
+  expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
+  expect(asked).toHaveLength(201)
+  expect(most).toBeLessThanOrEqual(32)
+})
