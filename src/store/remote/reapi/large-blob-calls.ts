@@ -1,10 +1,10 @@
 import type { Digest } from '../../../digest/digest.ts'
-import { FrameReader, noFrame } from '../../local/compression/frame-reader.ts'
-import { type Part, partsOf } from '../../local/compression/given-frames.ts'
+import type { Part } from '../../local/compression/given-frames.ts'
 import type { Compression } from '../../local/compression.ts'
-import { checkedFrames, chunkParts, FRAME_CONTENT_BYTES } from '../checked-frames.ts'
+import { checkedFrames, chunkParts } from '../checked-frames.ts'
 import { checkedPieces, piecesOf } from '../checked-pieces.ts'
 import { otherThan } from '../connection-fault.ts'
+import { contentIn, contentOf, noLongerThan } from '../frame-content.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import { opened } from '../opened.ts'
 import { type Download, download, MESSAGE_BYTES, upload } from './byte-stream.ts'
@@ -37,7 +37,7 @@ export class LargeBlobCalls {
   /** The frames as they come, not checked, of a server that has zstd. */
   async readFrames(instance: string, digest: Digest, signal?: AbortSignal): Promise<Download | undefined> {
     const found = await download(this.#channel, { instance, digest, compressor: 'zstd' }, signal)
-    return found && { bytes: upTo(mostFrameBytes(digest), found.bytes), cancel: () => found.cancel() }
+    return found && { bytes: noLongerThan(digest, found.bytes), cancel: () => found.cancel() }
   }
 
   /** Keeps content that is checked on the way. */
@@ -78,27 +78,4 @@ export class LargeBlobCalls {
     const blob = { instance, digest, compressor: 'identity' } as const
     return upload(this.#channel, blob, checkedPieces(digest, bytes, MESSAGE_BYTES), signal)
   }
-}
-
-/** zstd makes nothing longer than this, of content in frames of any use. */
-function mostFrameBytes({ sizeBytes }: Digest): number {
-  return 2 * sizeBytes + (1 << 20)
-}
-
-async function* upTo(mostBytes: number, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let left = mostBytes
-  for await (const piece of bytes) {
-    left -= piece.length
-    if (left < 0) throw noFrame('longer than zstd makes it')
-    yield piece
-  }
-}
-
-/** What frames hold, however they are divided. Throws `store.corrupt`. */
-export function contentOf(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  return contentIn(partsOf(new FrameReader(frames), FRAME_CONTENT_BYTES))
-}
-
-async function* contentIn(parts: AsyncIterable<Part>): AsyncGenerator<Uint8Array> {
-  for await (const { content } of parts) yield content
 }

@@ -3,9 +3,9 @@ import type { Scope } from '../../contracts.ts'
 import { beginsStored } from '../../local/compression/frame-reader.ts'
 import { notTheBlob } from '../checked-pieces.ts'
 import { otherThan } from '../connection-fault.ts'
+import { contentOf } from '../frame-content.ts'
 import { opened } from '../opened.ts'
 import type { Fetches, NearStore } from '../remote-end.ts'
-import { contentOf } from './large-blob-calls.ts'
 import type { ReapiOptions } from './reapi-blobs.ts'
 
 /** Blobs of a server straight into a store on this machine, which checks what it is given. */
