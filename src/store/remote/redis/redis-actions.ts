@@ -37,9 +37,10 @@ class RedisActions implements ActionStore {
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
     const { server } = this.#client
     const key = actionKey(scope, action)
+    const reply = this.#client.ask({ args: ['GET', key], bytes: USUAL_BYTES }, signal)
     const touch = this.#touches.due(key)
     if (touch !== undefined) void this.#client.ask(touch).catch(() => undefined)
-    const value = valueIn(server, await this.#client.ask({ args: ['GET', key], bytes: USUAL_BYTES }, signal))
+    const value = valueIn(server, await reply)
     if (value === undefined) {
       this.#touches.forget(key)
       return { kind: 'miss', why: 'absent' }

@@ -44,9 +44,9 @@ class RedisBlobs implements BlobStore, Ingest {
     if (!this.#isKept(digest)) return undefined
     const key = blobKey(digest)
     const { server } = this.#client
+    const reply = this.#client.ask({ args: ['GET', key], bytes: digest.sizeBytes }, options.signal)
     void this.#touch(key)
-    const reply = await this.#client.ask({ args: ['GET', key], bytes: digest.sizeBytes }, options.signal)
-    const bytes = valueIn(server, reply)
+    const bytes = valueIn(server, await reply)
     if (bytes?.length !== digest.sizeBytes) {
       this.#touches.forget(key)
       return undefined

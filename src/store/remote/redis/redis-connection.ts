@@ -5,7 +5,15 @@ import type { Patience } from '../remote-server.ts'
 import { Waiting } from '../waiting.ts'
 import type { RedisServer } from './redis-address.ts'
 import { replyFault, requireOk } from './redis-fault.ts'
-import { type Argument, encodedCommand, isReplyError, NotRedis, type Reply, ReplyParser } from './resp.ts'
+import {
+  type Argument,
+  encodedCommand,
+  isReplyError,
+  NotRedis,
+  type Reply,
+  type ReplyError,
+  ReplyParser,
+} from './resp.ts'
 
 /** A result with all that may stand in it, and what lies around it. */
 const MOST_OTHER_BYTES = 9 << 20
@@ -29,6 +37,7 @@ export class RedisConnection {
   #fault: unknown
   #isReady = false
   #isRetired = false
+  #lastWords: ReplyError | undefined
   /** How often something has come. */
   #heard = 0
 
@@ -44,9 +53,9 @@ export class RedisConnection {
     this.#socket.on('data', (piece: Uint8Array) => this.#hear(piece))
     this.#socket.on('drain', () => this.#asked.length > 0 && this.#waiting.begin())
     this.#socket.on('error', (error) => this.#break(connectionFault(server, 'Redis', error)))
-    this.#socket.on('end', () => this.#break(connectionFault(server, 'Redis', new Error('aborted'))))
+    this.#socket.on('end', () => this.#break(this.#brokenOff()))
     this.#socket.on('close', () => {
-      this.#break(connectionFault(server, 'Redis', new Error('aborted')))
+      this.#break(this.#brokenOff())
       reject(this.#fault)
       gone()
     })
@@ -93,7 +102,7 @@ export class RedisConnection {
   }
 
   destroy(): void {
-    this.#break(connectionFault(this.#server, 'Redis', new Error('aborted')))
+    this.#break(this.#brokenOff())
   }
 
   async #greet(connected: Promise<void>): Promise<void> {
@@ -134,6 +143,7 @@ export class RedisConnection {
   }
 
   #give(reply: Reply): void {
+    this.#lastWords = isReplyError(reply) ? reply : undefined
     const asked = this.#asked.shift()
     // What a server says unasked, as one with too many clients does, is why it will say no more.
     if (asked === undefined)
@@ -146,6 +156,12 @@ export class RedisConnection {
     if (!this.#isReady) return
     if (this.#isRetired) this.destroy()
     else this.#socket.unref()
+  }
+
+  /** One who hangs up after an error meant it for all. */
+  #brokenOff(): unknown {
+    if (this.#lastWords !== undefined) return replyFault(this.#server, this.#lastWords)
+    return connectionFault(this.#server, 'Redis', new Error('aborted'))
   }
 
   #break(fault: unknown): void {
