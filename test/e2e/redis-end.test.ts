@@ -2,15 +2,31 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/digest/sha256.ts'
+import { temporaryServer } from '../../src/server/temporary-server.fixture.ts'
 import { action, actionStoreContract, result } from '../../src/store/action-store.contract.ts'
 import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
 import { content } from '../../src/store/content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
 import { readWhole } from '../../src/store/read-whole.ts'
 import { openRemote } from '../../src/store/remote/open-remote.ts'
+import { splitEnds } from '../../src/store/split/split-ends.ts'
 import { REDIS_SKIPPED, RedisProcess } from './redis-server.ts'
 import { repository } from './runtimes.ts'
 import { skipIf } from './skip-if.ts'
+
+/** The action results of a Redis, over the blobs of a server. */
+async function openSplit() {
+  const [redis, server] = [await RedisProcess.start(), await temporaryServer()]
+  const end = splitEnds({ blobs: await openRemote(server.url), results: await openRemote(redis.address) })
+  return {
+    ...end,
+    async [Symbol.asyncDispose]() {
+      await using _redis = redis
+      await using _server = server
+      await end[Symbol.asyncDispose]()
+    },
+  }
+}
 
 /** Large blobs are let in here, so that the contract is asked of them, too. */
 async function open() {
@@ -31,6 +47,8 @@ const digest = digestOf(blob)
 function tests(): void {
   blobStoreContract('redis', open)
   actionStoreContract('redis', open)
+  blobStoreContract('http and redis', openSplit)
+  actionStoreContract('http and redis', openSplit)
 
   test('what is used is kept its whole time again, in one layout; a result with what it names', async () => {
     await using server = await RedisProcess.start()

@@ -25,6 +25,8 @@ export class RedisClient implements Disposable {
   readonly #patience: Patience
   readonly #gate = new ByteGate(MOST_BYTES)
   readonly #connections = new Set<RedisConnection>()
+  /** What came on those that are closed. */
+  #goneBytes = 0
   #current: RedisConnection | undefined
 
   constructor(server: RedisServer, patience: Patience) {
@@ -32,17 +34,24 @@ export class RedisClient implements Disposable {
     this.#patience = patience
   }
 
+  /** All that has come so far. */
+  get receivedBytes(): number {
+    let bytes = this.#goneBytes
+    for (const connection of this.#connections) bytes += connection.receivedBytes
+    return bytes
+  }
+
   /** The reply, also where it is an error. Throws `remote.*`, and the signal's reason. */
   async ask({ args, bytes = 0 }: Command, signal?: AbortSignal): Promise<Reply> {
     const leave = await this.#gate.enter(bytes + COMMAND_BYTES, signal)
     const connection = this.#standing()
-    const { heard } = connection
+    const { receivedBytes } = connection
     // Who gives up leaves the answer on its way: it takes room until it is here.
     const reply = this.#asked(connection, args, signal).finally(leave)
     try {
       return await abortable(reply, signal)
     } catch (error) {
-      if (signal?.aborted && connection.heard === heard) this.#leaveAlone(connection)
+      if (signal?.aborted && connection.receivedBytes === receivedBytes) this.#leaveAlone(connection)
       throw error
     }
   }
@@ -63,7 +72,10 @@ export class RedisClient implements Disposable {
 
   #standing(): RedisConnection {
     if (this.#current !== undefined && !this.#current.isBroken) return this.#current
-    const connection = new RedisConnection(this.server, this.#patience, () => this.#connections.delete(connection))
+    const connection = new RedisConnection(this.server, this.#patience, () => {
+      this.#connections.delete(connection)
+      this.#goneBytes += connection.receivedBytes
+    })
     this.#connections.add(connection)
     this.#current = connection
     return connection

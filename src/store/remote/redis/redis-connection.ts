@@ -38,8 +38,7 @@ export class RedisConnection {
   #isReady = false
   #isRetired = false
   #lastWords: ReplyError | undefined
-  /** How often something has come. */
-  #heard = 0
+  #receivedBytes = 0
 
   constructor(server: RedisServer, { connectMs, idleMs }: Patience, gone: () => void) {
     this.#server = server
@@ -72,9 +71,9 @@ export class RedisConnection {
     return this.#fault !== undefined
   }
 
-  /** Another number once something has come. */
-  get heard(): number {
-    return this.#heard
+  /** All that has come so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** The reply, also where it is an error. Throws when the connection breaks before it. */
@@ -131,7 +130,7 @@ export class RedisConnection {
   }
 
   #hear(piece: Uint8Array): void {
-    this.#heard++
+    this.#receivedBytes += piece.length
     try {
       for (const reply of this.#parser.replies(piece)) this.#give(reply)
     } catch (error) {

@@ -14,6 +14,7 @@ export function redisEnd(server: RedisServer, patience: Pick<RemoteEndOptions, '
     blobs,
     actions: redisActions(client, touches, blobs),
     actionsOver: (others) => redisActions(client, touches, others),
+    receivedBytes: () => client.receivedBytes,
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]()
     },

@@ -151,8 +151,10 @@ test('who gives up on a silent connection does not send the next one there, and 
   control.abort(new Error('enough'))
   await expect(hasty).rejects.toThrow('enough')
   expect(await end.blobs.read(scope, digestOf(content(10, 2)))).toBeUndefined()
+  const before = end.receivedBytes?.() ?? 0
   held?.()
   expect(await patient).toBeUndefined()
+  expect(end.receivedBytes?.()).toBe(before + 2 * `${NONE}:0\r\n`.length)
 })
 
 test('a connection that breaks off fails what was asked on it', async () => {
