@@ -40,9 +40,21 @@ describe('crc32c', () => {
     )
   })
 
+  test('of few bytes is the same wherever they lie in memory and however long they are', () => {
+    const memory = Uint8Array.from({ length: 300 }, (_, i) => (i * 2654435761) >>> 24)
+    for (let start = 0; start < 4; start++)
+      for (let length = 0; length < 290; length += length > 56 && length < 80 ? 1 : 7)
+        for (const from of [0, 1, 2, 3, 4, 61].filter((bound) => bound <= length)) {
+          const bytes = memory.subarray(start, start + length)
+          expect(crc32cOfFew(bytes, 0, from), `${length} at ${start} from ${from}`).toBe(
+            byDefinition(bytes.slice(from)),
+          )
+        }
+  })
+
   test('goes on from what was summed without the module, wherever a process comes to load it', async () => {
-    const bytes = Uint8Array.from({ length: 3000 }, (_, i) => (i * 2654435761) >>> 24)
-    for (const pieceBytes of [1, 100, 511, 512, 513, 1023, 1024, 1025]) {
+    const bytes = Uint8Array.from({ length: 60_000 }, (_, i) => (i * 2654435761) >>> 24)
+    for (const pieceBytes of [7000, 20_000, 39_999, 40_000, 40_001]) {
       vi.resetModules()
       const fresh = await import('./crc32c.ts')
       let sum = 0

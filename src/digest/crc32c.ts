@@ -16,10 +16,9 @@ interface Crc32c {
 const DATA = 8192
 
 /**
- * CRC32C (Castagnoli, reflected polynomial 0x82f63b78; RFC 3720, appendix B.4), eight bytes a step ("slicing-by-8",
- * Kounavis and Berry 2005). In WebAssembly, which is fast from its first byte on, as a hit needs it: the same in
- * JavaScript is interpreted for most of a hit's life, and took 3 to 15 ms for what takes 1 ms here. Native packages cost
- * more to load than a hit has to check.
+ * CRC32C (Castagnoli, reflected polynomial 0x82f63b78; RFC 3720, appendix B.4) by slicing (Kounavis and Berry 2005): four
+ * bytes a step in JavaScript until a process has summed some of them, from then on eight in WebAssembly. Native packages
+ * cost more to load than a hit has to check.
  */
 let loaded: { readonly crc: Crc32c['crc']; readonly memory: Uint8Array } | undefined
 
@@ -55,24 +54,49 @@ export function crc32c(bytes: Uint8Array, seed = 0, from = 0): number {
   return sum >>> 0
 }
 
-/** A process that looks up a row or two ends before the module, 0.4 to 0.8 ms to load, would pay: 1 KB takes 0.05 ms without. */
-const BYTES_BEFORE_LOADING = 1024
+/**
+ * The module pays when there is more than this: to load and compile it takes Bun 0.6 ms, on another thread that may have to
+ * be waited for, in which it would have summed 30 KB without.
+ */
+const BYTES_BEFORE_LOADING = 40_000
 let summedBytes = 0
 
-/** The checksum of every value of half a byte. */
-const HALF_BYTES = Uint32Array.from({ length: 16 }, (_, half) => {
-  let crc = half
-  for (let bit = 0; bit < 4; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0)
-  return crc
-})
+let tables: readonly [Int32Array, Int32Array, Int32Array, Int32Array] | undefined
+
+/** Of every byte with no, one, two and three bytes of zeros behind it. */
+function makeTables(): NonNullable<typeof tables> {
+  const table = new Int32Array(4 * 256)
+  // The checksum of a sum is the sum of the checksums: eight are enough to know all.
+  for (let bit = 128, crc = 1; bit > 0; bit >>= 1) {
+    crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0)
+    for (let at = 0; at < 256; at += 2 * bit) table[at + bit] = crc ^ (table[at] as number)
+  }
+  for (let at = 0; at < 3 * 256; at++) {
+    const crc = table[at] as number
+    table[at + 256] = (crc >>> 8) ^ (table[crc & 255] as number)
+  }
+  return [table.subarray(0, 256), table.subarray(256, 512), table.subarray(512, 768), table.subarray(768)]
+}
 
 /** The same in JavaScript: at once, and slow. */
 export function crc32cOfFew(bytes: Uint8Array, seed = 0, from = 0): number {
+  tables ??= makeTables()
+  const [table0, table1, table2, table3] = tables
+  const { length } = bytes
   let crc = ~seed
-  for (let at = from; at < bytes.length; at++) {
-    crc ^= bytes[at] as number
-    crc = (crc >>> 4) ^ (HALF_BYTES[crc & 15] as number)
-    crc = (crc >>> 4) ^ (HALF_BYTES[crc & 15] as number)
+  let at = from
+  if (length - from >= 64 && ((bytes.byteOffset + from) & 3) === 0) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + from, (length - from) >> 2)
+    for (let i = 0; i < words.length; i++) {
+      crc ^= words[i] as number
+      crc =
+        (table3[crc & 255] as number) ^
+        (table2[(crc >>> 8) & 255] as number) ^
+        (table1[(crc >>> 16) & 255] as number) ^
+        (table0[crc >>> 24] as number)
+    }
+    at += 4 * words.length
   }
+  for (; at < length; at++) crc = (crc >>> 8) ^ (table0[(crc ^ (bytes[at] as number)) & 255] as number)
   return ~crc >>> 0
 }
