@@ -18,7 +18,7 @@ const floors = [
   ['action'],
   ['observe'],
   ['operate'],
-  ['cache.ts', 'memoize.ts'],
+  ['cache.ts', 'memoize.ts', 'remote-tiers.ts'],
   ['migrate'],
   ['server'],
   ['connect', 'programs'],

@@ -15,6 +15,7 @@ import { type Ledger, openLedger } from './observe/ledger.ts'
 import type { CacheStats } from './observe/stats.ts'
 import { labelOf, thingOf } from './observe/thing.ts'
 import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { RemoteCacheOptions, RemoteTiers } from './remote-tiers.ts'
 import type { CachedStore } from './store/cached/cached-store.ts'
 import type {
   ActionLookup,
@@ -71,12 +72,16 @@ export interface CacheOptions {
    * unless said; it is given back when memory runs short. 0: nothing. Results from memory are shared: leave them as they are.
    */
   readonly maxMemory?: number | string
+  /** A cache on another machine: what is not here is looked for there, and what is kept here is sent there. Not with `readOnly`. */
+  readonly remote?: string | RemoteCacheOptions
 }
 
 /** How a run is done, and what people call it. */
 export interface CacheRunOptions extends Partial<RunOptions> {
   /** The task's name: runs of one task are compared with each other. */
   readonly task?: string
+  /** Another remote cache than that of the cache, or none. */
+  readonly remote?: RemoteCacheOptions | undefined
 }
 
 /** The one interface of recue: remembers the result of work, and replays it when the same work is asked for again. */
@@ -124,7 +129,10 @@ export async function openCache(options: CacheOptions = {}): Promise<Cache> {
   const dir = resolve(options.cacheDir ?? defaultCacheDir(process.env, process.platform))
   const memoryBytes = options.maxMemory === undefined ? undefined : bytesOf('maxMemory', options.maxMemory)
   const store = await openLocalStore({ ...storeOptions(dir, options), remembersPacks: memoryBytes !== 0 })
-  return new LocalCache(store, await memoryTier(store, memoryBytes), options.readOnly ?? false)
+  const cache = new LocalCache(store, await memoryTier(store, memoryBytes), options.readOnly ?? false)
+  const { remote } = options
+  if (remote !== undefined) await cache.useRemote(typeof remote === 'string' ? { address: remote } : remote)
+  return cache
 }
 
 async function memoryTier(store: LocalStore, memoryBytes: number | undefined): Promise<CachedStore | undefined> {
@@ -164,17 +172,20 @@ function bytesOf(name: string, size: number | string): number {
 class LocalCache implements Cache {
   readonly dir: string
   readonly readOnly: boolean
-  readonly blobs: BlobStore & Ingest
   readonly frames: Frames
   readonly names: BlobNames
-  readonly actions: ActionStore
   readonly catalog: Catalog
   readonly records: WorkspaceRecords
   readonly leases: Leases
   readonly ledger: Ledger
   readonly #store: LocalStore
   readonly #tier: CachedStore | undefined
+  /** Of this machine. */
   readonly #engine: Engine
+  /** With the remote cache that is not of a single run. */
+  #common: Engine
+  #remotes: Promise<RemoteTiers> | undefined
+  readonly #warnings: RemoteWarnings = new RemoteWarnings()
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #corrupt: CorruptionReports = new CorruptionReports()
   #state: Promise<WorkspaceState | undefined> | undefined
@@ -185,22 +196,35 @@ class LocalCache implements Cache {
     this.#tier = tier
     this.dir = store.dir
     this.readOnly = readOnly
-    this.blobs = (tier ?? store).blobs
     this.frames = store.frames
     this.names = store.names
-    this.actions = (tier ?? store).actions
     this.catalog = store.catalog
     this.records = store.records
     this.leases = store.leases
     this.ledger = openLedger(store.dir)
     this.#engine = {
-      ...{ blobs: this.blobs, files: store.files, actions: this.actions, records: store.records, leases: store.leases },
+      ...{ blobs: (tier ?? store).blobs, files: store.files, actions: (tier ?? store).actions },
+      ...{ records: store.records, leases: store.leases },
       scope: DEFAULT_SCOPE,
       cacheDir: store.dir,
       trashDir: join(store.dir, 'trash'),
       tmpDir: join(store.dir, 'tmp'),
       home: process.env.HOME || process.getBuiltinModule('node:os').homedir(),
     }
+    this.#common = this.#engine
+  }
+
+  /** From now on, for whatever does not name another. */
+  async useRemote(remote: RemoteCacheOptions): Promise<void> {
+    this.#common = await this.#engineWith(remote)
+  }
+
+  get blobs(): BlobStore & Ingest {
+    return this.#common.blobs
+  }
+
+  get actions(): ActionStore {
+    return this.#common.actions
   }
 
   async key(action: ActionDescription | ActionRequest): Promise<Keyed> {
@@ -246,6 +270,7 @@ class LocalCache implements Cache {
 
   close(): Promise<void> {
     this.#closed ??= Promise.allSettled(this.#underWay).then(async () => {
+      await (await this.#remotes)?.close()
       this.#tier?.[Symbol.dispose]()
       await (await this.#state)?.[Symbol.asyncDispose]()
       return this.#store[Symbol.asyncDispose]()
@@ -260,6 +285,7 @@ class LocalCache implements Cache {
   async #runCommand(request: ActionRequest, options: CacheRunOptions): Promise<RunOutcome> {
     const { engine, whole } = await this.#prepared(options)
     using _reports = this.#corrupt.to(whole.notice)
+    using _warnings = this.#warnings.to(whole.notice)
     const outcome = await runAction(request, engine, whole)
     this.#record(request, options.task, outcome)
     return outcome
@@ -269,6 +295,7 @@ class LocalCache implements Cache {
     const { functionRequest, runFunction } = await import('./action/run/run-function.ts')
     const { engine, whole } = await this.#prepared(options)
     using _reports = this.#corrupt.to(whole.notice)
+    using _warnings = this.#warnings.to(whole.notice)
     const end = await runFunction(work, engine, whole)
     this.#record(functionRequest(work), options.task ?? work.name, end.outcome)
     return end
@@ -277,13 +304,29 @@ class LocalCache implements Cache {
   /** Where nothing can be written down, nothing is restored either: the work is done. */
   async #prepared(options: CacheRunOptions): Promise<{ readonly engine: Engine; readonly whole: RunOptions }> {
     const whole = withDefaults(options)
-    if (!this.readOnly) return { engine: this.#engine, whole }
+    if (!this.readOnly) return { engine: await this.#engineOf(options), whole }
     this.#state ??= import('./action/run/workspace-state.ts').then((state) => state.openWorkspaceState(this.dir))
     const state = await this.#state
     if (state === undefined) return { engine: this.#engine, whole: { ...whole, read: false, write: false } }
     const { records, leases, trashDir, tmpDir } = state
     const engine = { ...this.#engine, records, leases, trashDir, tmpDir, isReadOnly: true }
     return { engine, whole: { ...whole, write: false } }
+  }
+
+  #engineOf(options: CacheRunOptions): Engine | Promise<Engine> {
+    if (!('remote' in options)) return this.#common
+    return options.remote === undefined ? this.#engine : this.#engineWith(options.remote)
+  }
+
+  async #engineWith(remote: RemoteCacheOptions): Promise<Engine> {
+    if (this.readOnly) return this.#engine
+    this.#remotes ??= import('./remote-tiers.ts').then(({ RemoteTiers }) => {
+      const { blobs, actions, records, leases, files } = this.#engine
+      const near = { blobs, actions, records, leases, frames: this.frames, ...(files !== undefined && { files }) }
+      return new RemoteTiers(near, this.dir, (text) => this.#warnings.say(text))
+    })
+    const { blobs, actions, files } = (await this.#remotes).tier(remote)
+    return { ...this.#engine, blobs, actions, ...(files !== undefined && { files }) }
   }
 
   #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {
@@ -371,5 +414,21 @@ class CorruptionReports {
     this.#hearing?.[Symbol.dispose]()
     this.#hearing = undefined
     this.#wasTold = false
+  }
+}
+
+/** What is wrong with a remote cache, told to one of the runs under way. */
+class RemoteWarnings {
+  readonly #notices = new Set<(notice: RunNotice) => void>()
+
+  to(notice: (notice: RunNotice) => void): Disposable {
+    const own = (said: RunNotice) => notice(said)
+    this.#notices.add(own)
+    return { [Symbol.dispose]: () => void this.#notices.delete(own) }
+  }
+
+  say(text: string): void {
+    const [first] = this.#notices
+    first?.({ kind: 'warning', text })
   }
 }

@@ -24,7 +24,7 @@ export interface RunOutcome {
   /** Of a hit: what the command took when it ran, less `durationMs`; 0 else. */
   readonly savedMs: number
   /** Which tier a hit came from. */
-  readonly source: 'local' | undefined
+  readonly source: 'local' | 'remote' | undefined
   /** Root-relative output files and links, restored or captured; sorted. */
   readonly outputs: readonly string[]
   /** Content bytes of the outputs. */

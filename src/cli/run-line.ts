@@ -13,7 +13,12 @@ export function outcomeLine(
   const key = outcome.key?.hash.slice(0, 10)
   switch (outcome.status) {
     case 'hit':
-      return joined([`${paint('green', 'hit')} ${key}`, restoredPart(outcome), savedPart(outcome), took])
+      return joined([
+        `${paint('green', 'hit')} ${key}${outcome.source === 'remote' ? ' (remote)' : ''}`,
+        restoredPart(outcome),
+        savedPart(outcome),
+        took,
+      ])
     case 'miss': {
       const reason = why ?? outcome.reason
       const because = reason === undefined ? '' : ` (${reason})`

@@ -18,7 +18,7 @@ const RUN = z.strictObject({
   durationMs: z.number().min(0).describe('Wall time of the run.'),
   ownMs: z.number().min(0).describe("recue's own share of durationMs."),
   savedMs: z.number().min(0).describe('Of a hit: what the command took when it ran, less durationMs.'),
-  source: z.enum(['local']).nullable().describe('Where a hit came from.'),
+  source: z.enum(['local', 'remote']).nullable().describe('Where a hit came from.'),
   outputs: z.array(z.string()).describe('Output files, relative to the root.'),
   outputBytes: z.number().min(0).describe('Content bytes of the outputs.'),
   reason: z.string().nullable().describe('Why it missed, was not kept, or was not asked for; null on a hit.'),

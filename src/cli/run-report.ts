@@ -18,7 +18,7 @@ export interface RunReport {
   readonly ownMs: number
   readonly savedMs: number
   /** Where a hit came from. */
-  readonly source: 'local' | null
+  readonly source: 'local' | 'remote' | null
   /** Relative to the root. */
   readonly outputs: readonly string[]
   readonly outputBytes: number

@@ -1,6 +1,7 @@
 import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
-import type { Cache } from '../cache.ts'
+import type { Cache, CacheRunOptions } from '../cache.ts'
 import { cacheModeOf } from './cache-mode.ts'
+import type { CommandRemote } from './run-remote.ts'
 import type { Terminal } from './terminal.ts'
 import type { Work } from './work.ts'
 
@@ -9,6 +10,7 @@ export interface Runner {
   /** Undefined: there is no store to be had, and `withoutCache` says why. */
   readonly cache: Cache | undefined
   readonly withoutCache: string
+  readonly remote: CommandRemote | undefined
   /** Of the stream that the command's standard output goes to. */
   readonly terminal: Terminal
 }
@@ -30,9 +32,13 @@ export async function runWork(work: Work, runner: Runner, showing: Showing): Pro
   const outcome =
     cache === undefined
       ? await (await import('../action/run/run-action-unkept.ts')).runUncached(request, options, runner.withoutCache)
-      : await cache.run(request, task === undefined ? options : { ...options, task })
+      : await cache.run(request, { ...options, ...(task !== undefined && { task }), ...remoteOf(work, runner) })
   if (outcome.exitCode !== 0) await held?.release()
   return outcome
+}
+
+function remoteOf({ settings }: Work, { remote }: Runner): Pick<CacheRunOptions, 'remote'> {
+  return remote === undefined ? {} : { remote: remote.forRun(cacheModeOf(settings.cache)) }
 }
 
 function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }: Showing): RunOptions {

@@ -86,7 +86,7 @@ const NOBODY_READS = Symbol('nobody reads')
 function outcomeOf(
   run: ActiveRun,
   action: KeyedAction,
-  { result }: Hit,
+  { result, place }: Hit,
   { restored, isHeard }: { restored: Extract<RestoreOutcome, { kind: 'restored' }>; isHeard: boolean },
 ): RunOutcome {
   const { files, bytes, written } = restored
@@ -95,7 +95,7 @@ function outcomeOf(
       status: 'hit',
       key: action.key,
       exitCode: isHeard ? result.exitCode : READER_GONE_EXIT,
-      source: 'local',
+      source: place === undefined ? 'local' : 'remote',
       outputs: files,
       outputBytes: bytes,
       written,

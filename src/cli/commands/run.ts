@@ -6,6 +6,7 @@ import { type CommandContext, defineCommand } from '../command.ts'
 import { REMOTE_OPTIONS } from '../remote-options.ts'
 import { runOne } from '../run-one.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
+import { type CommandRemote, commandRemote } from '../run-remote.ts'
 import type { Runner } from '../runner.ts'
 import { type Configured, configureWithoutCache, openSession } from '../session.ts'
 import type { Settings } from '../settings.ts'
@@ -39,16 +40,22 @@ export const command = defineCommand({
   takesCommand: true,
   async run(context) {
     const opened = await openForRun(context)
+    const remote = opened.cache && commandRemote(opened.configured, context)
     try {
-      return await runIn(context, opened)
+      return await runIn(context, opened, remote)
     } finally {
+      using _line = opened.configured.settings.quiet ? undefined : remote?.showMoving()
       // Brings the folder back within its quota after a miss, and writes down what was used: after all was said.
       await opened.cache?.close().catch(() => undefined)
     }
   },
 })
 
-async function runIn(context: Context, { configured, cache, fault }: Opened): Promise<number> {
+async function runIn(
+  context: Context,
+  { configured, cache, fault }: Opened,
+  remote: CommandRemote | undefined,
+): Promise<number> {
   const { settings, place } = configured
   // Paths relative to the root are then what the kernel resolves fastest.
   process.chdir(place.root)
@@ -57,7 +64,7 @@ async function runIn(context: Context, { configured, cache, fault }: Opened): Pr
   const source: WorkSource = { ...configured, environment: context.environment, stdin }
   const { stdout, stderr } = context.output
   const { terminal } = settings.json ? stderr : stdout
-  const runner: Runner = { cache, withoutCache: fault ?? 'the cache is switched off', terminal }
+  const runner: Runner = { cache, withoutCache: fault ?? 'the cache is switched off', remote, terminal }
   if (fault !== undefined && !settings.quiet) {
     stderr.line(`recue: ${stderr.terminal.paint('yellow', 'warning')}: ${fault}`)
   }

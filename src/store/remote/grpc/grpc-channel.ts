@@ -1,8 +1,9 @@
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
-import { connect as connectSocket } from 'node:net'
+import { connect as connectSocket, type Socket } from 'node:net'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
 import type { Patience, RemoteServer } from '../remote-server.ts'
-import { Waiting } from '../waiting.ts'
+import { tunnelTo } from '../tunnel.ts'
+import { abortable, Waiting } from '../waiting.ts'
 import { GrpcCall } from './grpc-call.ts'
 
 interface Encoder<T> {
@@ -30,6 +31,9 @@ export class GrpcChannel implements Disposable {
   readonly #server: RemoteServer
   readonly #patience: Patience
   #connection: Connection | undefined
+  /** One way through the proxy, for all who wait for it. */
+  #connecting: Promise<Connection> | undefined
+  #isLeft = false
 
   constructor(server: RemoteServer, patience: Patience) {
     this.#server = server
@@ -42,17 +46,20 @@ export class GrpcChannel implements Disposable {
 
   /** A call of one message each way. Throws what a GrpcCall does. */
   async unary<Q, A>({ path, request, answer }: Method<Q, A>, message: Q, signal?: AbortSignal): Promise<A> {
-    const call = this.open(path, signal)
+    const call = await this.open(path, signal)
     const [bytes] = await Promise.all([call.only(), sendOnly(call, request.encode(message).finish())])
     return decoded(answer, bytes, this.#server)
   }
 
   /** Throws CacheError where there can be no connection, or the signal's reason. */
-  open(path: string, signal?: AbortSignal): GrpcCall {
+  async open(path: string, signal?: AbortSignal): Promise<GrpcCall> {
     signal?.throwIfAborted()
-    const connection = this.#connected()
+    const { freshHeaders } = this.#server
+    const fresh = freshHeaders && (await abortable(freshHeaders(), signal))
+    const connected = this.#connected()
+    const connection = connected instanceof Promise ? await abortable(connected, signal) : connected
     const { idleMs } = this.#patience
-    const headers = this.#headers(path)
+    const headers = { ...fresh, ...this.#headers(path) }
     try {
       const stream = connection.session.request(headers)
       const connectionError = () => connection.error
@@ -63,6 +70,7 @@ export class GrpcChannel implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isLeft = true
     this.#connection?.session.destroy()
     this.#connection = undefined
   }
@@ -72,11 +80,27 @@ export class GrpcChannel implements Disposable {
     return { ...this.#server.headers, ...own }
   }
 
-  #connected(): Connection {
+  #connected(): Connection | Promise<Connection> {
     const { session } = this.#connection ?? {}
-    if (this.#connection === undefined || session?.closed || session?.destroyed)
+    if (this.#connection !== undefined && !session?.closed && !session?.destroyed) return this.#connection
+    const { proxy } = this.#server
+    if (proxy === undefined) {
       this.#connection = openConnection(this.#server, this.#patience)
-    return this.#connection
+      return this.#connection
+    }
+    this.#connecting ??= this.#connectedThrough(proxy).finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  async #connectedThrough(proxy: URL): Promise<Connection> {
+    const { connectMs } = this.#patience
+    const socket = await tunnelTo(this.#server, proxy, { connectMs, protocol: 'gRPC' })
+    const connection = openConnection(this.#server, this.#patience, () => socket)
+    if (this.#isLeft) connection.session.destroy()
+    else this.#connection = connection
+    return connection
   }
 }
 
@@ -98,12 +122,13 @@ interface Connection {
   readonly error: unknown
 }
 
-function openConnection(server: RemoteServer, { connectMs }: Patience): Connection {
+function openConnection(server: RemoteServer, { connectMs }: Patience, through?: () => Socket): Connection {
   const { url, socketPath, tls } = server
+  const createConnection = through ?? (socketPath === undefined ? undefined : () => connectSocket(socketPath))
   const session = connect(url.origin, {
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
     ...(url.protocol === 'https:' && tls),
-    ...(socketPath !== undefined && { createConnection: () => connectSocket(socketPath) }),
+    ...(createConnection !== undefined && { createConnection }),
   })
   let error: unknown
   let hasSpoken = false

@@ -9,6 +9,7 @@ import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { CacheError } from '../../../errors.ts'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
 import type { Patience, RemoteServer } from '../remote-server.ts'
+import { tunnelTo } from '../tunnel.ts'
 import { Waiting } from '../waiting.ts'
 
 /** Shorter than servers hold an idle connection, so that none is used that is just being closed. */
@@ -53,14 +54,17 @@ export class HttpClient implements Disposable {
     this.server = server
     this.#patience = patience
     this.#refuse = refuse
-    const settings = { keepAlive: true, maxSockets: MOST_CONNECTIONS, timeout: KEEP_ALIVE_MS }
-    this.#agent = server.url.protocol === 'https:' ? new TlsAgent({ ...settings, ...server.tls }) : new Agent(settings)
+    this.#agent = agentFor(server, patience)
   }
 
   /** Throws CacheError for what the network does and for answers that no end can use, the signal's reason, and what the body throws. */
   async ask(question: Question): Promise<Answer> {
     question.signal?.throwIfAborted()
-    const exchange = new Exchange(this.#request(question), this.server, this.#patience, question.signal)
+    const fresh = await this.server.freshHeaders?.()
+    const request = this.#request(
+      fresh === undefined ? question : { ...question, headers: { ...fresh, ...question.headers } },
+    )
+    const exchange = new Exchange(request, this.server, this.#patience, question.signal)
     const response = await exchange.response(question.body?.bytes)
     const body = exchange.body(response)
     const { 'content-length': length } = response.headers
@@ -97,6 +101,22 @@ export class HttpClient implements Disposable {
     const options = { ...place, ...tls, agent: this.#agent, method, headers: { ...headers, ...own, ...length } }
     return send({ ...options, path: `${url.pathname.replace(/\/+$/, '')}${path}` })
   }
+}
+
+function agentFor(server: RemoteServer, { connectMs }: Patience): Agent {
+  const settings = { keepAlive: true, maxSockets: MOST_CONNECTIONS, timeout: KEEP_ALIVE_MS }
+  const agent = server.url.protocol === 'https:' ? new TlsAgent({ ...settings, ...server.tls }) : new Agent(settings)
+  const { proxy } = server
+  if (proxy !== undefined)
+    agent.createConnection = (_options, connected) => {
+      tunnelTo(server, proxy, { connectMs, protocol: 'HTTP' }).then(
+        // Who asks by HTTP speaks first: nothing is lost.
+        (socket) => connected?.(null, socket.resume()),
+        (error: Error) => connected?.(error, undefined as never),
+      )
+      return undefined
+    }
+  return agent
 }
 
 /** One request and its answer, each bounded by how long nothing moves. */

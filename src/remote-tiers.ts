@@ -1,0 +1,115 @@
+import { join } from 'node:path'
+import { isCacheError } from './errors.ts'
+import type { RemoteAccess } from './store/remote/remote-address.ts'
+import type { RemoteEnd } from './store/remote/remote-end.ts'
+import { hearRemote, type RemoteEvent } from './store/tiered/remote-events.ts'
+import { type Left, type NearTier, type TieredStore, tiered } from './store/tiered/tiered.ts'
+import { parseDuration } from './units/duration.ts'
+
+/** A cache on another machine, behind the one here. */
+export interface RemoteCacheOptions {
+  /** `grpcs://HOST`, `grpc://HOST:PORT` or `unix:/path` (REAPI), `https://HOST/path` or `http://HOST:PORT` (Bazel's HTTP layout). */
+  readonly address: string
+  /** Unless false, what is not here is looked for there. */
+  readonly read?: boolean
+  /** Unless false, what is kept here is sent there, in the background. */
+  readonly write?: boolean
+  /** What is shown to it, and whom to trust; a function is called when there is first something to ask. */
+  readonly access?: RemoteAccess | (() => Promise<RemoteAccess>)
+  /** How long closing the cache waits for what moves; 1 s unless said. The next process that keeps something sends the rest. */
+  readonly uploadWait?: number | string
+}
+
+const UPLOAD_WAIT_MS = 1_000
+
+/** The remote caches that one process uses, each opened once. A look-up that is answered here loads no more than this file. */
+export class RemoteTiers {
+  readonly #near: NearTier
+  readonly #cacheDir: string
+  readonly #tiers = new Map<string, TieredStore>()
+  readonly #ends = new Map<string, Promise<RemoteEnd>>()
+  readonly #told = new Set<string>()
+  readonly #warn: (text: string) => void
+  #hearing: Disposable | undefined
+  #waitMs = 0
+
+  /** `warn` is called at most once for each remote. */
+  constructor(near: NearTier, cacheDir: string, warn: (text: string) => void) {
+    this.#near = near
+    this.#cacheDir = cacheDir
+    this.#warn = warn
+  }
+
+  /** Both stores as one. */
+  tier(options: RemoteCacheOptions): TieredStore {
+    const { address, read = true, write = true, uploadWait = UPLOAD_WAIT_MS } = options
+    this.#waitMs = Math.max(this.#waitMs, typeof uploadWait === 'number' ? uploadWait : parseDuration(uploadWait))
+    this.#hearing ??= hearRemote((event) => this.#hear(event))
+    const name = `${read} ${write} ${address}`
+    const known = this.#tiers.get(name)
+    if (known !== undefined) return known
+    const place = placeOf(address)
+    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write })
+    this.#tiers.set(name, tier)
+    return tier
+  }
+
+  /** Ends what moves, after it had its time. */
+  async close(): Promise<void> {
+    const tiers = [...this.#tiers.values()]
+    await Promise.all(tiers.map((tier): Promise<Left> => tier.flush(this.#waitMs)))
+    await Promise.allSettled(tiers.map((tier) => tier[Symbol.asyncDispose]()))
+    const ends = await Promise.allSettled(this.#ends.values())
+    await Promise.allSettled(
+      ends.map((end) => (end.status === 'fulfilled' ? end.value[Symbol.asyncDispose]() : undefined)),
+    )
+    this.#hearing?.[Symbol.dispose]()
+  }
+
+  #end(place: string, { address, access }: RemoteCacheOptions): Promise<RemoteEnd> {
+    let end = this.#ends.get(address)
+    if (end === undefined) {
+      end = this.#open(place, address, access)
+      this.#ends.set(address, end)
+    }
+    return end
+  }
+
+  async #open(place: string, address: string, access: RemoteCacheOptions['access']): Promise<RemoteEnd> {
+    const [{ openRemote }, { withProxy }, { guarded }, { breakerFile }] = await Promise.all([
+      import('./store/remote/open-remote.ts'),
+      import('./store/remote/proxy.ts'),
+      import('./store/guarded/guarded.ts'),
+      import('./store/guarded/breaker-file.ts'),
+    ])
+    const shown = typeof access === 'function' ? await access() : access
+    const end = await openRemote(address, {
+      ...withProxy(address, shown ?? {}, process.env),
+      tmpDir: join(this.#cacheDir, 'tmp'),
+    })
+    return guarded(end, { place, memory: breakerFile(join(this.#cacheDir, 'remotes'), place) })
+  }
+
+  #hear(event: RemoteEvent): void {
+    if (event.kind !== 'fault' || this.#told.has(event.place) || !isNews(event)) return
+    this.#told.add(event.place)
+    this.#warn(`${wordsOf(event.error)} Work goes on with what is here.`)
+  }
+}
+
+/** Not what an earlier process has said already; and that a token may only read is no fault, but what its giver wanted. */
+function isNews({ error, during }: Extract<RemoteEvent, { kind: 'fault' }>): boolean {
+  if (!isCacheError(error)) return true
+  if (error.context.isOpen === true) return false
+  return !(error.code === 'remote.denied' && during !== 'look-up' && during !== 'download')
+}
+
+function wordsOf(error: unknown): string {
+  if (isCacheError(error)) return error.hint === undefined ? error.message : `${error.message} ${error.hint}`
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** For people and for records: without what may stand before the host. */
+function placeOf(address: string): string {
+  return address.replace(/^([a-z]+:\/\/)[^@/?#]*@/i, '$1')
+}
