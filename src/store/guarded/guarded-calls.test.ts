@@ -1,0 +1,367 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../digest/sha256.ts'
+import type { ErrorCode } from '../../errors.ts'
+import { action, result } from '../action-store.contract.ts'
+import { content } from '../content.fixture.ts'
+import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { memoryStore } from '../memory/memory-store.ts'
+import type { RemoteEnd } from '../remote/remote-end.ts'
+import { breakerInMemory } from './breaker-file.ts'
+import { type GuardEvent, hearGuard } from './guard-events.ts'
+import { GUARD_LIMITS, type GuardLimits } from './guard-limits.ts'
+import { guarded } from './guarded.ts'
+import { fault, never, type Script, scriptedEnd } from './scripted-end.fixture.ts'
+import { VirtualClock } from './virtual-clock.fixture.ts'
+
+/** An end that is never left alone. */
+const TIRELESS = { mostFailures: 1e9, mostLostMs: 1e9, absentMs: 0 }
+
+function setUp(script: Script, limits: Partial<GuardLimits> = {}, seed = 1) {
+  const clock = new VirtualClock(seed)
+  const memory = breakerInMemory()
+  const store = memoryStore()
+  const end = scriptedEnd(script, store)
+  const next = () => guarded(end, { place: 'there', memory, clock, limits })
+  return { clock, end, store, next, ...next() }
+}
+
+const quick: Script = async () => undefined
+const missed = { kind: 'miss', why: 'absent' }
+const isOpen = { code: 'remote.unreachable', context: { isOpen: true } }
+const small = Buffer.from('small')
+
+function events(): { readonly kinds: string[] } & Disposable {
+  const kinds: string[] = []
+  const hearing = hearGuard((event: GuardEvent) => kinds.push(event.kind))
+  return { kinds, [Symbol.dispose]: () => hearing[Symbol.dispose]() }
+}
+
+/** Fills what is known of how long answers take. */
+async function seen(actions: RemoteEnd['actions'], clock: VirtualClock, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await clock.until(actions.get(scope, action(`seen ${i}`)))
+}
+
+describe('an end that never answers', () => {
+  test('costs its first-answer budget once, also over processes', async () => {
+    using told = events()
+    const { clock, next, actions, end } = setUp((_, signal) => never(signal))
+    await expect(clock.until(actions.get(scope, action('a')))).rejects.toMatchObject({ code: 'remote.timed-out' })
+    expect(clock.elapsedMs()).toBe(GUARD_LIMITS.firstAnswerMs)
+    for (const { actions, blobs } of [next(), next()]) {
+      await expect(actions.get(scope, action('b'))).rejects.toMatchObject(isOpen)
+      await expect(actions.put(scope, action('b'), result([]))).rejects.toMatchObject(isOpen)
+      await expect(actions.remove(scope, action('b'))).rejects.toMatchObject(isOpen)
+      await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject(isOpen)
+      await expect(blobs.read(scope, digestOf(small))).rejects.toMatchObject(isOpen)
+      await expect(blobs.read(scope, { ...digestOf(small), sizeBytes: 2 << 20 })).rejects.toMatchObject(isOpen)
+      await expect(blobs.write(scope, digestOf(small), small)).rejects.toMatchObject(isOpen)
+      await expect(
+        blobs
+          .readBatch(scope, [digestOf(small)])
+          [Symbol.asyncIterator]()
+          .next(),
+      ).rejects.toMatchObject(isOpen)
+    }
+    expect(clock.elapsedMs()).toBe(GUARD_LIMITS.firstAnswerMs)
+    expect(end.asked).toEqual(['get'])
+    expect(told.kinds).toEqual(['opened'])
+  })
+
+  test('is looked at in the background when it is time, which costs nobody anything', async () => {
+    const { clock, next, actions, end } = setUp((_, signal) => never(signal))
+    await clock.until(actions.get(scope, action('a')).catch(() => undefined))
+    for (let day = 0; day < 5; day++) {
+      await clock.pass(24 * 3_600_000)
+      const { actions } = next()
+      const startMs = clock.elapsedMs()
+      for (let i = 0; i < 3; i++) await expect(actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+      expect(clock.elapsedMs()).toBe(startMs)
+    }
+    expect(end.asked).toHaveLength(6)
+  })
+
+  test('and is back later serves those after the first who looked', async () => {
+    using told = events()
+    let isBack = false
+    const { clock, next, actions } = setUp((_, signal) => (isBack ? clock.sleep(20) : never(signal)))
+    await clock.until(actions.get(scope, action('a')).catch(() => undefined))
+    isBack = true
+    await clock.pass(3_600_000)
+    const later = next()
+    await expect(later.actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+    await clock.pass(20)
+    expect(await clock.until(later.actions.get(scope, action('a')))).toEqual(missed)
+    expect(await clock.until(next().actions.get(scope, action('a')))).toEqual(missed)
+    expect(told.kinds).toEqual(['opened', 'closed'])
+  })
+
+  test('a probe that is cut off by the end of the process is left to the next', async () => {
+    const { clock, next, actions, end } = setUp((_, signal) => never(signal))
+    await clock.until(actions.get(scope, action('a')).catch(() => undefined))
+    await clock.pass(3_600_000)
+    const first = next()
+    await expect(first.actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+    await expect(next().actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+    expect(end.asked).toHaveLength(2)
+    await first[Symbol.asyncDispose]()
+    expect(end.givenUp).toHaveLength(2)
+    await expect(next().actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+    expect(end.asked).toHaveLength(3)
+  })
+})
+
+test('an end that is far is waited for, once it is known how far', async () => {
+  using told = events()
+  const { clock, next, actions, store } = setUp(() => clock.sleep(400))
+  await store.actions.put(scope, action('a'), result([]))
+  await expect(clock.until(actions.get(scope, action('a')))).rejects.toMatchObject({ code: 'remote.timed-out' })
+  expect(clock.elapsedMs()).toBe(GUARD_LIMITS.firstAnswerMs)
+  await clock.pass(400)
+  expect(told.kinds).toEqual(['opened', 'closed'])
+  expect(await clock.until(actions.get(scope, action('a')))).toMatchObject({ kind: 'hit' })
+  expect(await clock.until(next().actions.get(scope, action('a')))).toMatchObject({ kind: 'hit' })
+})
+
+test.each<[ErrorCode, number]>([
+  ['remote.unreachable', 3],
+  ['remote.timed-out', 3],
+  ['remote.failed', 1],
+  ['remote.denied', 1],
+  ['remote.tls', 1],
+  ['remote.incompatible', 1],
+  ['store.corrupt', 1],
+  ['store.incomplete', 1],
+  ['store.full', 1],
+])('after %s a look-up is asked %i times in all, and a small blob no more often', async (code, times) => {
+  const failing: Script = async () => {
+    throw fault(code)
+  }
+  const lookUp = setUp(failing)
+  await expect(lookUp.clock.until(lookUp.actions.get(scope, action('a')))).rejects.toMatchObject({ code })
+  expect(lookUp.end.asked).toHaveLength(times)
+  const blob = setUp(failing)
+  const read = async () => {
+    for await (const _ of (await blob.blobs.read(scope, digestOf(small))) ?? []) throw new Error('bytes')
+  }
+  await expect(blob.clock.until(read())).rejects.toMatchObject({ code })
+  // What stood still may do so for long.
+  expect(blob.end.asked).toHaveLength(code === 'remote.timed-out' ? 2 : times)
+})
+
+test('what broke off is asked again after a while by chance, and nobody hears of it', async () => {
+  using told = events()
+  const { clock, actions } = setUp(async (_what, _signal, number) => {
+    if (number < 2) throw fault('remote.unreachable')
+  })
+  expect(await clock.until(actions.get(scope, action('a')))).toEqual(missed)
+  expect(told.kinds).toEqual(['retried', 'retried'])
+  expect(clock.elapsedMs()).toBeGreaterThan(0)
+  expect(clock.elapsedMs()).toBeLessThan(GUARD_LIMITS.retryMs * 3)
+})
+
+test('a whole blob in memory is sent again, a stream is not', async () => {
+  const { clock, blobs, end } = setUp(async (_what, _signal, number) => {
+    if (number % 2 === 0) throw fault('remote.unreachable')
+  })
+  await clock.until(blobs.write(scope, digestOf(small), small))
+  expect(end.asked).toHaveLength(2)
+  const stream = async function* () {
+    yield small
+  }
+  await expect(clock.until(blobs.write(scope, digestOf(small), stream()))).rejects.toMatchObject({
+    code: 'remote.unreachable',
+  })
+  expect(end.asked).toHaveLength(3)
+  await clock.until(blobs.ingest(scope, stream()))
+})
+
+test('retries never are more than their budget, whatever fails', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 200 }), fc.integer(), async (fails, seed) => {
+      const script: Script = async (_what, _signal, number) => {
+        if (fails[number % fails.length]) throw fault('remote.unreachable')
+      }
+      const { clock, actions, end } = setUp(script, TIRELESS, seed)
+      let calls = 0
+      for (; calls < 150; calls++) await clock.until(actions.get(scope, action(`${calls}`)).catch(() => undefined))
+      const { reserve, share } = GUARD_LIMITS.retryBudget
+      expect(end.asked.length - calls).toBeLessThanOrEqual(reserve + share * calls)
+    }),
+    { numRuns: 15 },
+  )
+})
+
+test('a second question is asked for few of what takes long, and the first answer counts', async () => {
+  let slowMs = 10
+  const { clock, actions, end } = setUp(
+    (_what, _signal, number) => clock.sleep(number % 3 === 2 ? slowMs : 5 + clock.random() * 5),
+    TIRELESS,
+  )
+  await seen(actions, clock, 9)
+  expect(end.asked).toHaveLength(9)
+  slowMs = 90
+  const calls = 600
+  await seen(actions, clock, calls)
+  const extra = end.asked.length - calls - 9
+  expect(extra).toBeGreaterThan(20)
+  expect(extra).toBeLessThanOrEqual(1 + 0.05 * (calls + 9))
+  // Of two one is given up.
+  expect(end.givenUp).toHaveLength(extra)
+})
+
+test('no more is under way than the limit says, whatever comes of it, and all are served', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 9 }), async (seed, most) => {
+      const lookUps = { first: most, least: 1, most }
+      const { clock, actions, end } = setUp(
+        async (_what, _signal, number) => {
+          await clock.sleep(5 + clock.random() * 40)
+          if (number % 7 === 3) throw fault('remote.unreachable')
+        },
+        { ...TIRELESS, lookUps, firstAnswerMs: 60_000, lookUpMs: 60_000, hedgeBudget: { reserve: 0, share: 0 } },
+        seed,
+      )
+      const calls = Array.from({ length: 60 }, (_, i) => actions.get(scope, action(`${i}`)).catch(() => undefined))
+      await clock.until(Promise.all(calls))
+      expect(end.underWay.most).toBeLessThanOrEqual(most)
+    }),
+    { numRuns: 20 },
+  )
+})
+
+describe('equal questions at the same time', () => {
+  test('share one answer', async () => {
+    const { clock, actions, blobs, end, store } = setUp(() => clock.sleep(10))
+    await store.blobs.write(scope, digestOf(small), small)
+    const gets = Array.from({ length: 5 }, () => actions.get(scope, action('a')))
+    const reads = Array.from({ length: 5 }, () => blobs.read(scope, digestOf(small), { offset: 1, length: 2 }))
+    expect(await clock.until(Promise.all(gets))).toEqual(gets.map(() => missed))
+    for (const bytes of await clock.until(Promise.all(reads))) {
+      const pieces: Uint8Array[] = []
+      for await (const piece of bytes ?? []) pieces.push(piece)
+      expect(Buffer.concat(pieces).toString()).toBe('ma')
+    }
+    expect(end.asked.toSorted()).toEqual(['get', 'read'])
+    await clock.until(actions.get({ instance: 'other' }, action('a')))
+    expect(end.asked).toHaveLength(3)
+  })
+
+  test('are given up when the last one leaves', async () => {
+    const { clock, actions, end } = setUp(() => clock.sleep(50))
+    const [one, two] = [new AbortController(), new AbortController()]
+    const first = actions.get(scope, action('a'), one.signal)
+    const second = actions.get(scope, action('a'), two.signal)
+    await clock.pass(10)
+    one.abort(new Error('enough'))
+    await expect(first).rejects.toThrow('enough')
+    expect(end.givenUp).toHaveLength(0)
+    expect(await clock.until(second)).toEqual(missed)
+    const control = new AbortController()
+    const third = actions.get(scope, action('b'), control.signal)
+    await clock.pass(10)
+    control.abort(new Error('enough'))
+    await expect(third).rejects.toThrow('enough')
+    expect(end.givenUp).toHaveLength(1)
+    // Nor is it the end's fault.
+    expect(await clock.until(actions.get(scope, action('c')))).toEqual(missed)
+  })
+})
+
+describe('a result that the end does not have', () => {
+  test('is not asked for again for a moment', async () => {
+    const { clock, actions, end } = setUp(quick)
+    for (let i = 0; i < 3; i++) expect(await clock.until(actions.get(scope, action('a')))).toEqual(missed)
+    expect(end.asked).toHaveLength(1)
+    await clock.until(actions.get({ instance: 'other' }, action('a')))
+    await clock.until(actions.get(scope, { ...action('a'), sizeBytes: 5 }))
+    expect(end.asked).toHaveLength(3)
+    await clock.pass(GUARD_LIMITS.absentMs)
+    await clock.until(actions.get(scope, action('a')))
+    expect(end.asked).toHaveLength(4)
+  })
+
+  test('is there once it was put, also when it was asked for meanwhile', async () => {
+    const { clock, actions } = setUp((what) => clock.sleep(what === 'put' ? 10 : 30))
+    const before = actions.get(scope, action('a'))
+    await clock.pass(5)
+    await clock.until(actions.put(scope, action('a'), result([])))
+    await clock.until(before)
+    expect(await clock.until(actions.get(scope, action('a')))).toMatchObject({ kind: 'hit' })
+    const asking = actions.get(scope, action('b'))
+    await clock.until(asking)
+    await clock.until(actions.put(scope, action('b'), result([])))
+    expect(await clock.until(actions.get(scope, action('b')))).toMatchObject({ kind: 'hit' })
+  })
+})
+
+describe('what the end refuses', () => {
+  test('is not asked again for a while, and the rest is', async () => {
+    const { clock, actions, blobs, end } = setUp(async (what) => {
+      if (what === 'put' || what === 'write') throw fault('remote.denied')
+    })
+    for (let i = 0; i < 3; i++)
+      await expect(clock.until(actions.put(scope, action('a'), result([])))).rejects.toMatchObject({
+        code: 'remote.denied',
+      })
+    await expect(clock.until(blobs.write(scope, digestOf(small), small))).rejects.toMatchObject({
+      code: 'remote.denied',
+    })
+    expect(end.asked).toEqual(['put'])
+    expect(await clock.until(actions.get(scope, action('a')))).toEqual(missed)
+    await expect(clock.until(actions.put({ instance: 'b' }, action('a'), result([])))).rejects.toThrow('denied')
+    expect(end.asked).toEqual(['put', 'get', 'put'])
+    await clock.pass(GUARD_LIMITS.refusedMs)
+    await expect(clock.until(actions.put(scope, action('a'), result([])))).rejects.toThrow('denied')
+    expect(end.asked).toHaveLength(4)
+  })
+
+  test.each<ErrorCode>(['remote.tls', 'remote.incompatible'])('%s holds for all of it', async (code) => {
+    const { clock, next, actions, blobs, end } = setUp(async () => {
+      throw fault(code)
+    })
+    await expect(clock.until(actions.get(scope, action('a')))).rejects.toMatchObject({ code })
+    await expect(blobs.write({ instance: 'b' }, digestOf(small), small)).rejects.toMatchObject({ code })
+    expect(end.asked).toEqual(['get'])
+    // Whoever put it right is not kept waiting: the next process asks.
+    await expect(clock.until(next().actions.get(scope, action('a')))).rejects.toMatchObject({ code })
+    expect(end.asked).toEqual(['get', 'get'])
+  })
+})
+
+test('what fails three times running is left alone, and an answer between makes it begin anew', async () => {
+  let isBad = false
+  const { clock, actions, end } = setUp(
+    async () => {
+      if (isBad) throw fault('remote.failed')
+    },
+    { absentMs: 0 },
+  )
+  const get = () => clock.until(actions.get(scope, action('a')))
+  await get()
+  for (const bad of [true, true, false, true, true]) {
+    isBad = bad
+    await get().catch(() => undefined)
+  }
+  await expect(get()).rejects.toMatchObject({ code: 'remote.failed' })
+  await expect(get()).rejects.toMatchObject(isOpen)
+  expect(end.asked).toHaveLength(7)
+})
+
+test('a batch that breaks off goes on with what is left', async () => {
+  const contents = Array.from({ length: 9 }, (_, i) => content(100, i))
+  const { clock, blobs, end, store } = setUp(async (_what, _signal, number) => {
+    if (number === 3 || number === 6) throw fault('remote.unreachable')
+  })
+  for (const bytes of contents) await store.blobs.write(scope, digestOf(bytes), bytes)
+  const seen: number[] = []
+  const all = async () => {
+    for await (const { index, bytes } of blobs.readBatch(scope, contents.map(digestOf))) {
+      expect(Buffer.from(bytes ?? []).equals(contents[index] as Buffer)).toBe(true)
+      seen.push(index)
+    }
+  }
+  await clock.until(all())
+  expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+  expect(end.asked).toHaveLength(11)
+})
