@@ -6,7 +6,8 @@ import { installed } from '../../bench/installed.ts'
 import { digestOf } from '../../src/digest/sha256.ts'
 import { action, actionStoreContract, result } from '../../src/store/action-store.contract.ts'
 import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
-import { DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
+import { type Frames, DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
+import { framesContract } from '../../src/store/frames.contract.ts'
 import { readWhole } from '../../src/store/read-whole.ts'
 import { openRemote } from '../../src/store/remote/open-remote.ts'
 import { BUCKET, S3_CREDENTIALS as credentials, S3_SERVER, type S3Server, s3Server } from './s3-server.ts'
@@ -41,6 +42,10 @@ if (!installed(S3_SERVER)) {
 } else {
   blobStoreContract(`s3, of ${S3_SERVER}`, open)
   actionStoreContract(`s3, of ${S3_SERVER}`, open)
+  framesContract(`s3, of ${S3_SERVER}`, async () => {
+    const { frames, ...end } = await open()
+    return { ...end, frames: frames as Frames }
+  })
   describe('a bucket', () => {
     test('holds objects under the names that the format’s description gives', async () => {
       await using server = await s3Server()

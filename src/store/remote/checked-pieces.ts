@@ -57,6 +57,19 @@ export async function* piecesOf(bytes: AsyncIterable<Uint8Array>, pieceBytes: nu
 
 const NOTHING = new Uint8Array(0)
 
+/** For who checks it later: what goes on for ever does not fill the disk. */
+export async function* noLonger(
+  { hash, sizeBytes }: Digest,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let left = sizeBytes
+  for await (const piece of content) {
+    left -= piece.length
+    if (left < 0) throw notTheBlob(hash, `more than ${sizeBytes} bytes`)
+    yield piece
+  }
+}
+
 export function notTheBlob(hash: string, what: string): CacheError {
   return new CacheError('store.corrupt', `The bytes are not those of blob ${hash}: they are ${what}.`, {
     context: { hash },

@@ -1,7 +1,7 @@
 import type { Digest } from '../../../digest/digest.ts'
 import type { Scope } from '../../contracts.ts'
 import { beginsStored } from '../../local/compression/frame-reader.ts'
-import { notTheBlob } from '../checked-pieces.ts'
+import { noLonger } from '../checked-pieces.ts'
 import { otherThan } from '../connection-fault.ts'
 import { contentOf } from '../frame-content.ts'
 import { opened } from '../opened.ts'
@@ -72,15 +72,5 @@ class ReapiFetches implements Fetches {
     } catch (error) {
       throw otherThan(this.#options.channel.server, digest.hash, error)
     }
-  }
-}
-
-/** What goes on for ever does not fill the disk. */
-async function* noLonger({ hash, sizeBytes }: Digest, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let left = sizeBytes
-  for await (const piece of content) {
-    left -= piece.length
-    if (left < 0) throw notTheBlob(hash, `more than ${sizeBytes} bytes`)
-    yield piece
   }
 }

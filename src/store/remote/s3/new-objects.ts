@@ -1,6 +1,6 @@
-import type { Digest } from '../../../digest/digest.ts'
-import { checkedPieces } from '../checked-pieces.ts'
+import { sha256Hex } from '../../../digest/sha256.ts'
 import { MultipartUpload } from './multipart-upload.ts'
+import { objectParts } from './object-parts.ts'
 import type { S3Client } from './s3-client.ts'
 
 /** S3 wants 5 MiB at least, and all but the last of one size. */
@@ -36,23 +36,26 @@ export class NewObjects implements AsyncDisposable {
     })
   }
 
-  /** A blob that comes as a stream: in parts where it is large, of which nothing is seen before all of them are right. */
-  async stream(object: NewObject, digest: Digest, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  /**
+   * What comes as a stream and is known to be right at its end: in parts where it is large, of which nothing is seen before. It is about
+   * so many bytes.
+   */
+  async stream(object: NewObject, bytes: AsyncIterable<Uint8Array>, aboutBytes: number): Promise<void> {
     const { key, isReplacing, signal } = object
-    const partBytes = Math.max(PART_BYTES, Math.ceil(digest.sizeBytes / MOST_PARTS))
+    const partBytes = Math.max(PART_BYTES, Math.ceil((2 * aboutBytes) / MOST_PARTS))
     const failed = new AbortController()
     const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal])
     const sending = new Set<Promise<void>>()
     let upload: MultipartUpload | undefined
-    let part = 0
+    let number = 0
     try {
-      for await (const { data, isLast } of checkedPieces(digest, bytes, Math.min(partBytes, digest.sizeBytes))) {
-        if (isLast && upload === undefined) return await this.whole(object, data, digest.hash)
+      for await (const part of objectParts(bytes, partBytes)) {
+        if (part.isLast && upload === undefined) return await this.whole(object, part.bytes, sha256Hex(part.bytes))
         upload ??= await MultipartUpload.begin(this.#client, key, signal)
         if (sending.size >= PARTS_AT_ONCE) await Promise.race(sending)
         either.throwIfAborted()
         const sent = upload
-          .send(part++, data, either)
+          .send(number++, part.bytes, either)
           .catch((error) => failed.abort(error))
           .finally(() => sending.delete(sent))
         sending.add(sent)

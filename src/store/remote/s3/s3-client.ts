@@ -28,6 +28,8 @@ export class S3Client implements Disposable {
   readonly #http: HttpClient
   readonly #signer: Signer
   readonly #credentials: CredentialSource
+  /** Of the bodies of answers. */
+  receivedBytes = 0
 
   constructor(
     address: S3Address,
@@ -82,12 +84,20 @@ export class S3Client implements Disposable {
       query: asked,
       payloadHash: body === undefined ? NO_BODY : (body.hash ?? sha256Hex(body.bytes)),
     }
-    return this.#http.ask({
+    const answer = await this.#http.ask({
       ...{ method, signal },
       path: asked === '' ? path : `${path}?${asked}`,
       headers: credentials === undefined ? headers : this.#signer.sign(unsigned, credentials, new Date()),
       ...(body && { body: { sizeBytes: body.bytes.length, bytes: once(body.bytes) } }),
     })
+    return { ...answer, body: this.#counted(answer.body) }
+  }
+
+  async *#counted(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of body) {
+      this.receivedBytes += piece.length
+      yield piece
+    }
   }
 
   /** An answer to HEAD has no words: why is asked again so that they come, unless that would only add to its load. */

@@ -1,6 +1,8 @@
 import { temporaryServer } from '../../../server/temporary-server.fixture.ts'
 import { actionStoreContract } from '../../action-store.contract.ts'
 import { blobStoreContract } from '../../blob-store.contract.ts'
+import type { Frames } from '../../contracts.ts'
+import { framesContract } from '../../frames.contract.ts'
 import { openRemote } from '../open-remote.ts'
 
 const open = async () => {
@@ -18,3 +20,7 @@ const open = async () => {
 
 blobStoreContract('s3, of recue serve', open)
 actionStoreContract('s3, of recue serve', open)
+framesContract('s3, of recue serve', async () => {
+  const { frames, ...end } = await open()
+  return { ...end, frames: frames as Frames }
+})

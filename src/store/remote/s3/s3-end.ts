@@ -1,12 +1,18 @@
 import { CacheError } from '../../../errors.ts'
+import type { BlobStore } from '../../contracts.ts'
+import { compressionOf } from '../../local/compression.ts'
 import type { RemoteAccess } from '../remote-address.ts'
 import type { RemoteEnd, RemoteEndOptions } from '../remote-end.ts'
 import { credentialSource } from './credential-source.ts'
+import { NewObjects } from './new-objects.ts'
 import { objectKeys } from './object-keys.ts'
 import { S3Actions } from './s3-actions.ts'
 import { parseS3, type S3Access, type S3Credentials } from './s3-address.ts'
 import { S3Blobs } from './s3-blobs.ts'
 import { S3Client } from './s3-client.ts'
+import { S3Fetches } from './s3-fetches.ts'
+import { S3Frames } from './s3-frames.ts'
+import { StoredBlobs } from './stored-blobs.ts'
 
 export interface S3EndOptions extends RemoteEndOptions, RemoteAccess {
   readonly access?: S3Access | undefined
@@ -23,16 +29,24 @@ export function openS3(text: string, options: S3EndOptions): RemoteEnd {
   const server = { headers, tls, proxy }
   const client = new S3Client(address, server, credentialSource(address, known), { connectMs, idleMs })
   const keys = objectKeys(address.prefix)
-  const blobs = new S3Blobs(client, keys, tmpDir)
+  const objects = new NewObjects(client)
+  const compression = compressionOf(LEVEL)
+  const bucket = { client, stored: new StoredBlobs(client, keys), objects, compression, tmpDir }
+  const blobs = new S3Blobs(bucket)
+  const actionsOver = (others: BlobStore) => new S3Actions(client, keys, others)
   return {
-    blobs,
-    actions: new S3Actions(client, keys, blobs),
+    ...{ blobs, actions: actionsOver(blobs), actionsOver },
+    ...{ frames: new S3Frames(bucket), fetches: new S3Fetches(bucket) },
+    receivedBytes: () => client.receivedBytes,
     async [Symbol.asyncDispose]() {
-      await blobs[Symbol.asyncDispose]()
+      await objects[Symbol.asyncDispose]()
       client[Symbol.dispose]()
     },
   }
 }
+
+/** Faster than networks; what a store on this machine has compressed is sent as it is. */
+const LEVEL = 3
 
 function keysIn(token: string): S3Credentials {
   const [, accessKeyId = '', secretAccessKey = '', sessionToken] = /^([^:]+):([^:]+)(?::(.+))?$/.exec(token) ?? []
