@@ -39,9 +39,11 @@ export class FarBlobs implements Pick<BlobStore, 'read' | 'readBatch'> {
         return bytes && openBytes(sliced(bytes, options))
       return undefined
     }
-    const [arriving] = this.#start(scope, [digest])
-    if (arriving === undefined || (await abortable(arriving.kept, signal)))
-      return this.#near.blobs.read(scope, digest, options)
+    const [started] = this.#start(scope, [digest])
+    const found = started === undefined ? await this.#near.blobs.read(scope, digest, options) : undefined
+    if (found !== undefined) return found
+    const arriving = started ?? this.#startAgain(scope, digest)
+    if (await abortable(arriving.kept, signal)) return this.#near.blobs.read(scope, digest, options)
     return this.#isToBePassedOn(scope, digest) ? this.#passedOn(scope, digest, options) : undefined
   }
 
@@ -74,18 +76,25 @@ export class FarBlobs implements Pick<BlobStore, 'read' | 'readBatch'> {
     return isToCome.map((isComing) => (isComing ? started[next++] : undefined))
   }
 
+  /** It was near, and has gone since. */
+  #startAgain(scope: Scope, digest: Digest): Arriving {
+    this.#downloads.forget(scope, digest)
+    return this.#downloads.start(scope, [digest])[0] as Arriving
+  }
+
   async *#entries(
     scope: Scope,
     from: number,
     group: readonly Digest[],
-    started: readonly (Arriving | undefined)[],
+    started: (Arriving | undefined)[],
     signal: AbortSignal | undefined,
   ): AsyncGenerator<BatchEntry> {
     const near = [...group.keys()].filter((index) => started[index] === undefined)
     const digests = near.map((index) => group[index] as Digest)
     for await (const { index, bytes } of near.length === 0 ? [] : this.#near.blobs.readBatch(scope, digests, signal)) {
-      if (bytes === undefined) this.#downloads.forget(scope, digests[index] as Digest)
-      yield { index: from + (near[index] as number), bytes }
+      const place = near[index] as number
+      if (bytes === undefined) started[place] = this.#startAgain(scope, group[place] as Digest)
+      else yield { index: from + place, bytes }
     }
     for (const [index, digest] of group.entries()) {
       const arriving = started[index]

@@ -62,7 +62,7 @@ export class FarSide implements AsyncDisposable {
     const upload = await this.#uploads.announce(scope, action)
     try {
       const outcome = await this.#near.actions.put(scope, action, result, signal)
-      if (upload !== undefined) this.#uploads.begin(upload)
+      if (upload !== undefined) await this.#uploads.begin(upload)
       return outcome
     } catch (error) {
       if (upload !== undefined) await this.#uploads.cancel(upload)

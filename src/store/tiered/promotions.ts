@@ -8,11 +8,13 @@ import { type FarBlobs, groupsOf } from './far-blobs.ts'
 import type { FarEnd } from './far-end.ts'
 import type { NearTier } from './tiered.ts'
 import type { Moved } from './transfers.ts'
+import { Turns } from './turns.ts'
 
-/** How many large blobs of one result are on their way at once. */
+/** How many large blobs are on their way at once, and how many groups of small ones, whatever results they are for. */
 const LARGE_AT_ONCE = 3
-/** And how many groups of small ones. */
 const GROUPS_AT_ONCE = 4
+/** Of results of which only what is asked for is fetched. */
+const MOST_ASKED = 1_000
 
 export interface PromotionsOptions {
   readonly near: NearTier
@@ -31,6 +33,10 @@ export class Promotions {
   readonly #putting = new Map<string, Promise<unknown>>()
   /** What this process put or removed itself: nothing that comes from far may take its place. */
   readonly #own = new Set<string>()
+  /** May be whole by the time that the process ends. */
+  readonly #asked = new Map<string, () => Promise<Moved>>()
+  readonly #groups = new Turns(GROUPS_AT_ONCE)
+  readonly #large = new Turns(LARGE_AT_ONCE)
 
   constructor(options: PromotionsOptions) {
     this.#options = options
@@ -45,9 +51,11 @@ export class Promotions {
     const key = promotionKey(scope, action)
     const known = this.#underWay.get(key)
     if (known !== undefined) return known
+    if (fetch === 'asked' && this.#asked.size < MOST_ASKED)
+      this.#asked.set(key, () => this.#promote(scope, action, result, fetch).catch(failed))
     const work = this.#promote(scope, action, result, fetch)
       // Near is in trouble, or the whole of it was left off; it says so where somebody asks it for something.
-      .catch((error: unknown): Moved => ({ kind: 'failed', error }))
+      .catch(failed)
       .finally(() => this.#underWay.delete(key))
     this.#underWay.set(key, work)
     return work
@@ -63,6 +71,9 @@ export class Promotions {
   }
 
   async settled(): Promise<void> {
+    const asked = [...this.#asked.values()]
+    this.#asked.clear()
+    for (const promote of asked) await promote()
     while (this.#underWay.size > 0) await Promise.all(this.#underWay.values())
   }
 
@@ -99,11 +110,11 @@ export class Promotions {
     const large = missing.filter(({ sizeBytes }) => sizeBytes > BATCH_BLOB_BYTES)
     const groups = [...groupsOf(small)].map(({ group }) => group)
     const fetched = await Promise.all([
-      this.#eachOf(scope, groups, GROUPS_AT_ONCE),
+      this.#eachOf(scope, groups, this.#groups),
       this.#eachOf(
         scope,
         large.map((digest) => [digest]),
-        LARGE_AT_ONCE,
+        this.#large,
       ),
     ])
     if (missing.some((digest) => downloads.isGone(scope, digest))) return { kind: 'gone' }
@@ -112,19 +123,17 @@ export class Promotions {
   }
 
   /** False as soon as one does not come: the rest is of no use without it, unless somebody reads it. */
-  async #eachOf(scope: Scope, groups: readonly (readonly Digest[])[], atOnce: number): Promise<boolean> {
+  async #eachOf(scope: Scope, groups: readonly (readonly Digest[])[], turns: Turns): Promise<boolean> {
     const { downloads, signal } = this.#options
-    const left = groups.values()
     let isWhole = true
-    const takeTurns = async () => {
-      for (const group of left) {
-        if (!isWhole || signal.aborted || !downloads.isKeeping) isWhole = false
-        if (!isWhole) return
-        const kept = await Promise.all(downloads.start(scope, group).map((arriving) => arriving.kept))
-        if (kept.includes(false)) isWhole = false
-      }
+    const fetch = async (group: readonly Digest[]) => {
+      using _turn = await turns.next()
+      if (signal.aborted || !downloads.isKeeping) isWhole = false
+      if (!isWhole) return
+      const kept = await Promise.all(downloads.start(scope, group).map((arriving) => arriving.kept))
+      if (kept.includes(false)) isWhole = false
     }
-    await Promise.all(Array.from({ length: atOnce }, takeTurns))
+    await Promise.all(groups.map(fetch))
     return isWhole
   }
 
@@ -152,6 +161,10 @@ export class Promotions {
       this.#putting.delete(key)
     }
   }
+}
+
+function failed(error: unknown): Moved {
+  return { kind: 'failed', error }
 }
 
 /** Nothing was moved, and nothing went wrong. */

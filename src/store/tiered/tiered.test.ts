@@ -7,8 +7,6 @@ import { tiered } from './tiered.ts'
 
 const place = 'memory'
 
-const overMemory = async () => tiered(memoryStore(), async () => memoryStore(), { place })
-
 const overLocal = async () => {
   const stack = new AsyncDisposableStack()
   const dir = temporaryFolder((clean) => stack.defer(clean))
@@ -25,7 +23,6 @@ const threeLevels = async () => {
 }
 
 for (const [name, open] of [
-  ['tiered(memory, memory)', overMemory],
   ['tiered(local, memory)', overLocal],
   ['tiered(memory, tiered(memory, memory))', threeLevels],
 ] as const) {

@@ -26,9 +26,11 @@ interface UnderWay {
 /** Sends results to the far end in the background, those of this process first, then what earlier ones had no time for. */
 export class Uploads {
   readonly #options: UploadsOptions
-  readonly #waiting: Upload[] = []
+  /** By what is to be uploaded: put twice, it is uploaded once, as it is then. */
+  readonly #own = new Map<string, Upload>()
+  /** What earlier processes left, and what this one could not do. */
+  #others = new Map<string, Upload>()
   readonly #underWay = new Map<string, UnderWay>()
-  readonly #known = new Set<string>()
   #pausedUntilMs = 0
   #resumed: Promise<void> | undefined
 
@@ -41,9 +43,9 @@ export class Uploads {
     return this.#options.records.add(scope, action)
   }
 
-  begin(upload: Upload): void {
-    this.#enqueue(upload, 'first')
+  async begin(upload: Upload): Promise<void> {
     void this.resume()
+    await this.#enqueue(upload, this.#own)
   }
 
   /** It was not put after all. */
@@ -52,19 +54,21 @@ export class Uploads {
   }
 
   /** What is being sent of it is not published. */
-  async forget({ instance }: Scope, { hash }: ActionDigest): Promise<void> {
-    const isMeant = ({ action, scope }: Upload) => action.hash === hash && scope.instance === instance
-    for (const entry of this.#underWay.values()) if (isMeant(entry.upload)) entry.isWanted = false
-    for (const upload of this.#waiting.filter(isMeant)) {
-      this.#waiting.splice(this.#waiting.indexOf(upload), 1)
-      await this.#options.records.remove(upload)
+  async forget(scope: Scope, action: ActionDigest): Promise<void> {
+    const key = uploadKey({ scope, action })
+    const entry = this.#underWay.get(key)
+    if (entry !== undefined) entry.isWanted = false
+    for (const waiting of [this.#own, this.#others]) {
+      const upload = waiting.get(key)
+      waiting.delete(key)
+      if (upload !== undefined) await this.#options.records.remove(upload)
     }
   }
 
   /** Takes up what earlier processes left; once. */
   resume(): Promise<void> {
-    this.#resumed ??= this.#options.records.left().then((left) => {
-      for (const upload of left) this.#enqueue(upload, 'last')
+    this.#resumed ??= this.#options.records.left().then(async (left) => {
+      for (const upload of left) await this.#enqueue(upload, this.#others)
     })
     return this.#resumed
   }
@@ -72,26 +76,44 @@ export class Uploads {
   /** When nothing is on its way any more, or can be. */
   async settled(): Promise<void> {
     await this.#resumed
+    this.#more()
     while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ done }) => done))
   }
 
-  #enqueue(upload: Upload, where: 'first' | 'last'): void {
-    if (this.#known.has(upload.name) || this.#waiting.length >= MOST_WAITING) return
-    this.#known.add(upload.name)
-    if (where === 'first') this.#waiting.unshift(upload)
-    else this.#waiting.push(upload)
+  async #enqueue(upload: Upload, to: Map<string, Upload>): Promise<void> {
+    const key = uploadKey(upload)
+    if (this.#underWay.get(key)?.upload.name === upload.name) return
+    const waiting = this.#own.get(key) ?? this.#others.get(key)
+    if (waiting !== undefined) {
+      if (waiting.name !== upload.name) await this.#options.records.remove(upload)
+      return
+    }
+    if (to.size >= MOST_WAITING) return
+    to.set(key, upload)
     this.#more()
   }
 
   #more(): void {
     const { far, now } = this.#options
     while (this.#underWay.size < AT_ONCE && !far.signal.aborted && now() >= this.#pausedUntilMs) {
-      const upload = this.#waiting.shift()
+      const upload = this.#next()
       if (upload === undefined) return
       const entry: UnderWay = { upload, isWanted: true, done: Promise.resolve() }
-      this.#underWay.set(upload.name, entry)
+      this.#underWay.set(uploadKey(upload), entry)
       entry.done = this.#work(upload, () => entry.isWanted)
     }
+  }
+
+  /** What is on its way has to come to its end before it is sent anew. */
+  #next(): Upload | undefined {
+    for (const waiting of [this.#own, this.#others]) {
+      for (const [key, upload] of waiting) {
+        if (this.#underWay.has(key)) continue
+        waiting.delete(key)
+        return upload
+      }
+    }
+    return undefined
   }
 
   async #work(upload: Upload, isWanted: () => boolean): Promise<void> {
@@ -100,8 +122,7 @@ export class Uploads {
     } catch {
       // Near is in trouble, and says so to those who wait for it. The record stays.
     } finally {
-      this.#underWay.delete(upload.name)
-      this.#known.delete(upload.name)
+      this.#underWay.delete(uploadKey(upload))
       this.#more()
     }
   }
@@ -123,5 +144,12 @@ export class Uploads {
     far.failed('upload', uploaded.error)
     if (!isOutage(uploaded.error)) return records.refused(upload)
     this.#pausedUntilMs = now() + PAUSE_MS
+    const key = uploadKey(upload)
+    if (this.#own.has(key)) return records.remove(upload)
+    this.#others = new Map([[key, upload], ...this.#others])
   }
+}
+
+function uploadKey({ scope, action }: Pick<Upload, 'scope' | 'action'>): string {
+  return `${action.hash}/${action.sizeBytes} ${scope.instance}`
 }
