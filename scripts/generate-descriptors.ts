@@ -7,7 +7,7 @@ import { nestedTypes } from '@bufbuild/protobuf/reflect'
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 
 const root = path.resolve(import.meta.dirname, '..')
-const PROTOCOLS = ['build', 'google', 'grpc']
+const PROTOCOLS = ['build', 'google', 'grpc', 'recue/v1/leases.proto']
 
 export const descriptorsPath = 'src/proto/descriptors.ts'
 

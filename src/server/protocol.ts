@@ -9,6 +9,7 @@ import type {
   Scope,
   WorkspaceRecords,
 } from '../store/contracts.ts'
+import type { FleetLeases } from '../store/fleet-leases.ts'
 import type { Access } from './access.ts'
 import type { Usage } from './usage.ts'
 
@@ -21,6 +22,8 @@ export interface Served {
   readonly actions: ActionStore
   readonly names: BlobNames
   readonly records: WorkspaceRecords
+  /** Shared with other servers of the fleet; undefined: between the clients of this one. */
+  readonly fleetLeases?: FleetLeases | undefined
 }
 
 /** A request that was let in, in the terms of a protocol. */

@@ -1,7 +1,9 @@
 import { HealthDefinition } from '../proto/grpc/health/v1/health.ts'
+import { memoryFleetLeases } from '../store/memory/memory-fleet-leases.ts'
 import { healthService } from './grpc/health.ts'
 import { reflectionService } from './grpc/reflection.ts'
 import type { GrpcMethod } from './grpc/service.ts'
+import { leasesService } from './leases/leases-service.ts'
 import type { Served } from './protocol.ts'
 import { actionCacheService } from './reapi/action-cache.ts'
 import { byteStreamService } from './reapi/byte-stream.ts'
@@ -29,6 +31,7 @@ export interface Services extends AsyncDisposable {
 export function openServices(served: Served, options: ServicesOptions): Services {
   const faultsOf = (protocol: string) => ({ onFault: (error: unknown) => options.onFault({ protocol, error }) })
   const uploads = new Uploads(served.blobs)
+  const leases = leasesService(served.fleetLeases ?? memoryFleetLeases())
   const methods = [
     ...capabilitiesService({
       maxBatchBytes: MAX_BATCH_BYTES,
@@ -38,13 +41,17 @@ export function openServices(served: Served, options: ServicesOptions): Services
     ...casService(served, faultsOf('cas')),
     ...byteStreamService(served, { uploads, ...faultsOf('byte-stream') }),
     ...remoteAssetServices(served, faultsOf('remote-asset')),
+    ...leases.methods,
   ]
   const names = [...new Set(methods.map(({ path }) => path.slice(1, path.lastIndexOf('/'))))]
   const health = healthService(names)
   return {
     methods: [...methods, ...health.methods, ...reflectionService([...names, HealthDefinition.fullName])],
     begin: () => health.serve(),
-    end: () => health.end(),
+    end() {
+      health.end()
+      leases.end()
+    },
     [Symbol.asyncDispose]: () => uploads[Symbol.asyncDispose](),
   }
 }

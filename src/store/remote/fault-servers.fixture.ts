@@ -37,7 +37,7 @@ export async function faultyGrpc(handlers: Readonly<Record<string, Handler>>): P
     const method = String(headers[':path']).split('/').at(-1) ?? ''
     asked.push(method)
     const handler = handlers[method] ?? DEFAULTS[method]
-    if (method === 'Write') return handler?.(stream, Buffer.alloc(0))
+    if (STREAMS_OF_REQUESTS.has(method)) return handler?.(stream, Buffer.alloc(0))
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.once('end', () => {
@@ -53,6 +53,8 @@ export async function faultyGrpc(handlers: Readonly<Record<string, Handler>>): P
     },
   }
 }
+
+const STREAMS_OF_REQUESTS: ReadonlySet<string> = new Set(['Write', 'Hold'])
 
 export function capabilitiesAs(change: (message: ServerCapabilities) => ServerCapabilities): Handler {
   return (stream) => answer(stream, ServerCapabilities.encode(change(usual())).finish())

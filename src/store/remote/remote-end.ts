@@ -1,5 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { ActionStore, BlobStore, Frames, Ingest, Scope } from '../contracts.ts'
+import type { FleetLeases } from '../fleet-leases.ts'
 import type { Patience } from './remote-server.ts'
 
 /** A server's blobs and action results. Nothing is asked before it must be, and nothing is tried again. */
@@ -15,6 +16,8 @@ export interface RemoteEnd extends AsyncDisposable {
   readonly frames?: Frames
   /** The short way for large blobs into a store on this machine. */
   readonly fetches?: Fetches
+  /** Of a fleet that has them: which machine does an action's work, while the others wait. */
+  readonly fleetLeases?: FleetLeases
   /**
    * Bytes of answers that have come so far, of whatever call: by which those who wait (`guarded`) see that something moves though
    * nothing is handed out before it is whole. Without it what is slow and large looks dead, so every end on a network counts.

@@ -9,6 +9,7 @@ import { reapiActions } from './reapi-actions.ts'
 import { reapiBlobs } from './reapi-blobs.ts'
 import { reapiFetches } from './reapi-fetches.ts'
 import { reapiFrames } from './reapi-frames.ts'
+import { remoteLeases } from './remote-leases.ts'
 import { SmallBlobCalls } from './small-blob-calls.ts'
 
 /** For what is sent: faster than networks, and servers keep it as it comes. */
@@ -27,6 +28,7 @@ export function reapiEnd(server: RemoteServer, { tmpDir, ...patience }: RemoteEn
     actions: reapiActions(options),
     frames: reapiFrames(options),
     fetches: reapiFetches(options),
+    fleetLeases: remoteLeases(channel),
     async [Symbol.asyncDispose]() {
       channel[Symbol.dispose]()
     },
