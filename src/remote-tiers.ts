@@ -111,5 +111,5 @@ function wordsOf(error: unknown): string {
 
 /** For people and for records: without what may stand before the host. */
 function placeOf(address: string): string {
-  return address.replace(/^([a-z]+:\/\/)[^@/?#]*@/i, '$1')
+  return address.replace(/^([a-z0-9+]+:\/\/)[^@/?#]*@/i, '$1')
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { CacheError, systemCode } from '../../errors.ts'
-import { parseRemote, type RemoteAccess } from '../../store/remote/remote-address.ts'
-import { hasUserInfo, originOf } from '../../store/remote/remote-origin.ts'
+import type { RemoteAccess } from '../../store/remote/remote-address.ts'
+import { destinationOf, hasUserInfo, originOf } from '../../store/remote/remote-origin.ts'
 import type { RemoteTls } from '../../store/remote/remote-server.ts'
 import { askHelper, type HelperAnswer } from './credential-helper.ts'
 import { type Credentials, credentialsFile, readCredentials } from './credentials-file.ts'
@@ -90,7 +90,7 @@ function fresh(helper: string, address: string): () => Promise<Readonly<Record<s
 
 /** Helpers know `https://HOST/…`; which protocol is spoken there is nothing to them. */
 function uriOf(address: string): string {
-  const { url, socketPath } = parseRemote(address)
+  const { url, socketPath } = destinationOf(address)
   return socketPath === undefined ? url.href : `unix://${socketPath}`
 }
 
@@ -123,7 +123,7 @@ export function wholeToken(text: string, where: string): string {
 }
 
 function untrusted({ address, place }: RemoteChoice): CacheError {
-  const { place: name } = parseRemote(address)
+  const { place: name } = destinationOf(address)
   return new CacheError(
     'remote.untrusted',
     `${name} is not used: this checkout names it (${place}), and you have not.`,
@@ -135,7 +135,7 @@ function untrusted({ address, place }: RemoteChoice): CacheError {
 }
 
 function ownPassword({ address, place }: RemoteChoice): CacheError {
-  const { place: name } = parseRemote(address)
+  const { place: name } = destinationOf(address)
   return new CacheError('remote.untrusted', `${name} is not used: ${place} brings a password of its own.`, {
     hint: 'Take it out of the address: what is shown to a server is for each user to say.',
     context: { server: name },

@@ -1,5 +1,6 @@
 import { parseRemote, type RemoteAccess } from './remote-address.ts'
 import type { RemoteEnd } from './remote-end.ts'
+import { isBucket, isRedis } from './remote-origin.ts'
 import type { S3Access } from './s3/s3-address.ts'
 
 export interface RemoteOptions extends RemoteAccess {
@@ -22,7 +23,7 @@ export interface RemoteOptions extends RemoteAccess {
  */
 export async function openRemote(address: string, options: RemoteOptions = {}): Promise<RemoteEnd> {
   const { connectMs = 5_000, idleMs = 30_000, tmpDir, s3, ...access } = options
-  if (isRedisAddress(address)) {
+  if (isRedis(address)) {
     const [{ parseRedis }, { redisEnd }] = await Promise.all([
       import('./redis/redis-address.ts'),
       import('./redis/redis-end.ts'),
@@ -30,7 +31,7 @@ export async function openRemote(address: string, options: RemoteOptions = {}): 
     return redisEnd(parseRedis(address, access), { connectMs, idleMs })
   }
   const patience = { connectMs, idleMs, tmpDir }
-  if (/^s3:/i.test(address)) {
+  if (isBucket(address)) {
     const { openS3 } = await import('./s3/s3-end.ts')
     return openS3(address, { ...access, ...patience, access: s3 })
   }
@@ -41,8 +42,4 @@ export async function openRemote(address: string, options: RemoteOptions = {}): 
   }
   const { httpEnd } = await import('./http/http-end.ts')
   return httpEnd(server, patience)
-}
-
-function isRedisAddress(address: string): boolean {
-  return /^(redis|valkey)(s?:\/\/|\+unix:)/i.test(address)
 }

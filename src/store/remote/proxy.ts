@@ -1,4 +1,5 @@
-import { parseRemote, type RemoteAccess } from './remote-address.ts'
+import type { RemoteAccess } from './remote-address.ts'
+import { destinationOf } from './remote-origin.ts'
 import type { RemoteServer } from './remote-server.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -39,7 +40,7 @@ function isExempt(url: URL, list: string): boolean {
 
 /** The same access by way of the proxy that the environment names, unless one is given. */
 export function withProxy(address: string, access: RemoteAccess, environment: Environment): RemoteAccess {
-  if (access.proxy !== undefined || !/^(grpcs?|https?):/i.test(address)) return access
-  const proxy = proxyFor(parseRemote(address), environment)
+  if (access.proxy !== undefined || !/^(grpcs?|https?|s3):/i.test(address)) return access
+  const proxy = proxyFor(destinationOf(address), environment)
   return proxy === undefined ? access : { ...access, proxy }
 }

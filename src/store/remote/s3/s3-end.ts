@@ -20,14 +20,16 @@ export interface S3EndOptions extends RemoteEndOptions, RemoteAccess {
 
 /**
  * A bucket of any S3-compatible store, by an address as {@link parseS3} has it. Its blobs are of use with another store's action results, too.
- * A token is an access key with its secret, and the token of its session where it has one: `ID:SECRET[:SESSION]`.
+ * A token is an access key with its secret, and the token of its session where it has one: `ID:SECRET[:SESSION]`. Where headers say who asks,
+ * requests are not signed.
  */
 export function openS3(text: string, options: S3EndOptions): RemoteEnd {
-  const { access = {}, token, headers = {}, tls = {}, proxy, tmpDir, connectMs, idleMs } = options
+  const { access = {}, token, headers = {}, freshHeaders, tls = {}, proxy, tmpDir, connectMs, idleMs } = options
   const address = parseS3(text, access)
-  const known = token === undefined ? access : { ...access, credentials: keysIn(token) }
-  const server = { headers, tls, proxy }
-  const client = new S3Client(address, server, credentialSource(address, known), { connectMs, idleMs })
+  const saysWho = freshHeaders !== undefined || 'authorization' in headers
+  const credentials = token === undefined ? (saysWho ? 'none' : access.credentials) : keysIn(token)
+  const source = credentialSource(address, { ...access, ...(credentials && { credentials }) })
+  const client = new S3Client(address, { headers, freshHeaders, tls, proxy }, source, { connectMs, idleMs })
   const keys = objectKeys(address.prefix)
   const objects = new NewObjects(client)
   const compression = compressionOf(LEVEL)
