@@ -6,8 +6,8 @@ export const REMOTE_OPTIONS = {
     kind: 'text',
     value: 'ADDRESS',
     summary:
-      'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP).',
-    shape: /^((grpcs?|https?):\/\/[^\s/].*|unix:.+)?$/i,
+      'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP), s3://BUCKET/PREFIX, redis://HOST.',
+    shape: /^((grpcs?|https?|s3|rediss?|valkeys?):\/\/[^\s/].*|((redis|valkey)\+)?unix:.+)?$/i,
     setting: 'remote',
     group: 'Remote cache',
   },
