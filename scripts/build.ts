@@ -37,7 +37,7 @@ function buildExecutable(): void {
     '--no-compile-autoload-tsconfig',
     '--no-compile-autoload-package-json',
     // A hit is over before compiled code would pay for its compilation, which the second core does meanwhile, if there is one.
-    '--compile-jit-policy=10',
+    '--compile-jit-policy=30',
     ...crossCompilation(),
     `--outfile=${process.env.RECUE_BUILD_OUTFILE ?? 'dist/recue'}`,
   ])
