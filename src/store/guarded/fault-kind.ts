@@ -14,10 +14,11 @@ export function faultKind(error: unknown): FaultKind {
       return 'away'
     case 'remote.failed':
     case 'store.corrupt':
+    // Also what a proxy says for a moment while there is nothing behind it.
+    case 'remote.incompatible':
       return 'failing'
     case 'remote.denied':
     case 'remote.tls':
-    case 'remote.incompatible':
       return 'refusing'
     case 'store.incomplete':
     case 'store.read-only':

@@ -316,15 +316,15 @@ describe('what the end refuses', () => {
     expect(end.asked).toHaveLength(4)
   })
 
-  test.each<ErrorCode>(['remote.tls', 'remote.incompatible'])('%s holds for all of it', async (code) => {
+  test('holds for all of it where it is no end for us', async () => {
     const { clock, next, actions, blobs, end } = setUp(async () => {
-      throw fault(code)
+      throw fault('remote.tls')
     })
-    await expect(clock.until(actions.get(scope, action('a')))).rejects.toMatchObject({ code })
-    await expect(blobs.write({ instance: 'b' }, digestOf(small), small)).rejects.toMatchObject({ code })
+    await expect(clock.until(actions.get(scope, action('a')))).rejects.toThrow('remote.tls')
+    await expect(blobs.write({ instance: 'b' }, digestOf(small), small)).rejects.toThrow('remote.tls')
     expect(end.asked).toEqual(['get'])
     // Whoever put it right is not kept waiting: the next process asks.
-    await expect(clock.until(next().actions.get(scope, action('a')))).rejects.toMatchObject({ code })
+    await expect(clock.until(next().actions.get(scope, action('a')))).rejects.toThrow('remote.tls')
     expect(end.asked).toEqual(['get', 'get'])
   })
 })

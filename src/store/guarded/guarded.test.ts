@@ -1,6 +1,8 @@
 import { temporaryServer } from '../../server/temporary-server.fixture.ts'
 import { actionStoreContract } from '../action-store.contract.ts'
 import { blobStoreContract } from '../blob-store.contract.ts'
+import type { Frames } from '../contracts.ts'
+import { framesContract } from '../frames.contract.ts'
 import { memoryStore } from '../memory/memory-store.ts'
 import { openRemote } from '../remote/open-remote.ts'
 import { guarded } from './guarded.ts'
@@ -19,6 +21,21 @@ const overHttp = async () => {
   }
 }
 
+const overReapi = async () => {
+  const server = await temporaryServer()
+  const address = server.url.replace('http', 'grpc')
+  const end = guarded(await openRemote(address), { place: address })
+  return {
+    ...{ ...end, frames: end.frames as Frames },
+    async [Symbol.asyncDispose]() {
+      await end[Symbol.asyncDispose]()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+framesContract('guarded reapi, of recue serve', overReapi)
+blobStoreContract('guarded reapi, of recue serve', overReapi)
 blobStoreContract('guarded memory', overMemory)
 actionStoreContract('guarded memory', overMemory)
 blobStoreContract('guarded http, of recue serve', overHttp)

@@ -15,6 +15,7 @@ export interface CallContext {
   readonly signal: AbortSignal | undefined
   /** What broke the connection, where something did. */
   connectionError(): unknown
+  received(bytes: number): void
 }
 
 /**
@@ -107,6 +108,7 @@ export class GrpcCall {
       const next = await iterator.next()
       this.#waiting.end()
       if (next.done) return
+      this.#context.received(next.value.length)
       yield next.value
     }
   }

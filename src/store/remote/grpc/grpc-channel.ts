@@ -34,6 +34,10 @@ export class GrpcChannel implements Disposable {
   /** One way through the proxy, for all who wait for it. */
   #connecting: Promise<Connection> | undefined
   #isLeft = false
+  #receivedBytes = 0
+  readonly #received = (bytes: number) => {
+    this.#receivedBytes += bytes
+  }
 
   constructor(server: RemoteServer, patience: Patience) {
     this.#server = server
@@ -42,6 +46,11 @@ export class GrpcChannel implements Disposable {
 
   get server(): RemoteServer {
     return this.#server
+  }
+
+  /** Of all answers so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** A call of one message each way. Throws what a GrpcCall does. */
@@ -63,7 +72,7 @@ export class GrpcChannel implements Disposable {
     try {
       const stream = connection.session.request(headers)
       const connectionError = () => connection.error
-      return new GrpcCall(stream, { server: this.#server, idleMs, signal, connectionError })
+      return new GrpcCall(stream, { server: this.#server, idleMs, signal, connectionError, received: this.#received })
     } catch (error) {
       throw connectionFault(this.#server, 'gRPC', connection.error ?? error)
     }

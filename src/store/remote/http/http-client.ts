@@ -49,12 +49,21 @@ export class HttpClient implements Disposable {
   readonly #patience: Patience
   readonly #refuse: Refuse
   readonly #agent: Agent
+  #receivedBytes = 0
+  readonly #received = (bytes: number) => {
+    this.#receivedBytes += bytes
+  }
 
   constructor(server: RemoteServer, patience: Patience, refuse: Refuse = refuseUnusable) {
     this.server = server
     this.#patience = patience
     this.#refuse = refuse
     this.#agent = agentFor(server, patience)
+  }
+
+  /** Of the bodies of all answers so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** Throws CacheError for what the network does and for answers that no end can use, the signal's reason, and what the body throws. */
@@ -66,7 +75,7 @@ export class HttpClient implements Disposable {
     )
     const exchange = new Exchange(request, this.server, this.#patience, question.signal)
     const response = await exchange.response(question.body?.bytes)
-    const body = exchange.body(response)
+    const body = exchange.body(response, this.#received)
     const { 'content-length': length } = response.headers
     const sizeBytes = length === undefined ? undefined : Number(length)
     const isShort = question.method === 'HEAD' || (sizeBytes ?? 0) <= MOST_UNREAD_BYTES
@@ -178,7 +187,7 @@ class Exchange {
     }
   }
 
-  async *body(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  async *body(response: IncomingMessage, received: (bytes: number) => void): AsyncGenerator<Uint8Array> {
     const iterator = response[Symbol.asyncIterator]()
     try {
       for (;;) {
@@ -186,6 +195,7 @@ class Exchange {
         const next = await iterator.next()
         this.#waiting.end()
         if (next.done) break
+        received(next.value.length)
         yield next.value
       }
       if (!response.complete) throw new Error('aborted')

@@ -10,6 +10,7 @@ export function httpEnd(server: RemoteServer, { tmpDir, ...patience }: RemoteEnd
   return {
     blobs: httpBlobs(client, tmpDir),
     actions: httpActions(client),
+    receivedBytes: () => client.receivedBytes,
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]()
     },
