@@ -28,6 +28,7 @@ export function reapiEnd(server: RemoteServer, { tmpDir, ...patience }: RemoteEn
     actions: reapiActions(options),
     frames: reapiFrames(options),
     fetches: reapiFetches(options),
+    receivedBytes: () => channel.receivedBytes,
     fleetLeases: remoteLeases(channel),
     async [Symbol.asyncDispose]() {
       channel[Symbol.dispose]()
