@@ -5,7 +5,6 @@ export type { ActionRequest } from './action/request.ts'
 export type { FunctionOutcome, FunctionWork } from './action/run/run-function.ts'
 export type { OutputSink, RunNotice, RunOptions, RunOutcome, RunStatus } from './action/run-outcome.ts'
 export { type Cache, type CacheOptions, type CacheRunOptions, openCache } from './cache.ts'
-export type { RemoteCacheOptions } from './remote-tiers.ts'
 export { type Config, defineConfig } from './cli/config/config.ts'
 export type { ActionDigest, Digest } from './digest/digest.ts'
 export { CacheError, type CacheErrorOptions, type ErrorCode, isCacheError } from './errors.ts'
@@ -17,6 +16,7 @@ export type {
   OutputFile,
   OutputSymlink,
 } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
+export type { RemoteCacheOptions } from './remote-tiers.ts'
 export type {
   ActionLookup,
   ActionStore,
