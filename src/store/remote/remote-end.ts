@@ -1,5 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
-import type { ActionStore, BlobStore, Frames, Ingest, Scope } from '../contracts.ts'
+import type { ActionStore, BlobNames, BlobStore, Frames, Ingest, Scope } from '../contracts.ts'
 import type { FleetLeases } from '../fleet-leases.ts'
 import type { Patience } from './remote-server.ts'
 
@@ -16,6 +16,8 @@ export interface RemoteEnd extends AsyncDisposable {
   readonly frames?: Frames
   /** The short way for large blobs into a store on this machine. */
   readonly fetches?: Fetches
+  /** Where blobs can be found by their hash alone. */
+  readonly names?: BlobNames
   /** Of a fleet that has them: which machine does an action's work, while the others wait. */
   readonly fleetLeases?: FleetLeases
   /**
