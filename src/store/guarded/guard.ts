@@ -92,8 +92,7 @@ export class Guard implements Disposable {
       case 'refusing': {
         const isDenied = (error as CacheError).code === 'remote.denied'
         if (isDenied) this.breaker.answered()
-        const untilMs = this.clock.elapsedMs() + this.limits.refusedMs
-        this.#refusals.set(isDenied ? side : ALL_SIDES, { error, untilMs })
+        this.refused(isDenied ? side : ALL_SIDES, error)
         return
       }
       case 'answer':
@@ -115,6 +114,11 @@ export class Guard implements Disposable {
   get firstAnswerMs(): number {
     const { firstAnswerMs, mostFirstAnswerMs } = this.limits
     return Math.max(firstAnswerMs, Math.min(mostFirstAnswerMs, 2 * this.breaker.firstAnswerMs))
+  }
+
+  /** What is like it is answered by the same error for a while. */
+  refused(side: string, error: unknown): void {
+    this.#refusals.set(side, { error, untilMs: this.clock.elapsedMs() + this.limits.refusedMs })
   }
 
   hedged(what: Asked): boolean {

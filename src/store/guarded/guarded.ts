@@ -7,6 +7,7 @@ import { GUARD_LIMITS, type GuardLimits } from './guard-limits.ts'
 import { GuardedActions } from './guarded-actions.ts'
 import { GuardedBlobs } from './guarded-blobs.ts'
 import { guardedFetches, guardedFrames } from './guarded-frames.ts'
+import { guardedLeases } from './guarded-leases.ts'
 import { LookUps } from './look-up.ts'
 import { Transfers } from './transfer.ts'
 
@@ -32,14 +33,16 @@ export interface GuardOptions {
  */
 export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
   const { place, memory = breakerInMemory(), limits, clock = SYSTEM_CLOCK } = options
-  const { blobs, frames, fetches, receivedBytes: received } = end
+  const { blobs, actions, actionsOver, frames, fetches, fleetLeases, receivedBytes: received } = end
   const guard = new Guard({ place, memory, clock, limits: { ...GUARD_LIMITS, ...limits }, received })
   const parts = { guard, lookUps: new LookUps(guard), transfers: new Transfers(guard) }
   return {
     blobs: new GuardedBlobs(blobs, parts),
-    actions: new GuardedActions(end.actions, parts),
+    actions: new GuardedActions(actions, parts),
+    ...(actionsOver !== undefined && { actionsOver: (others) => new GuardedActions(actionsOver(others), parts) }),
     ...(frames !== undefined && { frames: guardedFrames(frames, blobs, parts) }),
     ...(fetches !== undefined && { fetches: guardedFetches(fetches, blobs, parts) }),
+    ...(fleetLeases !== undefined && { fleetLeases: guardedLeases(fleetLeases, actions, parts) }),
     ...(received !== undefined && { receivedBytes: received }),
     async [Symbol.asyncDispose]() {
       guard[Symbol.dispose]()

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import { action } from '../action-store.contract.ts'
+import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { fleetLeasesContract } from '../fleet-leases.contract.ts'
+import type { FleetLeases } from '../fleet-leases.ts'
+import { memoryFleetLeases } from '../memory/memory-fleet-leases.ts'
+import { GUARD_LIMITS } from './guard-limits.ts'
+import { guarded } from './guarded.ts'
+import { fault, never, scriptedEnd } from './scripted-end.fixture.ts'
+import { VirtualClock } from './virtual-clock.fixture.ts'
+
+function over(fleetLeases: FleetLeases, clock?: VirtualClock) {
+  const end = { ...scriptedEnd(async () => undefined), fleetLeases }
+  const opened = guarded(end, { place: 'there', ...(clock !== undefined && { clock }) })
+  return { ...opened, leases: opened.fleetLeases as FleetLeases, asked: end.asked }
+}
+
+fleetLeasesContract(async () => {
+  const fleet = memoryFleetLeases()
+  return { one: over(fleet).leases, other: over(fleet).leases, async [Symbol.asyncDispose]() {} }
+})
+
+test('who waits is waited for as long as the caller likes, once there was a word', async () => {
+  const clock = new VirtualClock()
+  const { leases } = over(
+    {
+      async hold(_scope, _action, { onWait }) {
+        onWait?.({ label: 'another', forMs: 0, usualMs: undefined })
+        await clock.sleep(3_600_000)
+        return { kind: 'ended', isKept: true }
+      },
+    },
+    clock,
+  )
+  expect(await clock.until(leases.hold(scope, action('a'), { label: '' }))).toEqual({ kind: 'ended', isKept: true })
+})
+
+test('an end without a word is given up as one that does not answer a look-up', async () => {
+  const clock = new VirtualClock()
+  const { leases, actions } = over({ hold: (_scope, _action, { signal }) => never(signal) }, clock)
+  const turn = leases.hold(scope, action('a'), { label: '' })
+  await expect(clock.until(turn)).rejects.toMatchObject({ code: 'remote.timed-out' })
+  expect(clock.elapsedMs()).toBe(GUARD_LIMITS.firstAnswerMs)
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ context: { isOpen: true } })
+  await expect(leases.hold(scope, action('a'), { label: '' })).rejects.toMatchObject({ context: { isOpen: true } })
+})
+
+test('an end that has no leases is asked for them once, and is none the worse for it', async () => {
+  let asked = 0
+  const { leases, actions } = over({
+    async hold() {
+      asked++
+      throw fault('remote.incompatible')
+    },
+  })
+  for (let i = 0; i < 3; i++)
+    await expect(leases.hold(scope, action('a'), { label: '' })).rejects.toMatchObject({ code: 'remote.incompatible' })
+  expect(asked).toBe(1)
+  expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'miss' })
+})
+
+test('the end of the work is told, and nobody waits for a server that does not listen', async () => {
+  const clock = new VirtualClock()
+  const { leases } = over(
+    {
+      async hold() {
+        const lease = { end: () => never(undefined), [Symbol.asyncDispose]: () => never(undefined) }
+        return { kind: 'held', lease }
+      },
+    },
+    clock,
+  )
+  const turn = await clock.until(leases.hold(scope, action('a'), { label: '' }))
+  if (turn.kind !== 'held') throw new Error('not held')
+  await clock.until(turn.lease.end(true))
+  await clock.until(turn.lease[Symbol.asyncDispose]() as Promise<void>)
+  expect(clock.elapsedMs()).toBe(2 * GUARD_LIMITS.lookUpMs)
+})
