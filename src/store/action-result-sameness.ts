@@ -8,7 +8,8 @@ export function sameOutcome(a: ActionResult, b: ActionResult): boolean {
   return Buffer.from(outcomeBytes(a)).equals(outcomeBytes(b))
 }
 
-function outcomeBytes(result: ActionResult): Uint8Array {
+/** What two results have alike that are the same work. */
+export function outcomeBytes(result: ActionResult): Uint8Array {
   const nothing = ActionResult.decode(new Uint8Array(0))
   const { exitCode, outputFiles, outputDirectories, outputSymlinks } = result
   return ActionResult.encode({ ...nothing, exitCode, outputFiles, outputDirectories, outputSymlinks }).finish()

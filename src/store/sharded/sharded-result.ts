@@ -1,0 +1,52 @@
+import { type ActionDigest, asActionDigest } from '../../digest/digest.ts'
+import { digestOf, sha256Hex } from '../../digest/sha256.ts'
+import { ActionResult, ExecutedActionMetadata } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { ShardedResult } from '../../proto/recue/v1/sharded.ts'
+import { outcomeBytes } from '../action-result-sameness.ts'
+
+const TYPE_URL = 'type.googleapis.com/recue.v1.ShardedResult'
+
+/** What a server is asked for in place of an action whose blobs lie on others. */
+export function shardedAction({ hash }: ActionDigest): ActionDigest {
+  return asActionDigest(digestOf(Buffer.from(`recue sharded result of ${hash}`)))
+}
+
+/**
+ * A result that names no blobs and has another in it, so that a server which checks results takes it. Two of them are the same work to
+ * a server where what is in them is: a link, which nobody makes, names the outcome.
+ */
+export function wrapped(result: ActionResult, actionBytes: number): ActionResult {
+  const value = ShardedResult.encode({
+    result: Buffer.from(ActionResult.encode(result).finish()),
+    actionBytes,
+  }).finish()
+  const target = sha256Hex(outcomeBytes(result))
+  return {
+    ...ActionResult.decode(NOTHING),
+    outputSymlinks: [{ path: 'outcome', target, nodeProperties: undefined }],
+    executionMetadata: {
+      ...ExecutedActionMetadata.decode(NOTHING),
+      auxiliaryMetadata: [{ typeUrl: TYPE_URL, value: Buffer.from(value) }],
+    },
+  }
+}
+
+export interface Unwrapped {
+  readonly result: ActionResult
+  readonly encoded: Uint8Array
+  readonly actionBytes: number
+}
+
+/** Undefined where there is none in it. */
+export function unwrapped(outer: ActionResult): Unwrapped | undefined {
+  const any = outer.executionMetadata?.auxiliaryMetadata.find(({ typeUrl }) => typeUrl === TYPE_URL)
+  if (any === undefined) return undefined
+  try {
+    const { result: encoded, actionBytes } = ShardedResult.decode(any.value)
+    return { result: ActionResult.decode(encoded), encoded, actionBytes }
+  } catch {
+    return undefined
+  }
+}
+
+const NOTHING = new Uint8Array(0)
