@@ -1,4 +1,5 @@
 import type { Compression } from '../../local/compression.ts'
+import type { ArrivedBlobs } from '../reapi/arrived-blobs.ts'
 import type { NewObjects } from './new-objects.ts'
 import type { S3Client } from './s3-client.ts'
 import type { StoredBlobs } from './stored-blobs.ts'
@@ -9,6 +10,8 @@ export interface Bucket {
   readonly stored: StoredBlobs
   readonly objects: NewObjects
   readonly compression: Compression
+  /** What came with action results. */
+  readonly arrived: ArrivedBlobs
   /** Where large blobs lie until they are known to be right; the system's own folder unless said. */
   readonly tmpDir: string | undefined
 }

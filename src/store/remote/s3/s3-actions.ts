@@ -1,4 +1,4 @@
-import type { ActionDigest } from '../../../digest/digest.ts'
+import type { ActionDigest, Digest } from '../../../digest/digest.ts'
 import { digestOf } from '../../../digest/sha256.ts'
 import { CacheError } from '../../../errors.ts'
 import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
@@ -15,6 +15,20 @@ import type { S3Client } from './s3-client.ts'
 /** Far more than a result with no content in it has. */
 const MOST_RESULT_BYTES = 8 << 20
 
+/** Where the blobs of action results lie: how they are looked for. */
+export interface NamedIn {
+  hasAll(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<boolean>
+  /** A tree or a directory. */
+  readHeld(scope: Scope, digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined>
+}
+
+export function namedIn(blobs: BlobStore): NamedIn {
+  return {
+    hasAll: async (scope, digests, signal) => (await blobs.missing(scope, digests, signal)).length === 0,
+    readHeld: (scope, digest, signal) => readWhole(blobs, scope, digest, signal),
+  }
+}
+
 /**
  * The action results of a bucket, an object for each. Nobody but its clients looks whether a result is complete: all of its blobs are asked
  * for at each put and at each hit. Between that and a reader's first read a rule of the bucket may take one away.
@@ -23,23 +37,26 @@ export class S3Actions implements ActionStore {
   readonly #client: S3Client
   readonly #keys: ObjectKeys
   readonly #blobs: BlobStore
+  readonly #wanted: NamedIn
 
-  constructor(client: S3Client, keys: ObjectKeys, blobs: BlobStore) {
+  /** `wanted`: how blobs are looked for where somebody wants the result, who mostly wants them next. */
+  constructor(client: S3Client, keys: ObjectKeys, blobs: BlobStore, wanted: NamedIn = namedIn(blobs)) {
     this.#client = client
     this.#keys = keys
     this.#blobs = blobs
+    this.#wanted = wanted
   }
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
     const found = await this.#found(scope, action, signal)
-    if (found.kind === 'miss' || (await this.#isComplete(scope, found.result, signal))) return found
+    if (found.kind === 'miss' || (await isWhole(this.#wanted, scope, found.result, signal))) return found
     return { kind: 'miss', why: 'incomplete' }
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
     const [before, isComplete] = await Promise.all([
       this.#found(scope, action, signal),
-      this.#isComplete(scope, result, signal),
+      isWhole(namedIn(this.#blobs), scope, result, signal),
     ])
     const { place } = this.#client.address
     if (!isComplete)
@@ -78,9 +95,9 @@ export class S3Actions implements ActionStore {
     reportCorruption('an action result of a remote cache', `${this.#client.address.place}: ${action.hash}`)
     return { kind: 'miss', why: 'corrupt' }
   }
+}
 
-  async #isComplete(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {
-    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
-    return named !== undefined && (await this.#blobs.missing(scope, named.digests, signal)).length === 0
-  }
+async function isWhole(blobs: NamedIn, scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {
+  const named = await namedBlobs(result, (digest) => blobs.readHeld(scope, digest, signal))
+  return named !== undefined && blobs.hasAll(scope, named.digests, signal)
 }

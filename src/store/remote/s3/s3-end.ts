@@ -1,6 +1,6 @@
 import { CacheError } from '../../../errors.ts'
-import type { BlobStore } from '../../contracts.ts'
 import { compressionOf } from '../../local/compression.ts'
+import { ArrivedBlobs } from '../reapi/arrived-blobs.ts'
 import type { RemoteAccess } from '../remote-address.ts'
 import type { RemoteEnd, RemoteEndOptions } from '../remote-end.ts'
 import { credentialSource } from './credential-source.ts'
@@ -33,11 +33,13 @@ export function openS3(text: string, options: S3EndOptions): RemoteEnd {
   const keys = objectKeys(address.prefix)
   const objects = new NewObjects(client)
   const compression = compressionOf(LEVEL)
-  const bucket = { client, stored: new StoredBlobs(client, keys), objects, compression, tmpDir }
+  const stored = new StoredBlobs(client, keys)
+  const bucket = { client, stored, objects, compression, arrived: new ArrivedBlobs(), tmpDir }
   const blobs = new S3Blobs(bucket)
-  const actionsOver = (others: BlobStore) => new S3Actions(client, keys, others)
   return {
-    ...{ blobs, actions: actionsOver(blobs), actionsOver },
+    blobs,
+    actions: new S3Actions(client, keys, blobs, blobs),
+    actionsOver: (others) => new S3Actions(client, keys, others),
     ...{ frames: new S3Frames(bucket), fetches: new S3Fetches(bucket) },
     receivedBytes: () => client.receivedBytes,
     async [Symbol.asyncDispose]() {

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { RequestListener, ServerResponse } from 'node:http'
+import { zstdCompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Digest } from '../../../digest/digest.ts'
 import { digestOf, sha256Hex } from '../../../digest/sha256.ts'
 import type { CacheError } from '../../../errors.ts'
+import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { action, result } from '../../action-store.contract.ts'
 import { content } from '../../content.fixture.ts'
-import { DEFAULT_SCOPE as scope } from '../../contracts.ts'
+import { type Bytes, DEFAULT_SCOPE as scope } from '../../contracts.ts'
+import { memoryStore } from '../../memory/memory-store.ts'
 import { readWhole } from '../../read-whole.ts'
 import { faultyHttp, HASTY, PATIENT } from '../fault-servers.fixture.ts'
 import { openRemote, type RemoteOptions } from '../open-remote.ts'
@@ -318,18 +322,88 @@ test('an action result that is too long, or none, is told and not there', async 
     expect(await actions.get(scope, action(name))).toEqual({ kind: 'miss', why: 'corrupt' })
 })
 
-test('action results of many blobs ask for some at a time', async () => {
-  let most = 0
-  let now = 0
-  const files = Array.from({ length: 200 }, (_, i) => digestOf(Buffer.from(`${i}`)))
-  const { ActionResult } = await import('../../../proto/build/bazel/remote/execution/v2/remote_execution.ts')
+describe('what an action result names', () => {
+  const smalls = Array.from({ length: 100 }, (_, i) => Buffer.from(`small ${i}`))
+  const large = content(100_000, 1)
+  const blobs = new Map([...smalls, large].map((bytes) => [digestOf(bytes).hash, bytes]))
+  const files = [...smalls, large].map(digestOf)
   const object = actionObject(scope, action('a'), ActionResult.encode(result(files)).finish())
-  const { actions, asked } = await bucket((request, response) => {
-    if (request.method === 'GET') return response.end(object)
-    most = Math.max(most, ++now)
-    return setImmediate(() => response.end(() => now--))
+  /** Answers late, so that what is asked at once is seen. */
+  const served = async (without?: string) => {
+    let [now, most] = [0, 0]
+    const end = await bucket((request, response) => {
+      most = Math.max(most, ++now)
+      const hash = /([0-9a-f]{64})(-\d+)?$/.exec(request.url ?? '')?.[1] ?? ''
+      const bytes = request.url?.includes('/ac/_/') ? object : hash === without ? undefined : blobs.get(hash)
+      setImmediate(() => {
+        now--
+        if (bytes === undefined) response.writeHead(404).end()
+        else response.setHeader('content-length', bytes.length).end(request.method === 'HEAD' ? undefined : bytes)
+      })
+    })
+    return { ...end, most: () => most }
+  }
+
+  test('comes along where it is small, some at a time, and is not asked for again by who reads it', async () => {
+    const { actions, blobs, asked, most, fetches } = await served()
+    expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
+    expect(asked.filter((line) => line.startsWith('GET'))).toHaveLength(101)
+    expect(asked.filter((line) => line.startsWith('HEAD'))).toEqual([expect.stringContaining(digestOf(large).hash)])
+    expect(most()).toBeLessThanOrEqual(32)
+    const before = asked.length
+    for await (const { bytes, index } of blobs.readBatch(scope, smalls.map(digestOf)))
+      expect(Buffer.from(bytes ?? [])).toEqual(smalls[index])
+    const [small] = smalls as [Buffer]
+    const near = memoryStore()
+    expect(await fetches?.fetchInto(scope, digestOf(small), near)).toBe(true)
+    expect(await near.blobs.missing(scope, [digestOf(small)])).toEqual([])
+    expect(asked).toHaveLength(before)
+    expect(await readWhole(blobs, scope, digestOf(large))).toEqual(large)
+    expect(asked).toHaveLength(before + 1)
   })
-  expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
-  expect(asked).toHaveLength(201)
-  expect(most).toBeLessThanOrEqual(32)
+
+  test('is asked for again with the result, whatever was there before', async () => {
+    const { actions, asked } = await served()
+    for (let i = 0; i < 2; i++) expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
+    expect(asked).toHaveLength(204)
+  })
+
+  test.each([smalls[7] as Buffer, large])('makes it incomplete where it is not there', async (gone) => {
+    const { actions } = await served(digestOf(gone).hash)
+    expect(await actions.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'incomplete' })
+  })
+
+  test('may lie in another store', async () => {
+    const { actionsOver, asked } = await served()
+    const other = memoryStore()
+    const actions = actionsOver?.(other.blobs)
+    expect(await actions?.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'incomplete' })
+    for (const bytes of [...smalls, large]) await other.blobs.write(scope, digestOf(bytes), bytes)
+    expect(await actions?.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
+    expect(asked).toHaveLength(2)
+  })
+})
+
+test('blobs go straight into a store on this machine: as frames where both have them, checked, and none that is damaged', async () => {
+  const bytes = content(3_000_000, 1)
+  const digest = digestOf(bytes)
+  const object = zstdCompressSync(bytes)
+  const { fetches, blobs } = await bucket((_, response) => response.end(object))
+  const kept: Uint8Array[] = []
+  const frames = {
+    async writeFrame(_: unknown, of: Digest, given: Bytes) {
+      expect(of).toEqual(digest)
+      for await (const piece of given as AsyncIterable<Uint8Array>) kept.push(piece)
+    },
+    readFrame: async () => undefined,
+  }
+  const near = memoryStore()
+  expect(await fetches?.fetchInto(scope, digest, { blobs: near.blobs, frames })).toBe(true)
+  expect(Buffer.concat(kept).equals(object)).toBe(true)
+  expect(await near.blobs.missing(scope, [digest])).toHaveLength(1)
+  expect(await fetches?.fetchInto(scope, digest, near)).toBe(true)
+  expect(await near.blobs.missing(scope, [digest])).toEqual([])
+  const another = digestOf(content(3_000_000, 2))
+  await expect(fetches?.fetchInto(scope, another, near)).rejects.toMatchObject({ code: 'store.corrupt' })
+  expect(await blobs.missing(scope, [another, digest])).toEqual([another])
 })

@@ -15,7 +15,12 @@ export class S3Fetches implements Fetches {
   async fetchInto(scope: Scope, digest: Digest, { blobs, frames }: NearStore, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted()
     if (digest.sizeBytes === 0) return true
-    const { stored } = this.#bucket
+    const { stored, arrived } = this.#bucket
+    const here = arrived.get(digest)
+    if (here !== undefined) {
+      await blobs.write(scope, digest, here, signal)
+      return true
+    }
     await using found = await stored.open(digest, signal)
     if (found === undefined) return false
     try {
