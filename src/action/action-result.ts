@@ -41,13 +41,15 @@ export function actionResult(parts: ResultParts): ActionResult {
 
 /** What recue recorded of the run, or undefined for a result that another client made. Damaged detail is as none. */
 export function runDetail(result: ActionResult): RunDetail | undefined {
-  const packed = result.executionMetadata?.auxiliaryMetadata.find((any) => any.typeUrl === RUN_DETAIL_TYPE)
-  if (packed === undefined) return undefined
-  try {
-    return RunDetail.decode(packed.value)
-  } catch {
-    return undefined
+  for (const { typeUrl, value } of result.executionMetadata?.auxiliaryMetadata ?? []) {
+    if (typeUrl !== RUN_DETAIL_TYPE) continue
+    try {
+      return RunDetail.decode(value)
+    } catch {
+      return undefined
+    }
   }
+  return undefined
 }
 
 /** Whole wall time of the command: recue's own figure, or what the metadata's timestamps say; 0 where nobody said. */

@@ -137,7 +137,9 @@ function contextOf(table: OptionTable, parsed: ParsedArguments, output: Output):
 /** A command may have an option of its own by the name of a setting: `config --env`. */
 function settingsAmong(flags: Layer, table: OptionTable): Layer {
   const all: OptionTable = ALL_OPTIONS
-  return { ...flags, values: new Map([...flags.values].filter(([key]) => all[key] === table[key])) }
+  const values = new Map<string, unknown>()
+  for (const [key, value] of flags.values) if (all[key] === table[key]) values.set(key, value)
+  return { ...flags, values }
 }
 
 function enter(folder: string): void {

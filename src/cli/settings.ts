@@ -21,11 +21,15 @@ export const ALL_OPTIONS = { ...COMMON_OPTIONS, ...STORE_OPTIONS, ...REMOTE_OPTI
 export type Settings = Values<typeof ALL_OPTIONS>
 
 /** Options that may be set in a config, by the name they have there. */
-export const SETTINGS: ReadonlyMap<string, { readonly key: string; readonly spec: OptionSpec }> = new Map(
-  Object.entries(ALL_OPTIONS as OptionTable).flatMap(([key, spec]) =>
-    spec.setting === undefined ? [] : [[spec.setting, { key, spec }] as const],
-  ),
-)
+export const SETTINGS: ReadonlyMap<string, { readonly key: string; readonly spec: OptionSpec }> =
+  settingsOf(ALL_OPTIONS)
+
+function settingsOf(table: OptionTable): typeof SETTINGS {
+  const settings = new Map<string, { key: string; spec: OptionSpec }>()
+  for (const [key, spec] of Object.entries(table))
+    if (spec.setting !== undefined) settings.set(spec.setting, { key, spec })
+  return settings
+}
 
 /** Who said so, strongest first. */
 export type Origin = 'flag' | 'environment' | 'task' | 'project' | 'user' | 'default'
@@ -53,23 +57,28 @@ export interface Resolved {
 export function resolve(table: OptionTable, layers: readonly Layer[]): ReadonlyMap<string, Resolved> {
   const resolved = new Map<string, Resolved>()
   for (const [key, spec] of Object.entries(table)) {
-    const saying = layers.filter(({ values }) => values.has(key))
-    const [strongest] = saying
-    if (strongest === undefined) {
-      resolved.set(key, { value: defaultOf(spec), origin: 'default', places: [] })
-      continue
+    const isJoined = spec.kind === 'list' || spec.kind === 'map'
+    let origin: Origin = 'default'
+    const places: string[] = []
+    const values: unknown[] = []
+    for (const layer of layers) {
+      if (!layer.values.has(key)) continue
+      const place = placeOf(layer, key, spec)
+      places.push(place)
+      values.push(convert(spec, layer.values.get(key), place))
+      if (origin === 'default') origin = layer.origin
+      if (!isJoined) break
     }
-    const counting = spec.kind === 'list' || spec.kind === 'map' ? saying : [strongest]
-    const places = counting.map((layer) => placeOf(layer, key, spec))
-    const values = counting.map((layer, i) => convert(spec, layer.values.get(key), places[i] as string))
-    resolved.set(key, { value: joined(spec, values), origin: strongest.origin, places })
+    resolved.set(key, { value: origin === 'default' ? defaultOf(spec) : joined(spec, values), origin, places })
   }
   return resolved
 }
 
 /** The values alone, typed by their table. */
 export function valuesOf<Table extends OptionTable>(resolved: ReadonlyMap<string, Resolved>): Values<Table> {
-  return Object.fromEntries([...resolved].map(([key, { value }]) => [key, value])) as Values<Table>
+  const values: Record<string, unknown> = {}
+  for (const [key, { value }] of resolved) values[key] = value
+  return values as Values<Table>
 }
 
 /** What `RECUE_…` variables say. A list is one item a line, or separated by commas outside of braces. */

@@ -54,8 +54,8 @@ export function commandWork(argv: readonly string[], source: WorkSource): Work {
     throw new CacheError('usage', 'There is no command after --.', { hint: 'Write it as: recue run -- COMMAND' })
   }
   // Node turned bytes that are not UTF-8 into this character, so two different arguments would be one in the key.
-  const damaged = argv.find((word) => word.includes('\uFFFD'))
-  if (damaged !== undefined) throw new CacheError('usage', `An argument is not UTF-8: ${JSON.stringify(damaged)}.`)
+  for (const word of argv)
+    if (word.includes('\uFFFD')) throw new CacheError('usage', `An argument is not UTF-8: ${JSON.stringify(word)}.`)
   const request = requestOf(source, settings, {
     argv,
     workingDirectory: place.workingDirectory,

@@ -56,7 +56,7 @@ function keyedAction(
   const command = commandMessage({
     argv: request.argv,
     workingDirectory: request.workingDirectory,
-    outputPaths: outputs.flatMap(({ kind, path }) => (kind === 'path' ? [fromWorkingDirectory(request, path)] : [])),
+    outputPaths: outputs.filter(({ kind }) => kind === 'path').map(({ path }) => fromWorkingDirectory(request, path)),
     properties,
   })
   const action = actionMessage({
@@ -114,11 +114,12 @@ function entriesOf(platform: Readonly<Record<string, string>>): PlatformProperty
 /** The runtime decodes arguments, and different bytes that are not UTF-8 all become U+FFFD: they would share a key. */
 function refuseUnkeyableArguments(argv: readonly string[]): void {
   if (argv.length === 0) throw new CacheError('usage', 'No command was given.', { hint: 'It comes after --.' })
-  argv.forEach((argument, i) => {
+  for (let i = 0; i < argv.length; i++) {
+    const argument = argv[i] as string
     if (!argument.isWellFormed() || argument.includes('\uFFFD'))
       throw new CacheError('usage', `Argument ${i} of the command is not valid UTF-8.`, {
         hint: 'Rename the file, or have the command find it itself.',
       })
     if (argument.includes('\0')) throw new CacheError('usage', `Argument ${i} of the command has a zero byte in it.`)
-  })
+  }
 }

@@ -111,7 +111,7 @@ interface Opened {
 async function openForRun(context: Context): Promise<Opened> {
   const { given, cwd, environment } = context
   const request = { given, cwd, environment, evaluate: true }
-  if (given.some(({ values }) => [values.get('cache')].flat().at(-1) === 'off')) {
+  if (isSwitchedOff(given)) {
     return { configured: await configureWithoutCache(request), cache: undefined, fault: undefined }
   }
   try {
@@ -122,6 +122,15 @@ async function openForRun(context: Context): Promise<Opened> {
     if (fault === undefined) throw error
     return { configured: await configureWithoutCache(request), cache: undefined, fault }
   }
+}
+
+/** By a flag or variable: what a config says of it is found in the cache. */
+function isSwitchedOff(given: Context['given']): boolean {
+  for (const { values } of given) {
+    const said = values.get('cache')
+    if ((Array.isArray(said) ? said.at(-1) : said) === 'off') return true
+  }
+  return false
 }
 
 /** What is the store's fault must not keep the command from running; what is the user's mistake must. */

@@ -124,7 +124,7 @@ function makeFolders({ journal, blobs, tmp, locks }: Layout): void {
 /** Backups and people leave empty folders out. */
 function completeFolders(layout: Layout): void {
   const { dir, journal, blobs, tmp, locks } = layout
-  if ([journal, blobs, tmp, locks].every((folder) => existsSync(folder))) return
+  if (existsSync(journal) && existsSync(blobs) && existsSync(tmp) && existsSync(locks)) return
   try {
     makeFolders(layout)
   } catch (error) {
