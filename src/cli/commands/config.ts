@@ -31,7 +31,7 @@ export const command = defineCommand({
   async run(context) {
     const { configured, cacheDir } = await configure(context)
     if (context.options.env) printEnvironment(context, configured)
-    else printSettings(context, configured, cacheDir)
+    else await printSettings(context, configured, cacheDir)
     return 0
   },
 })
@@ -49,26 +49,34 @@ async function configure(context: Context): Promise<{ configured: Configured; ca
   }
 }
 
-function printSettings({ output, options }: Context, configured: Configured, cacheDir: string | undefined): void {
+async function printSettings(context: Context, configured: Configured, cacheDir: string | undefined): Promise<void> {
+  const { output, options } = context
   const { place, project, layers } = configured
   const resolved = resolve(ALL_OPTIONS, layers)
   const chosen = cacheDir === undefined ? {} : chosenFor(cacheDir)
   const settings = [...SETTINGS].map(([name, { key, spec }]) => {
     const { value, origin, places } = resolved.get(key) as Resolved
-    return { name, spec, value: name === 'cacheDir' ? (cacheDir ?? value) : (value ?? chosen[name]), origin, places }
+    const inForce = name === 'cacheDir' ? (cacheDir ?? value) : (value ?? chosen[name])
+    return { name, spec, value: name === 'remote' ? withoutPassword(inForce) : inForce, origin, places }
   })
   const tasks = [...(project?.tasks.keys() ?? [])]
   if (options.json) {
     const byName = Object.fromEntries(
       settings.map(({ name, value, origin, places }) => [name, { value: value ?? null, origin, places }]),
     )
-    output.json({ root: place.root, configFile: place.configFile ?? null, tasks, settings: byName })
+    const remote = (await remoteAccessOf(context, configured)) ?? null
+    output.json({ root: place.root, configFile: place.configFile ?? null, tasks, settings: byName, remote })
     return
   }
   const { stdout } = output
   stdout.line(`root    ${oneLine(place.root)}`)
   stdout.line(`config  ${place.configFile === undefined ? 'none' : oneLine(place.configFile)}`)
   stdout.line(`tasks   ${tasks.length === 0 ? 'none' : tasks.join(', ')}`)
+  const remote = await remoteAccessOf(context, configured)
+  if (remote !== undefined)
+    stdout.line(
+      `remote  ${remote.why ?? `used, ${remote.shown === undefined ? 'and shown no token' : `and shown the token of ${remote.shown}`}`}`,
+    )
   stdout.line()
   const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'from' }]
   const rows = settings.map(({ name, spec, value, origin, places }) => [
@@ -77,6 +85,31 @@ function printSettings({ output, options }: Context, configured: Configured, cac
     originText(origin, places),
   ])
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
+}
+
+/** Whether the remote cache is used, and whose token it is shown. Nothing is asked. */
+async function remoteAccessOf(
+  { cwd, environment }: Context,
+  { layers }: Configured,
+): Promise<{ readonly used: boolean; readonly shown?: string; readonly why?: string } | undefined> {
+  const [{ remoteChoice }, { accessTo }] = await Promise.all([
+    import('../remote/remote-choice.ts'),
+    import('../remote/remote-access.ts'),
+  ])
+  const choice = remoteChoice(layers, cwd)
+  if (choice === undefined) return undefined
+  try {
+    const { source } = accessTo(choice, environment)
+    return { used: true, ...(source !== undefined && { shown: source }) }
+  } catch (error) {
+    if (!isCacheError(error)) throw error
+    return { used: false, why: error.hint === undefined ? error.message : `${error.message} ${error.hint}` }
+  }
+}
+
+/** What stands before the host may be a token. */
+function withoutPassword(address: unknown): unknown {
+  return typeof address === 'string' ? address.replace(/^([a-z]+:\/\/)[^@/?#]*@/i, '$1…@') : address
 }
 
 /** What is in force where nobody said anything, for settings whose default depends on the machine. */

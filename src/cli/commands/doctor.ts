@@ -8,14 +8,18 @@ import { type Check, type Finding, fail, type NamedFinding, type Subject, warn }
 import { damageFindings } from '../doctor/damage-text.ts'
 import { FOLDER_CHECKS } from '../doctor/folder-checks.ts'
 import { MACHINE_CHECKS } from '../doctor/machine-checks.ts'
+import { REMOTE_CHECKS } from '../doctor/remote-checks.ts'
 import { CONTENT_CHECKS, STORE_CHECKS } from '../doctor/store-checks.ts'
 import type { Stream } from '../output.ts'
+import { REMOTE_OPTIONS } from '../remote-options.ts'
+import { configureWithoutCache } from '../session.ts'
 import { oneLine } from '../table.ts'
 
 const OPTIONS = {
   verify: { kind: 'flag', summary: 'Read and hash everything that is kept, not a sample.' },
   repair: { kind: 'flag', summary: 'Verify, and mend what can be mended.' },
   dryRun: { kind: 'flag', short: 'n', summary: 'With --repair: say what it would mend; change nothing.' },
+  ...REMOTE_OPTIONS,
 } as const
 
 export const command = defineCommand({
@@ -23,7 +27,7 @@ export const command = defineCommand({
   summary: 'Check the cache and what is around it, and mend it',
   usage: ['doctor [--verify]', 'doctor --repair [--dry-run]'],
   description:
-    'Looks at the folder, the file system, the index, the journal and a sample of what is kept, and says what to do ' +
+    'Looks at the folder, the file system, the index, the journal, a sample of what is kept and the remote cache that is configured, and says what to do ' +
     'about what is not well. With --verify everything is read, and nothing is changed. With --repair what is damaged is moved ' +
     'to damaged/ in the cache folder, what can be had from elsewhere in the cache is put back, and what is lost is named; ' +
     'others may use the cache meanwhile.\n' +
@@ -54,6 +58,8 @@ export const command = defineCommand({
     const subject: Subject = {
       dir,
       session,
+      layers: session?.layers ?? (await configureWithoutCache({ ...context, evaluate: true })).layers,
+      cwd: context.cwd,
       environment: context.environment,
       nowMs: Date.now(),
       signal: context.signal,
@@ -151,6 +157,7 @@ function checksFor({ session }: Subject, fault: Finding | undefined, isLookedThr
     ...FOLDER_CHECKS,
     ...opening,
     ...(session === undefined ? [] : [...content, ...STORE_CHECKS]),
+    ...REMOTE_CHECKS,
     ...MACHINE_CHECKS,
   ]
 }

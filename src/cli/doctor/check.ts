@@ -1,4 +1,5 @@
 import type { CommandContext, Session } from '../command.ts'
+import type { Layer } from '../settings.ts'
 
 /** What a check found: one line of what is so, and where that is not well, what to do. */
 export interface Finding {
@@ -21,6 +22,9 @@ export interface Subject {
   readonly dir: string
   /** Undefined where there is no cache yet, or it cannot be opened. */
   readonly session: Session | undefined
+  /** Who said what of settings, strongest first. */
+  readonly layers: readonly Layer[]
+  readonly cwd: string
   readonly environment: CommandContext['environment']
   readonly nowMs: number
   readonly signal: AbortSignal

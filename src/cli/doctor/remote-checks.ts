@@ -1,0 +1,50 @@
+import { isCacheError } from '../../errors.ts'
+import { withProxy } from '../../store/remote/proxy.ts'
+import { parseRemote } from '../../store/remote/remote-address.ts'
+import { accessTo, type Granted } from '../remote/remote-access.ts'
+import { type RemoteChoice, remoteChoice } from '../remote/remote-choice.ts'
+import { tryRemote } from '../remote/try-remote.ts'
+import { usersBound } from '../run-remote.ts'
+import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
+
+/** The remote cache, asked as a run would ask it. None of it makes the cache here less well. */
+export const REMOTE_CHECKS: readonly Check[] = [{ name: 'remote', find: remote }]
+
+async function remote({ layers, cwd, environment, session, signal }: Subject): Promise<Finding> {
+  const choice = remoteChoice(layers, cwd)
+  if (choice === undefined) return ok('none is named')
+  const { place } = parseRemote(choice.address)
+  let access: Granted
+  try {
+    access = accessTo(choice, environment)
+  } catch (error) {
+    if (!isCacheError(error)) throw error
+    return warn(error.message, error.hint ?? 'It is not used.')
+  }
+  const tried = await tryRemote(choice.address, withProxy(choice.address, access, environment), signal)
+  if (tried.kind === 'no') return warn(tried.why.message, tried.why.hint ?? 'Builds go on without it.')
+  const unsafe = sentInClear(choice, access)
+  if (unsafe !== undefined) return unsafe
+  const due = session?.cache.records.names('upload', '').length ?? 0
+  const rest = due === 0 ? '' : `, ${due} ${due === 1 ? 'result is' : 'results are'} still to be sent`
+  const by = access.source === undefined ? 'without a token' : `with the token of ${access.source}`
+  if (tried.kind === 'reads' && usersBound(layers).write)
+    return warn(
+      `${place} answers, but takes nothing ${by}: ${tried.why.message}`,
+      'Where that is as it should be, say so: "cache": "local:rw,remote:r"',
+    )
+  if (!usersBound(layers).write)
+    return ok(
+      `${place} answers ${by}; nothing is sent there, by the user's config or since this checkout chose the cache folder`,
+    )
+  return ok(`${place} reads and writes ${by}${rest}`)
+}
+
+/** A token on a network that others may listen to. */
+function sentInClear({ address }: RemoteChoice, { token, freshHeaders }: Granted): Finding | undefined {
+  const { url, socketPath, headers } = parseRemote(address)
+  const isShown = token !== undefined || freshHeaders !== undefined || headers.authorization !== undefined
+  const isNear = socketPath !== undefined || /^(localhost|127\..*|\[::1\])$/.test(url.hostname)
+  if (url.protocol === 'https:' || isNear || !isShown) return undefined
+  return warn(`${url.host} is shown the token in clear: whoever is on the way can read it`, 'Use grpcs:// or https://.')
+}
