@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer as createHttp, type IncomingHttpHeaders, type RequestListener } from 'node:http'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { certificateFor } from '../../src/server/listen/certificate.fixture.ts'
 import { type Ended, type Report, type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
+import { ServeProcess } from './serve-process.ts'
 import { READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './served.ts'
 
 const BUILD = ['-i', 'src', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; cp src/a out/b; echo built']
@@ -113,6 +115,30 @@ async function blackHole(): Promise<AsyncDisposable & { readonly address: string
     met: () => met,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** A proxy that leads everybody to one port of this machine. */
+async function connectProxy(
+  port: number,
+): Promise<AsyncDisposable & { readonly address: string; readonly asked: string[] }> {
+  const asked: string[] = []
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', (head) => {
+      asked.push(head.toString().split('\r\n')[0] ?? '')
+      const through = connect(port, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connected\r\n\r\n')
+        socket.pipe(through).pipe(socket)
+      })
+      through.on('error', () => socket.destroy())
+    })
+  })
+  return {
+    ...{ address: `http://127.0.0.1:${await portOf(server)}`, asked },
+    async [Symbol.asyncDispose]() {
       server.close()
     },
   }
@@ -353,6 +379,74 @@ for (const runtime of runtimes) {
     expect(warnings(said)).toEqual([expect.stringContaining('it sends on to')])
     expect(server.heard.length).toBeGreaterThan(0)
     expect(evil.heard).toEqual([])
+  })
+
+  test.each(['grpc', 'http'])(
+    `on ${runtime.name}, %s goes through the proxy that the environment names, and not to this machine itself`,
+    async (scheme) => {
+      await using box = sandbox('proxy')
+      await using served = await serveStore(runtime, path.join(box.folder, 'server'))
+      await using proxy = await connectProxy(Number(new URL(served.url).port))
+      const [a, b] = [machine(box, runtime, 'a'), machine(box, runtime, 'b')]
+      const named = { HTTP_PROXY: proxy.address, HTTPS_PROXY: proxy.address }
+      await a.run({ ...named, ...remote(served, WRITE_TOKEN, scheme) })
+      expect(proxy.asked).toEqual([])
+      const far = { RECUE_REMOTE: `${scheme}://cache.example:8377`, RECUE_REMOTE_TOKEN: READ_TOKEN }
+      expect((await b.run({ ...named, ...far })).report).toMatchObject({ status: 'hit', source: 'remote' })
+      expect(new Set(proxy.asked)).toEqual(new Set(['CONNECT cache.example:8377 HTTP/1.1']))
+    },
+  )
+
+  test(`on ${runtime.name}, a server with a certificate of its own is believed where its authority is named, and shown ours`, async () => {
+    await using box = sandbox('tls')
+    const [own, client] = [certificateFor('server'), certificateFor('client')]
+    const a = machine(box, runtime, 'a')
+    const file = (name: string, text: string) => a.write('home', name, text)
+    const words = [
+      '--http',
+      '127.0.0.1:0',
+      '--open',
+      '--tls-cert',
+      file('server.pem', own.cert),
+      '--tls-key',
+      file('server.key', own.key),
+    ]
+    await using server = new ServeProcess(runtime, path.join(box.folder, 'server'), [
+      ...words,
+      '--tls-client-ca',
+      file('client-ca.pem', client.cert),
+    ])
+    const { http } = await server.addresses()
+    const address = http.replace('https', 'grpcs')
+    const ca = { RECUE_REMOTE: address, RECUE_REMOTE_CA: file('ca.pem', own.cert) }
+    const both = {
+      ...ca,
+      RECUE_REMOTE_CERT: file('cert.pem', client.cert),
+      RECUE_REMOTE_KEY: file('key.pem', client.key),
+    }
+    for (const [env, what] of [
+      [{ RECUE_REMOTE: address }, 'not trusted'],
+      [ca, 'not trusted, or ours is not'],
+    ] as const) {
+      const said = await a.run(env, '--', 'echo', `${Object.keys(env).length}`)
+      expect(said.report.status).toBe('miss')
+      expect(warnings(said)).toEqual([expect.stringContaining(what)])
+    }
+    await a.run(both)
+    expect((await machine(box, runtime, 'b').run(both)).report).toMatchObject({ status: 'hit', source: 'remote' })
+    // A login keeps them for this server, also where a checkout names it.
+    const c = machine(box, runtime, 'c')
+    const kept = [
+      '--remote-ca',
+      both.RECUE_REMOTE_CA,
+      '--remote-cert',
+      both.RECUE_REMOTE_CERT,
+      '--remote-key',
+      both.RECUE_REMOTE_KEY,
+    ]
+    expect((await c.recue(['login', address, '--anonymous', ...kept])).stdout).toContain('may read and write')
+    c.write('project', 'recue.config.json', JSON.stringify({ remote: address }))
+    expect((await c.run({})).report).toMatchObject({ status: 'hit', source: 'remote' })
   })
 
   test(`on ${runtime.name}, a login keeps a token that the server knows, and no other`, async () => {
