@@ -154,7 +154,8 @@ function openConnection(server: RemoteServer, { connectMs }: Patience, through?:
     hasSpoken = true
     opening.end()
   })
-  session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
+  // It may have been left by then.
+  session.once('connect', () => session.destroyed || session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
   session.once('close', () => {
     opening.end()
     if (!hasSpoken) fail(notSpoken(server, 'gRPC', 'it closed the connection without a word'))

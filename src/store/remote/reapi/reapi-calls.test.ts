@@ -149,3 +149,14 @@ test('a small stream that is not its blob is refused before anybody is asked', a
   await end.blobs.missing(scope, [digestOf(content(5, 1))])
   expect(await callsOf(2)).toEqual(['FindMissingBlobs', 'GetCapabilities'])
 })
+
+test('an end that is left while it connects says so to those who wait, and to nobody else', async () => {
+  for (let turns = 0; turns < 10; turns++) {
+    const other = await openRemote(address, PATIENT)
+    const asking = other.blobs.missing(scope, [digestOf(content(5, 1))])
+    // What is not caught anywhere ends the run of the tests.
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    await other[Symbol.asyncDispose]()
+    await Promise.allSettled([asking])
+  }
+})
