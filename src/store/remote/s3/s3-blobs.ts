@@ -95,11 +95,20 @@ export class S3Blobs implements BlobStore, Ingest {
   }
 }
 
-/** As many at a time as there are connections. */
+/** As many at a time as there are connections; no more once one failed. */
 async function eachOf(digests: readonly Digest[], act: (digest: Digest) => Promise<void>): Promise<void> {
   const left = digests.values()
+  let hasFailed = false
   const work = async () => {
-    for (const digest of left) await act(digest)
+    for (const digest of left) {
+      if (hasFailed) return
+      try {
+        await act(digest)
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
+    }
   }
   await Promise.all(Array.from({ length: Math.min(MOST_CONNECTIONS, digests.length) }, work))
 }

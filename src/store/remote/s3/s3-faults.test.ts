@@ -141,6 +141,14 @@ test('a bucket in another region is told of with its region, and nobody is follo
   expect(asked.map((line) => line.split(' ')[0])).toEqual(['GET', 'HEAD', 'GET'])
 })
 
+test('once a store refused one of many questions, the others are not asked', async () => {
+  const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
+  const digests = Array.from({ length: 500 }, (_, i) => digestOf(Buffer.from(`${i}`)))
+  await expect(blobs.missing(scope, digests)).rejects.toMatchObject({ code: 'remote.unreachable' })
+  await expect(blobs.missing(scope, digests.slice(0, 1))).rejects.toMatchObject({ code: 'remote.unreachable' })
+  expect(asked.length).toBeLessThan(100)
+})
+
 test('a store that is busy is not asked again for its words', async () => {
   const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
   await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject({ code: 'remote.unreachable' })
