@@ -3,6 +3,7 @@ import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import { CacheError, systemCode } from '../../errors.ts'
 import { BATCH_BLOB_BYTES, type ReadOptions } from '../contracts.ts'
+import { streamChunks } from '../local/stream-chunks.ts'
 import { bytesOf, namelessFile } from '../nameless-file.ts'
 
 export interface VerifiedOptions extends Pick<ReadOptions, 'offset' | 'length'> {
@@ -57,14 +58,20 @@ async function* checkedSource(
 export async function spooled(source: AsyncIterable<Uint8Array>, tmpDir?: string): Promise<FileHandle> {
   const file = await namelessFile(tmpDir)
   try {
-    // Each write waits for the one before: no more than a piece is held.
-    for await (const piece of source) await writeAll(file, piece)
+    // Each write waits for the one before: no more than a chunk is held.
+    for await (const { bytes, free } of streamChunks(source, WRITE_BYTES)) {
+      await writeAll(file, bytes)
+      free()
+    }
     return file
   } catch (error) {
     await file.close()
     throw explained(error)
   }
 }
+
+/** What comes over a network comes in pieces of some KiB. */
+const WRITE_BYTES = 1 << 20
 
 async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
   for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten

@@ -4,6 +4,7 @@ export class Waiting implements Disposable {
   readonly #lost: () => void
   #timer: NodeJS.Timeout | undefined
   #turn = 0
+  #isWaiting = false
 
   constructor(ms: number, lost: () => void) {
     this.#ms = ms
@@ -11,19 +12,35 @@ export class Waiting implements Disposable {
   }
 
   begin(): void {
-    this.end()
-    const turn = this.#turn
-    // Where this process itself stood still, timers are due before what has long been there is read.
-    this.#timer = setTimeout(() => setImmediate(() => this.#turn === turn && this.#lost()), this.#ms)
+    this.#turn++
+    this.#isWaiting = true
+    // Set anew, since that costs less than another one: it is done for each piece of what comes.
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.#due(), this.#ms)
+    else this.#timer.refresh()
+  }
+
+  /** Nobody waits just now, and somebody soon will. */
+  pause(): void {
+    this.#isWaiting = false
   }
 
   end(): void {
-    this.#turn++
+    this.#isWaiting = false
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   [Symbol.dispose](): void {
     this.end()
+  }
+
+  #due(): void {
+    this.#timer = undefined
+    const turn = this.#turn
+    // Where this process itself stood still, timers are due before what has long been there is read.
+    setImmediate(() => {
+      if (this.#isWaiting && this.#turn === turn) this.#lost()
+    })
   }
 }
 

@@ -17,6 +17,9 @@ const STORED = 0
 const RLE = 1
 const RESERVED = 3
 
+const NOTHING = Buffer.alloc(0)
+const FIRST_ROOM_BYTES = 64 << 10
+
 /** What zstd adds to content that it cannot compress is less. */
 function mostFrameBytes(contentBytes: number): number {
   return contentBytes + (contentBytes >> 4) + 1024
@@ -29,7 +32,9 @@ function mostFrameBytes(contentBytes: number): number {
  */
 export class FrameReader {
   readonly #source: AsyncIterator<Uint8Array>
-  #ahead: Buffer = Buffer.alloc(0)
+  /** Read and not given out; lies in the room, all behind what was given out. */
+  #ahead: Buffer = NOTHING
+  #room: Buffer = NOTHING
   #isEnded = false
 
   constructor(source: AsyncIterable<Uint8Array>) {
@@ -58,7 +63,7 @@ export class FrameReader {
   /** All that was not given out yet. */
   async *rest(): AsyncGenerator<Uint8Array> {
     const ahead = this.#ahead
-    this.#ahead = Buffer.alloc(0)
+    this.#ahead = NOTHING
     if (ahead.length > 0) yield ahead
     for (;;) {
       const { done, value } = await this.#source.next()
@@ -85,6 +90,7 @@ export class FrameReader {
     if (header.hasChecksum) end += 4
     await this.#need(end, mostBytes)
     const frame = this.#ahead.subarray(0, end)
+    // The room behind it holds what comes next, which is not written over a frame that is out.
     this.#ahead = this.#ahead.subarray(end)
     return frame
   }
@@ -95,7 +101,7 @@ export class FrameReader {
     for (; left > this.#ahead.length; await this.#fill(1)) {
       if (this.#ahead.length === 0) throw noFrame('cut off')
       left -= this.#ahead.length
-      this.#ahead = Buffer.alloc(0)
+      this.#ahead = NOTHING
     }
     this.#ahead = this.#ahead.subarray(left)
   }
@@ -107,19 +113,24 @@ export class FrameReader {
   }
 
   async #fill(bytes: number): Promise<void> {
-    if (this.#ahead.length >= bytes || this.#isEnded) return
-    const pieces: Uint8Array[] = [this.#ahead]
-    for (let length = this.#ahead.length; length < bytes; ) {
+    while (this.#ahead.length < bytes && !this.#isEnded) {
       const { done, value } = await this.#source.next()
-      if (done === true) {
-        this.#isEnded = true
-        break
-      }
-      // Copied: the source may use its buffer again.
-      pieces.push(new Uint8Array(value))
-      length += value.length
+      if (done === true) this.#isEnded = true
+      else this.#append(value)
     }
-    this.#ahead = Buffer.concat(pieces)
+  }
+
+  /** Copied: the source may use its buffer again. */
+  #append(piece: Uint8Array): void {
+    const { length } = this.#ahead
+    let at = this.#ahead.byteOffset - this.#room.byteOffset + length
+    if (length === 0 || at + piece.length > this.#room.length) {
+      this.#room = Buffer.allocUnsafeSlow(Math.max(FIRST_ROOM_BYTES, 2 * length, length + piece.length))
+      this.#room.set(this.#ahead)
+      at = length
+    }
+    this.#room.set(piece, at)
+    this.#ahead = this.#room.subarray(at - length, at + piece.length)
   }
 }
 

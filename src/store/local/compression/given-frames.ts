@@ -38,15 +38,27 @@ export interface Part {
   readonly frame?: Uint8Array
 }
 
+/** Decompressed on other threads while the next one is read. */
+const AHEAD = 2
+
 /** The content of frames in order, no part of them larger than `mostContentBytes` that says so beforehand. Throws `store.corrupt`. */
 export async function* partsOf(frames: FrameReader, mostContentBytes: number): AsyncGenerator<Part> {
-  for (;;) {
-    const frame = await frames.next(mostContentBytes, false)
-    if (frame === undefined) return
-    if (frame.bytes === undefined || frame.contentBytes === undefined) break
-    yield { content: await frameContent(frame.bytes, frame.contentBytes), frame: frame.bytes }
+  const ahead: Promise<Part>[] = []
+  let next = await frames.next(mostContentBytes, false)
+  while (next?.bytes !== undefined && next.contentBytes !== undefined) {
+    const part = partOf(next.bytes, next.contentBytes)
+    // Whoever leaves does not wait for it.
+    part.catch(() => undefined)
+    ahead.push(part)
+    if (ahead.length > AHEAD) yield (await ahead.shift()) as Part
+    next = await frames.next(mostContentBytes, false)
   }
-  for await (const content of streamed(frames.rest())) yield { content }
+  for (const part of ahead) yield await part
+  if (next !== undefined) for await (const content of streamed(frames.rest())) yield { content }
+}
+
+async function partOf(frame: Uint8Array, contentBytes: number): Promise<Part> {
+  return { content: await frameContent(frame, contentBytes), frame }
 }
 
 /** The content of one or more whole frames; `store.corrupt` when they are damaged, or it is not of that length. */

@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
 import { framed } from '../../../grpc/framed.ts'
-import { MessageParser } from '../../../grpc/message-parser.ts'
+import { type Divide, MessageParser, MessagePart, type ReceivedMessage } from '../../../grpc/message-parser.ts'
 import { GrpcCode, GrpcStatus } from '../../../grpc/status.ts'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
 import type { RemoteServer } from '../remote-server.ts'
@@ -78,17 +78,28 @@ export class GrpcCall {
   }
 
   /** To be read once. Left before its end, the call is cancelled. */
-  async *messages(): AsyncGenerator<Uint8Array> {
-    const ready: Uint8Array[] = []
-    const parser = new MessageParser(MOST_MESSAGE_BYTES, ({ isCompressed, bytes }) => {
-      if (isCompressed) throw notSpoken(this.#context.server, 'gRPC', 'a compressed answer, unasked')
-      ready.push(bytes)
-    })
+  messages(): AsyncGenerator<Uint8Array>
+  /** Large messages that `divide` knows come in parts, as they arrive, each as what `divide` makes of it. */
+  messages(divide: Divide): AsyncGenerator<Uint8Array | MessagePart>
+  async *messages(divide: Divide = () => undefined): AsyncGenerator<Uint8Array | MessagePart> {
+    const ready: (Uint8Array | MessagePart)[] = []
+    const take = (message: ReceivedMessage | MessagePart) => {
+      if (message instanceof MessagePart) ready.push(message)
+      else if (message.isCompressed) throw notSpoken(this.#context.server, 'gRPC', 'a compressed answer, unasked')
+      else ready.push(message.bytes)
+    }
+    const parser = new MessageParser(MOST_MESSAGE_BYTES, take, divide)
     let isComplete = false
     try {
-      for await (const chunk of this.#chunks()) {
+      const chunks = this.#stream[Symbol.asyncIterator]()
+      for (;;) {
+        this.#waiting.begin()
+        const { done, value } = await chunks.next()
+        this.#waiting.pause()
+        if (done === true) break
+        this.#context.received(value.length)
         this.#refuseOther()
-        parser.push(chunk)
+        parser.push(value)
         for (let next = ready.shift(); next !== undefined; next = ready.shift()) yield next
       }
       await this.#closed()
@@ -97,20 +108,9 @@ export class GrpcCall {
       throw this.#explained(error)
     } finally {
       if (!isComplete) this.cancel()
+      else this.#waiting.end()
     }
     this.#refuseFailure(parser.isWithinMessage)
-  }
-
-  async *#chunks(): AsyncGenerator<Uint8Array> {
-    const iterator = this.#stream[Symbol.asyncIterator]()
-    for (;;) {
-      this.#waiting.begin()
-      const next = await iterator.next()
-      this.#waiting.end()
-      if (next.done) return
-      this.#context.received(next.value.length)
-      yield next.value
-    }
   }
 
   get #takesMore(): boolean {
@@ -123,7 +123,7 @@ export class GrpcCall {
     this.#stream.once('drain', resolve).once('close', resolve)
     this.#waiting.begin()
     await promise
-    this.#waiting.end()
+    this.#waiting.pause()
     this.#stream.off('drain', resolve).off('close', resolve)
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../digest/digest.ts'
 import { CacheError } from '../../../errors.ts'
 import { fieldHeader } from '../../../grpc/field-header.ts'
+import { type Divided, MessagePart } from '../../../grpc/message-parser.ts'
 import { GrpcCode } from '../../../grpc/status.ts'
 import { ReadRequest, ReadResponse, WriteRequest, WriteResponse } from '../../../proto/google/bytestream/bytestream.ts'
 import type { Piece } from '../checked-pieces.ts'
@@ -13,8 +14,10 @@ import { hasCode, statusFault } from './status-fault.ts'
 const SERVICE = '/google.bytestream.ByteStream'
 /** Of one message that we send. */
 export const MESSAGE_BYTES = 512 << 10
-/** `WriteRequest.data`: field 10, of bytes. */
+/** `WriteRequest.data` and `ReadResponse.data`: field 10, of bytes. */
 const DATA_TAG = 0x52
+/** The tag, and a length below 2^28. */
+const MOST_HEADER_BYTES = 5
 const NOTHING = Buffer.alloc(0)
 
 export interface StreamedBlob {
@@ -38,7 +41,7 @@ export async function download(
 ): Promise<Download | undefined> {
   const call = await channel.open(`${SERVICE}/Read`, signal)
   const resourceName = nameOf(blob)
-  const messages = call.messages()
+  const messages = call.messages(dataIn)
   try {
     await call.send([ReadRequest.encode({ resourceName, readOffset: 0, readLimit: 0 }).finish()])
     call.end()
@@ -53,17 +56,37 @@ export async function download(
 
 async function* contentOf(
   channel: GrpcChannel,
-  first: IteratorResult<Uint8Array>,
-  messages: AsyncGenerator<Uint8Array>,
+  first: IteratorResult<Uint8Array | MessagePart>,
+  messages: AsyncGenerator<Uint8Array | MessagePart>,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for (let next = first; !next.done; next = await messages.next())
-      yield decoded(ReadResponse, next.value, channel.server).data
+    for (let next = first; !next.done; next = await messages.next()) {
+      const { value } = next
+      if (value instanceof MessagePart) yield value.message as Uint8Array
+      else yield dataOf(value, channel)
+    }
   } catch (error) {
     throw statusFault(channel.server, error)
   } finally {
     await messages.return(undefined)
   }
+}
+
+function dataOf(message: Uint8Array, { server }: GrpcChannel): Uint8Array {
+  const divided = dataIn(message, message.length)
+  return divided === undefined ? decoded(ReadResponse, message, server).data : message.subarray(divided.dataAt)
+}
+
+/** A ReadResponse is its data and nothing else, which are handed on where they lie. */
+function dataIn(start: Uint8Array, messageBytes: number): Divided | undefined {
+  if (start[0] !== DATA_TAG) return undefined
+  let dataBytes = 0
+  for (let at = 1; at < Math.min(start.length, MOST_HEADER_BYTES); at++) {
+    const byte = start[at] as number
+    dataBytes |= (byte & 0x7f) << (7 * (at - 1))
+    if (byte < 0x80) return at + 1 + dataBytes === messageBytes ? { dataAt: at + 1, part: (data) => data } : undefined
+  }
+  return undefined
 }
 
 /**
