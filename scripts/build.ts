@@ -6,9 +6,11 @@
  * - `library`: `dist/library.js` and its types.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bytecodeOrders } from './bytecode-order.ts'
 import { trimTypes } from './library-types.ts'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
@@ -21,7 +23,20 @@ for (const [name, build] of Object.entries(parts)) {
   if (asked.length === 0 || asked.includes(name)) build()
 }
 
+/** Twice: what the first one does on a hit says in which order the second one's bytecode lies. */
 function buildExecutable(): void {
+  const folder = mkdtempSync(path.join(tmpdir(), 'recue-build-'))
+  try {
+    const first = path.join(folder, 'recue')
+    compile(first, [])
+    const orders = bytecodeOrders(first, folder).map((file) => `--bytecode-order=${file}`)
+    compile(process.env.RECUE_BUILD_OUTFILE ?? 'dist/recue', [...crossCompilation(), ...orders])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function compile(outfile: string, more: readonly string[]): void {
   run('bun', [
     'build',
     'src/cli/main.ts',
@@ -38,8 +53,8 @@ function buildExecutable(): void {
     '--no-compile-autoload-package-json',
     // A hit is over before compiled code would pay for its compilation, which the second core does meanwhile, if there is one.
     '--compile-jit-policy=30',
-    ...crossCompilation(),
-    `--outfile=${process.env.RECUE_BUILD_OUTFILE ?? 'dist/recue'}`,
+    ...more,
+    `--outfile=${outfile}`,
   ])
 }
 
