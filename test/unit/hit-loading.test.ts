@@ -28,14 +28,20 @@ const needless = [
   /\/(capture|restore|clean|strays|roll-forward)\.ts$/,
   /\/(journal|large-blob-reader|large-blob-writer|large-blob-files|chunked-reader|chunked-writer|fast-cdc|verify-segment|rebuild|recover|pins|local-frames|frame-reader|catalog)\.ts$/,
   /\/(cached-store|hot-entries|memory-[a-z]+|excess|collector|eviction[^/]*|compaction[^/]*)\.ts$/,
+  /\/(far-side|far-actions|far-blobs|downloads|promotions|uploads|open-remote|guarded)\.ts$/,
   /input-(scan|listing|refresh)\.ts$/,
   /\/(why|stats|help|run-tasks)\.ts$/,
 ]
 
-function run(): { said: string; loaded: readonly string[] } {
+function run(variables: NodeJS.ProcessEnv = {}): { said: string; loaded: readonly string[] } {
   const args = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, entry]
   const command = ['run', '-i', 'src', '-o', 'dist', '--', process.execPath, 'build.mjs']
-  const env = { ...process.env, RECUE_CACHE_DIR: join(folder, 'cache'), XDG_CONFIG_HOME: join(folder, 'no-config') }
+  const env = {
+    ...process.env,
+    RECUE_CACHE_DIR: join(folder, 'cache'),
+    XDG_CONFIG_HOME: join(folder, 'no-config'),
+    ...variables,
+  }
   const { stderr, status } = spawnSync(process.execPath, [...args, ...command], { cwd: project, env, encoding: 'utf8' })
   expect(status, stderr).toBe(0)
   return { said: stderr, loaded: JSON.parse(readFileSync(log, 'utf8')) as string[] }
@@ -60,4 +66,9 @@ test('a hit with its outputs in place loads nothing that only a miss needs', () 
     hit = run()
   expect(hit.said).toContain('hit')
   expect(hit.loaded.filter((name) => needless.some((pattern) => pattern.test(name)))).toEqual([])
+  // Where nobody answers: asked, it would say so, in a line more.
+  const withRemote = run({ RECUE_REMOTE: 'grpc://127.0.0.1:1' })
+  expect(withRemote.said.split('\n')).toHaveLength(hit.said.split('\n').length)
+  expect(withRemote.loaded.some((name) => name.endsWith('/tiered.ts'))).toBe(true)
+  expect(withRemote.loaded.filter((name) => needless.some((pattern) => pattern.test(name)))).toEqual([])
 })
