@@ -7,8 +7,8 @@ import type { RemoteEnd } from '../remote/remote-end.ts'
  * as no server does that checks results itself. Owns both.
  */
 export function splitEnds(ends: { readonly blobs: RemoteEnd; readonly results: RemoteEnd }): RemoteEnd {
-  const { blobs, frames, fetches } = ends.blobs
-  const { actionsOver } = ends.results
+  const { blobs, frames, fetches, names } = ends.blobs
+  const { actionsOver, fleetLeases } = ends.results
   if (actionsOver === undefined)
     throw new CacheError('usage', 'That remote cache keeps action results only together with their blobs.', {
       hint: 'Name a Redis for the action results.',
@@ -19,6 +19,8 @@ export function splitEnds(ends: { readonly blobs: RemoteEnd; readonly results: R
     actionsOver,
     ...(frames !== undefined && { frames }),
     ...(fetches !== undefined && { fetches }),
+    ...(names !== undefined && { names }),
+    ...(fleetLeases !== undefined && { fleetLeases }),
     receivedBytes: () => (ends.blobs.receivedBytes?.() ?? 0) + (ends.results.receivedBytes?.() ?? 0),
     async [Symbol.asyncDispose]() {
       await using _blobs = ends.blobs
