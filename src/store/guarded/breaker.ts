@@ -44,7 +44,7 @@ export const BREAKER_LIMITS: BreakerLimits = {
   coolDownMs: 1_000,
   mostCoolDownMs: 600_000,
   coolDownPerLostMs: 20,
-  mostLostMs: 1_000,
+  mostLostMs: 400,
   mostFailures: 3,
   probeMs: 5_000,
 }
@@ -86,6 +86,10 @@ export class Breaker {
   /** How long the first answer of a process is known to take; 0: not long. */
   get firstAnswerMs(): number {
     return this.#known().firstAnswerMs
+  }
+
+  get isOpen(): boolean {
+    return this.#known().untilMs !== 0
   }
 
   admit(): Admission {

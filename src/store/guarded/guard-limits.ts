@@ -30,7 +30,7 @@ export const GUARD_LIMITS: GuardLimits = {
   ...BREAKER_LIMITS,
   firstAnswerMs: 150,
   mostFirstAnswerMs: 1_000,
-  lookUpMs: 1_000,
+  lookUpMs: 600,
   graceMs: 2_000,
   floorBytesPerSecond: 128 << 10,
   mostRetries: 2,

@@ -7,6 +7,7 @@ import { ExtraBudget } from './extra-budget.ts'
 import { faultKind } from './fault-kind.ts'
 import { type Asked, type GuardEvent, tellGuard } from './guard-events.ts'
 import type { GuardLimits } from './guard-limits.ts'
+import { Latencies } from './latencies.ts'
 import { Movement } from './movement.ts'
 
 export interface GuardSettings {
@@ -31,6 +32,7 @@ export class Guard implements Disposable {
   readonly transfers: AdaptiveLimit
   readonly movement: Movement
   readonly hedges: ExtraBudget
+  readonly smallReads = new Latencies()
   readonly received: (() => number) | undefined
   /** Calls that nobody waits for: probes, and first answers that are late. */
   readonly #background = new Map<AbortController, Disposable>()
@@ -68,7 +70,7 @@ export class Guard implements Disposable {
   /** Waits before the next attempt, or throws what the last one threw. `leftMs`: how much longer somebody waits. */
   async beforeRetry(what: Asked, error: unknown, attempt: number, leftMs: number, signal?: AbortSignal): Promise<void> {
     const { mostRetries, retryMs } = this.limits
-    if (faultKind(error) !== 'away' || attempt >= mostRetries || signal?.aborted) throw error
+    if (faultKind(error) !== 'away' || attempt >= mostRetries || signal?.aborted || this.breaker.isOpen) throw error
     // Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): what failed together does not come back together.
     const waitMs = this.clock.random() * retryMs * 2 ** attempt
     if (waitMs >= leftMs || !this.#retries.take()) throw error

@@ -10,6 +10,11 @@ export class Latencies {
     if (this.#count < MOST || this.#count % SORT_EVERY === 0) this.#sorted = undefined
   }
 
+  /** 0 before the first. */
+  get lastMs(): number {
+    return this.#last[(this.#count - 1) % MOST] ?? 0
+  }
+
   /** Undefined until there are enough to say; `share` of 0.95 for the p95. */
   quantile(share: number): number | undefined {
     const count = Math.min(this.#count, MOST)

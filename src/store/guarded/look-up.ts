@@ -63,7 +63,8 @@ export class LookUps {
   /** Of one attempt: what nearly no answer took, and more for each that came to nothing, since ways become longer, too. */
   #patienceMs(attempt: number): number {
     const median = this.#latencies.quantile(0.5)
-    return Math.max(LEAST_PATIENCE_MS, median === undefined ? FIRST_PATIENCE_MS : 8 * median) * 2 ** attempt
+    const usualMs = median === undefined ? Math.max(FIRST_PATIENCE_MS, 2 * this.#latencies.lastMs) : 8 * median
+    return Math.max(LEAST_PATIENCE_MS, usualMs) * 2 ** attempt
   }
 }
 

@@ -9,7 +9,7 @@ import { never, scriptedEnd } from './scripted-end.fixture.ts'
 import { VirtualClock } from './virtual-clock.fixture.ts'
 
 const LIMITS = { graceMs: 2_000, floorBytesPerSecond: 100_000 }
-const TICK_MS = 250
+const TICK_MS = 100
 
 function setUp() {
   const clock = new VirtualClock()
@@ -64,9 +64,9 @@ test('only the time counts in which it is the end’s turn', async () => {
   }
   expect(lostAt).toEqual([])
   one.begin()
-  await clock.pass(200)
+  await clock.pass(TICK_MS / 2)
   expect(lostAt).toEqual([])
-  await clock.pass(TICK_MS)
+  await clock.pass(3 * TICK_MS)
   expect(lostAt).toHaveLength(1)
 })
 

@@ -10,6 +10,8 @@ export interface MovementLimits {
 export interface WatchOptions {
   /** What it is about, at most. */
   readonly bytes: number
+  /** Another grace than that of the end. */
+  readonly graceMs?: number | undefined
   /** True: nobody sees how far it is before it is done. */
   readonly isBlind: boolean
   /** Called once when it is not worth waiting any longer. */
@@ -45,9 +47,8 @@ export class Movement {
     this.#received = received
   }
 
-  watch({ bytes, isBlind, lost }: WatchOptions): Watch {
+  watch({ bytes, graceMs = this.#limits.graceMs, isBlind, lost }: WatchOptions): Watch {
     if (isBlind) this.#blindBytes += bytes
-    const { graceMs } = this.#limits
     const mostMs = graceMs + (isBlind ? this.#msFor(this.#blindBytes) : 0)
     const leftMs = Math.max(LONGEST_GRACES * graceMs + SLOW_SHARE * this.#msFor(bytes), mostMs)
     const waiting: Waiting = { creditMs: mostMs, mostMs, leftMs, waitedMs: 0, sinceMs: 0, lost }
@@ -121,7 +122,7 @@ function charge(waiting: Waiting, now: number): void {
   waiting.leftMs -= ms
 }
 
-const TICK_MS = 250
+const TICK_MS = 100
 /** What stands still while others flow: so many times as long as it would be waited for alone. */
 const LONGEST_GRACES = 5
 /** Others may take most of the way. */

@@ -70,7 +70,7 @@ export class Transfers {
   /** As often as may be, until `run` is done with one of them; that one it tells when it is over. */
   async attempts<T>(transfer: Transfer, run: (attempt: Attempt) => Promise<T>): Promise<T> {
     for (let count = 0; ; count++) {
-      const attempt = this.#begin(transfer)
+      const attempt = this.#begin(transfer, count)
       try {
         return await run(attempt)
       } catch (failure) {
@@ -92,15 +92,28 @@ export class Transfers {
     }
   }
 
-  #begin({ what, bytes, isAwaited, signal }: Transfer): Attempt {
+  /** A small blob is there or on its way: it need not stand still for as long as a large one may. */
+  #smallGraceMs(count: number): number {
+    const { smallReads, limits } = this.#guard
+    const [median, p95] = [smallReads.quantile(0.5), smallReads.quantile(0.95)]
+    const usualMs = median === undefined || p95 === undefined ? FIRST_SMALL_GRACE_MS : Math.max(8 * median, 4 * p95)
+    return Math.min(limits.graceMs, Math.max(LEAST_SMALL_GRACE_MS, usualMs) * 2 ** count)
+  }
+
+  #begin({ what, bytes, isAwaited, signal }: Transfer, count: number): Attempt {
     const guard = this.#guard
+    const isSmall = what === 'read' && bytes <= UNIT_BYTES
     const control = new AbortController()
     const leave = () => control.abort(signal?.reason)
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave, { once: true })
     const sinceMs = guard.clock.elapsedMs()
     const isBlind = what !== 'read' || guard.received === undefined
-    const watch = guard.movement.watch({ bytes, isBlind, lost: (ms) => control.abort(guard.timedOut(ms)) })
+    const watch = guard.movement.watch({
+      ...{ bytes, isBlind },
+      graceMs: isSmall ? this.#smallGraceMs(count) : undefined,
+      lost: (ms) => control.abort(guard.timedOut(ms)),
+    })
     let isOver = false
     const over = () => {
       const isFirst = !isOver
@@ -121,7 +134,9 @@ export class Transfers {
         }
       },
       done() {
-        if (over()) guard.breaker.answered()
+        if (!over()) return
+        guard.breaker.answered()
+        if (isSmall) guard.smallReads.add(guard.clock.elapsedMs() - sinceMs)
       },
       left() {
         if (over()) control.abort()
@@ -136,6 +151,10 @@ export class Transfers {
     }
   }
 }
+
+/** Of a small blob while little is known of how long they take. */
+const FIRST_SMALL_GRACE_MS = 500
+const LEAST_SMALL_GRACE_MS = 300
 
 const UNIT_BYTES = 64 << 10
 const LEAST_WEIGHT = 1 / 16
