@@ -24,13 +24,18 @@ test('lets in what there is room for, in turn; the first one whatever its size',
   ;(await six)()
   await Promise.all([five, one])
   expect(log).toEqual(['huge', 'six', 'five', 'one'])
-  const four = enter('four', 4)
-  await four
+  await enter('four', 4)
   const another = enter('another', 1)
-  await turn()
-  expect(log.at(-1)).toBe('four')
-  ;(await five)()
+  const two = enter('two', 2)
+  ;(await one)()
   await another
+  // There is room for one more, and `two` came first.
+  const last = enter('last', 1)
+  await turn()
+  expect(log.at(-1)).toBe('another')
+  ;(await five)()
+  await Promise.all([two, last])
+  expect(log.slice(-2)).toEqual(['two', 'last'])
 })
 
 test('whoever gives up makes way for those behind, and takes no room', async () => {

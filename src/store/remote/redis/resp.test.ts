@@ -56,6 +56,7 @@ test.each([
   ['a value that is larger than any', '$6\r\n'],
   ['a number that is none', ':1e3\r\n'],
   ['a value that goes on', '$1\r\nab\r\n'],
+  ['a value that ends otherwise', '$1\r\nabc:1\r\n'],
   ['a line without an end', `+${'x'.repeat(9000)}`],
 ])('%s is not of Redis', (_, bytes) => {
   expect(() => [...new ReplyParser(5).replies(Buffer.from(bytes, 'latin1'))]).toThrow(NotRedis)
