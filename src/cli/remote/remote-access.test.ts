@@ -69,7 +69,16 @@ test('nothing else that the user has for other servers is shown to it', () => {
     ...environment,
     RECUE_REMOTE_TOKEN: 'of-variable',
   })
-  expect(access).toEqual({ source: undefined, tls: {} })
+  expect(access).toEqual({ source: undefined, tls: {}, s3: { credentials: 'none' } })
+})
+
+test('the keys that lie about for Amazon’s own tools go to a bucket that the user named, and to none that a checkout did', () => {
+  const address = 's3://cache/team?region=eu-west-1&profile=mine'
+  expect(accessTo(named('user', address), environment).s3).toBeUndefined()
+  expect(() => accessTo(named('checkout', address), environment)).toThrow(/^s3:\/\/cache\/team is not used/)
+  login('s3:https://cache.s3.eu-west-1.amazonaws.com', {})
+  expect(accessTo(named('checkout', address), environment).s3).toEqual({ credentials: 'none' })
+  expect(() => accessTo(named('checkout', `${address}&endpoint=https://evil`), environment)).toThrow(/is not used/)
 })
 
 test('a checkout’s address with a password of its own is not used, even where the server is trusted: it would be another’s account', () => {

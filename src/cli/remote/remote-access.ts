@@ -30,12 +30,16 @@ export function accessTo(choice: RemoteChoice, environment: Environment): Grante
   }
   const own = namedBy === 'user' ? ownCredentials(choice, environment) : undefined
   const files = { ...stored, ...(namedBy === 'user' && given(choice)) }
-  return { ...shown(own ?? fromLogin(stored), address), tls: tlsOf(files) }
+  const granted = { ...shown(own ?? fromLogin(stored), address), tls: tlsOf(files) }
+  return namedBy === 'user' ? granted : { ...granted, s3: NOTHING_ELSE }
 }
+
+/** What lies about for other tools was not given to this remote. */
+const NOTHING_ELSE = { credentials: 'none' } as const
 
 /** What is shown with credentials that are not kept yet. */
 export function accessWith(credentials: Credentials, address: string): Granted {
-  return { ...shown(fromLogin(credentials), address), tls: tlsOf(credentials) }
+  return { ...shown(fromLogin(credentials), address), tls: tlsOf(credentials), s3: NOTHING_ELSE }
 }
 
 /** As users say it themselves, the strongest first; undefined where they said nothing. */

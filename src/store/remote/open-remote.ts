@@ -1,7 +1,6 @@
 import { parseRemote, type RemoteAccess } from './remote-address.ts'
 import type { RemoteEnd } from './remote-end.ts'
 import { isBucket, isRedis } from './remote-origin.ts'
-import type { S3Access } from './s3/s3-address.ts'
 
 export interface RemoteOptions extends RemoteAccess {
   /** How long a connection may take; 5 s unless said. */
@@ -10,8 +9,6 @@ export interface RemoteOptions extends RemoteAccess {
   readonly idleMs?: number
   /** Where large blobs lie until they are known to be right; the system's own folder for such things unless said. */
   readonly tmpDir?: string
-  /** What the address of a bucket leaves unsaid. */
-  readonly s3?: S3Access
 }
 
 /**
@@ -22,7 +19,7 @@ export interface RemoteOptions extends RemoteAccess {
  * calls throw `remote.*`.
  */
 export async function openRemote(address: string, options: RemoteOptions = {}): Promise<RemoteEnd> {
-  const { connectMs = 5_000, idleMs = 30_000, tmpDir, s3, ...access } = options
+  const { connectMs = 5_000, idleMs = 30_000, tmpDir, ...access } = options
   if (isRedis(address)) {
     const [{ parseRedis }, { redisEnd }] = await Promise.all([
       import('./redis/redis-address.ts'),
@@ -33,7 +30,7 @@ export async function openRemote(address: string, options: RemoteOptions = {}): 
   const patience = { connectMs, idleMs, tmpDir }
   if (isBucket(address)) {
     const { openS3 } = await import('./s3/s3-end.ts')
-    return openS3(address, { ...access, ...patience, access: s3 })
+    return openS3(address, { ...access, ...patience })
   }
   const server = parseRemote(address, access)
   if (server.protocol === 'reapi') {

@@ -1,5 +1,6 @@
 import { CacheError } from '../../errors.ts'
 import type { RemoteServer, RemoteTls } from './remote-server.ts'
+import type { S3Access } from './s3/s3-address.ts'
 
 export interface RemoteAccess {
   /** Sent as a bearer token. */
@@ -11,6 +12,8 @@ export interface RemoteAccess {
   readonly tls?: RemoteTls
   /** What the way leads through, by CONNECT. */
   readonly proxy?: URL | undefined
+  /** What the address of a bucket leaves unsaid. */
+  readonly s3?: S3Access
 }
 
 export type RemoteAddress = RemoteServer & { readonly protocol: 'reapi' | 'http' }

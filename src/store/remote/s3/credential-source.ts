@@ -1,7 +1,5 @@
 import { CacheError } from '../../../errors.ts'
 import { abortable } from '../waiting.ts'
-import { metadataCredentials } from './metadata-credentials.ts'
-import { profileCredentials } from './profile-credentials.ts'
 import type { Environment, S3Access, S3Address, S3Credentials } from './s3-address.ts'
 
 /** Credentials, and when they end in Unix milliseconds, where they do. */
@@ -38,12 +36,20 @@ export function credentialSource(
 
 async function foundCredentials(address: S3Address, environment: Environment): Promise<LentCredentials | undefined> {
   const { profile } = address
-  if (profile !== undefined) return profileCredentials(profile, environment)
+  if (profile !== undefined) return ofProfile(profile, environment)
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = environment
   if (accessKeyId && secretAccessKey)
     return { accessKeyId, secretAccessKey, sessionToken: AWS_SESSION_TOKEN || undefined }
-  const own = await profileCredentials(environment.AWS_PROFILE || 'default', environment)
-  return own ?? metadataCredentials(address, environment)
+  const own = await ofProfile(environment.AWS_PROFILE || 'default', environment)
+  if (own !== undefined) return own
+  const { metadataCredentials } = await import('./metadata-credentials.ts')
+  return metadataCredentials(address, environment)
+}
+
+/** Loaded where variables say nothing: that takes longer than to ask a near store. */
+async function ofProfile(name: string, environment: Environment): Promise<LentCredentials | undefined> {
+  const { profileCredentials } = await import('./profile-credentials.ts')
+  return profileCredentials(name, environment)
 }
 
 /** Before their end, so that none ends on its way. */

@@ -7,24 +7,20 @@ import { credentialSource } from './credential-source.ts'
 import { NewObjects } from './new-objects.ts'
 import { objectKeys } from './object-keys.ts'
 import { S3Actions } from './s3-actions.ts'
-import { parseS3, type S3Access, type S3Credentials } from './s3-address.ts'
+import { parseS3, type S3Credentials } from './s3-address.ts'
 import { S3Blobs } from './s3-blobs.ts'
 import { S3Client } from './s3-client.ts'
 import { S3Fetches } from './s3-fetches.ts'
 import { S3Frames } from './s3-frames.ts'
 import { StoredBlobs } from './stored-blobs.ts'
 
-export interface S3EndOptions extends RemoteEndOptions, RemoteAccess {
-  readonly access?: S3Access | undefined
-}
-
 /**
  * A bucket of any S3-compatible store, by an address as {@link parseS3} has it. Its blobs are of use with another store's action results, too.
  * A token is an access key with its secret, and the token of its session where it has one: `ID:SECRET[:SESSION]`. Where headers say who asks,
  * requests are not signed.
  */
-export function openS3(text: string, options: S3EndOptions): RemoteEnd {
-  const { access = {}, token, headers = {}, freshHeaders, tls = {}, proxy, tmpDir, connectMs, idleMs } = options
+export function openS3(text: string, options: RemoteAccess & RemoteEndOptions): RemoteEnd {
+  const { s3: access = {}, token, headers = {}, freshHeaders, tls = {}, proxy, tmpDir, connectMs, idleMs } = options
   const address = parseS3(text, access)
   const saysWho = freshHeaders !== undefined || 'authorization' in headers
   const credentials = token === undefined ? (saysWho ? 'none' : access.credentials) : keysIn(token)
