@@ -6,6 +6,7 @@ import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
 import { accessLine, faultLine } from '../serve/access-log.ts'
 import { gateFor } from '../serve/gate-for.ts'
+import { openServed } from '../serve/open-served.ts'
 import { type ServeValues, settled } from '../serve/serve-config.ts'
 import { SERVE_OPTIONS } from '../serve/serve-options.ts'
 import { type Supervisor, supervisorOf } from '../serve/worker.ts'
@@ -46,10 +47,10 @@ export const command = defineCommand({
       import('../../server/serve.ts'),
       import('../../server/usage.ts'),
     ])
-    const { blobs, frames, actions, names, records, ledger, readOnly: isReadOnly } = session.cache
+    const { ledger, readOnly: isReadOnly } = session.cache
     using usage = isReadOnly ? undefined : openUsage(ledger)
-    const served = { blobs, frames, actions, names, records, usage }
-    await using server = await serve(served, settings.options)
+    await using served = await openServed(session.cache, values)
+    await using server = await serve({ ...served, usage }, settings.options)
     const listening = listeningOf(server, session.cache.dir)
     if (supervisor === undefined) announce(context, listening)
     else supervisor.tell(listening)

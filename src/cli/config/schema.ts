@@ -132,6 +132,8 @@ export const SERVE_SCHEMA = z.strictObject({
       tlsCert: z.string().min(1).describe('File with the certificate in PEM.'),
       tlsKey: z.string().min(1).describe('File with its key in PEM.'),
       tlsClientCa: z.string().min(1).describe('File with those who sign the certificates of clients, in PEM.'),
+      cas: z.string().min(1).describe('Where blobs are kept, for several servers: s3://BUCKET/PREFIX.'),
+      ac: z.string().min(1).describe('Where action results are kept: redis://HOST. Without: where blobs are.'),
       workers: z.int().min(1).describe('How many processes serve.'),
       open: flag('Serve other machines without tokens.'),
       accessLog: flag('Write a line for each request.'),

@@ -26,6 +26,18 @@ export const SERVE_OPTIONS = {
     summary: 'PEM: clients must show a certificate that is signed by one of these.',
     variable: true,
   },
+  cas: {
+    kind: 'text',
+    value: 'ADDR',
+    summary: 'Where blobs are kept, for several servers: s3://BUCKET/PREFIX. The cache folder is a faster copy of it.',
+    variable: true,
+  },
+  ac: {
+    kind: 'text',
+    value: 'ADDR',
+    summary: 'Where action results are kept: redis://HOST. Without: where blobs are.',
+    variable: true,
+  },
   workers: {
     kind: 'number',
     value: 'N',
