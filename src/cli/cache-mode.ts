@@ -21,10 +21,6 @@ export function cacheModeOf(text: string): CacheMode {
   const [read, write] = [local.includes('r'), local.includes('w')]
   return {
     ...{ read, write },
-    remote: { read: read && isIn('r', remote), write: write && isIn('w', remote) },
+    remote: { read: read && remote.includes('r'), write: write && remote.includes('w') },
   }
-}
-
-function isIn(letter: 'r' | 'w', mode: string): boolean {
-  return mode !== 'off' && mode.includes(letter)
 }

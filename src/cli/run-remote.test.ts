@@ -36,6 +36,8 @@ test('a run gets what both its setting and its user say', () => {
   expect(forRun(layers, 'local:rw,remote:w')).toBe(undefined)
   expect(forRun([user({ remote: 'grpc://a' })], 'local:rw,remote:w')).toMatchObject({ read: false, write: true })
   expect(forRun([user({ remote: 'grpc://a' })], 'off')).toBe(undefined)
+  const writes = user({ remote: 'grpc://a', cache: 'local:rw,remote:w' })
+  expect(forRun([project({ cache: 'local:rw' }), writes], 'local:rw')).toMatchObject({ read: false, write: true })
   expect(forRun([variables({ RECUE_REMOTE: '' }), project({ remote: 'grpc://a' })], 'local:rw')).toBe(undefined)
   expect(forRun([], 'local:rw')).toBe(undefined)
 })

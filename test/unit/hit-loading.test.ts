@@ -31,6 +31,7 @@ const needless = [
   /\/(far-side|far-actions|far-blobs|downloads|promotions|uploads|open-remote|guarded)\.ts$/,
   /input-(scan|listing|refresh)\.ts$/,
   /\/(why|stats|help|run-tasks)\.ts$/,
+  /\/(remote-access|remote-choice|credentials-file|moving-line|proxy|tunnel|grpc-channel|http-client|breaker-file)\.ts$/,
 ]
 
 function run(variables: NodeJS.ProcessEnv = {}): { said: string; loaded: readonly string[] } {
@@ -39,7 +40,7 @@ function run(variables: NodeJS.ProcessEnv = {}): { said: string; loaded: readonl
   const env = {
     ...process.env,
     RECUE_CACHE_DIR: join(folder, 'cache'),
-    XDG_CONFIG_HOME: join(folder, 'no-config'),
+    XDG_CONFIG_HOME: join(folder, 'config'),
     ...variables,
   }
   const { stderr, status } = spawnSync(process.execPath, [...args, ...command], { cwd: project, env, encoding: 'utf8' })
@@ -55,11 +56,16 @@ test('a hit with its outputs in place loads nothing that only a miss needs', () 
     "import { cpSync } from 'node:fs'; cpSync('src', 'dist', { recursive: true })",
   )
   execFileSync('git', ['init', '-q'], { cwd: project })
+  // A remote cache that is away: no hit has to do with it, and the user's config is plain enough to need no schema.
+  mkdirSync(join(folder, 'config/recue'), { recursive: true })
+  writeFileSync(join(folder, 'config/recue/config.json'), '{ "remote": "grpc://127.0.0.1:1", "uploadWait": "0s" }')
   const miss = run()
   expect(miss.said).toContain('miss')
   // The list names files that are there: a miss loads them.
   expect(miss.loaded.some((name) => name.endsWith('run-action-miss.ts'))).toBe(true)
   expect(miss.loaded.some((name) => name.endsWith('/journal.ts'))).toBe(true)
+  expect(miss.loaded.some((name) => name.endsWith('/far-side.ts'))).toBe(true)
+  expect(miss.loaded.some((name) => name.endsWith('/remote/open-remote.ts'))).toBe(true)
   // Files as young as their record are looked at once more; from then on nothing is.
   let hit = run()
   for (let round = 0; round < 5 && hit.loaded.some((name) => /input-refresh|\/restore\.ts/.test(name)); round++)

@@ -131,6 +131,13 @@ test('headers that have expired are asked for again', async () => {
   expect(statSync(join(folder, 'asked')).size).toBe(2 * 'asked\n'.length)
 })
 
+test('a helper that failed is asked again', async () => {
+  const program = helper(`test -e '${folder}/asked' && echo '{}' && exit; touch '${folder}/asked'; exit 1`)
+  const { freshHeaders } = accessTo(named('user', 'grpcs://cache', { helper: program }), environment)
+  await expect(freshHeaders?.()).rejects.toMatchObject({ code: 'remote.denied' })
+  expect(await freshHeaders?.()).toEqual({})
+})
+
 test.each([
   ['exit 3', 'ended with 3'],
   ['echo no key >&2; exit 1', 'ended with 1: no key'],

@@ -10,7 +10,8 @@ import { certificateFor } from '../../server/listen/certificate.fixture.ts'
 import { DEFAULT_SCOPE } from '../contracts.ts'
 import { faultyGrpc, faultyHttp, refuse } from './fault-servers.fixture.ts'
 import { openRemote } from './open-remote.ts'
-import type { RemoteAccess } from './remote-address.ts'
+import { parseRemote, type RemoteAccess } from './remote-address.ts'
+import { tunnelTo } from './tunnel.ts'
 
 const action = asActionDigest(digestOf(Buffer.from('action')))
 const left: (() => void)[] = []
@@ -124,4 +125,20 @@ test('one that is not there is told of, too', async () => {
   await expect(look('grpcs://cache', { proxy })).rejects.toMatchObject({
     message: expect.stringContaining('ECONNREFUSED'),
   })
+})
+
+test('what the server says with the proxy’s answer is not lost', async () => {
+  const server = createServer((socket) => void socket.on('error', () => undefined))
+  const proxy = await proxyTo(await listening(server), 'HTTP/1.1 200 OK\r\n\r\nX')
+  const socket = await tunnelTo(parseRemote('grpc://cache'), proxy.url, { connectMs: 2_000, protocol: 'gRPC' })
+  const [first] = (await once(socket.resume(), 'data')) as [Buffer]
+  expect(first.toString()).toBe('X')
+  socket.destroy()
+})
+
+test('a proxy that says nothing is left', async () => {
+  const server = createServer((socket) => void socket.on('error', () => undefined).resume())
+  const proxy = new URL(`http://127.0.0.1:${await listening(server)}`)
+  const opened = tunnelTo(parseRemote('grpc://cache'), proxy, { connectMs: 20, protocol: 'gRPC' })
+  await expect(opened).rejects.toMatchObject({ message: expect.stringContaining('no answer within 0.02 s') })
 })
