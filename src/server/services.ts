@@ -12,7 +12,11 @@ import { casService } from './reapi/cas.ts'
 import { AVERAGE_CHUNK_BYTES, MAX_BATCH_BYTES } from './reapi/limits.ts'
 import { remoteAssetServices } from './reapi/remote-asset.ts'
 import { Uploads } from './reapi/uploads.ts'
+import { Room } from './room.ts'
 import type { Fault } from './watcher.ts'
+
+/** Of blobs of up to 1 MiB that come and go in one piece: so many at once keep all processors busy. */
+const ROOM_BYTES = 32 << 20
 
 export interface ServicesOptions {
   readonly onFault: (fault: Fault) => void
@@ -31,6 +35,7 @@ export interface Services extends AsyncDisposable {
 export function openServices(served: Served, options: ServicesOptions): Services {
   const faultsOf = (protocol: string) => ({ onFault: (error: unknown) => options.onFault({ protocol, error }) })
   const uploads = new Uploads(served.blobs)
+  const room = new Room(ROOM_BYTES)
   const leases = leasesService(served.fleetLeases ?? memoryFleetLeases())
   const methods = [
     ...capabilitiesService({
@@ -39,7 +44,7 @@ export function openServices(served: Served, options: ServicesOptions): Services
     }),
     ...actionCacheService(served, faultsOf('action-cache')),
     ...casService(served, faultsOf('cas')),
-    ...byteStreamService(served, { uploads, ...faultsOf('byte-stream') }),
+    ...byteStreamService(served, { uploads, room, ...faultsOf('byte-stream') }),
     ...remoteAssetServices(served, faultsOf('remote-asset')),
     ...leases.methods,
   ]

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { certificateFor } from '../../src/server/listen/certificate.fixture.ts'
 import {
   Flag,
@@ -51,6 +51,22 @@ describe.each(runtimes)('recue serve by $name', (runtime) => {
       200, 200, 200,
     ])
     expect(server.errors).toEqual(['recue: ending; what is under way may finish'])
+  })
+
+  test.skipIf(process.platform !== 'linux')('has its memory held down, unless its user set that himself', async () => {
+    const environmentOf = (pid: number | undefined) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    await using server = serving('--http', '0')
+    await server.addresses()
+    expect(environmentOf(server.child.pid)).toEqual(
+      expect.arrayContaining(['MALLOC_ARENA_MAX=1', expect.stringMatching(/^BUN_JSC_forceRAMSize=\d+$/)]),
+    )
+    vi.stubEnv('MALLOC_ARENA_MAX', '3')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await using other = serving('--http', '0')
+    await other.addresses()
+    const environment = environmentOf(other.child.pid)
+    expect(environment).toContain('MALLOC_ARENA_MAX=3')
+    expect(environment).not.toContain('MALLOC_ARENA_MAX=1')
   })
 
   test('lets finish what is under way, and cuts it at the second signal', async () => {

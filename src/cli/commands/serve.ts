@@ -6,6 +6,7 @@ import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
 import { accessLine, faultLine } from '../serve/access-log.ts'
 import { gateFor } from '../serve/gate-for.ts'
+import { startLean } from '../serve/lean-start.ts'
 import { openServed } from '../serve/open-served.ts'
 import { type ServeValues, settled } from '../serve/serve-config.ts'
 import { SERVE_OPTIONS } from '../serve/serve-options.ts'
@@ -36,6 +37,7 @@ export const command = defineCommand({
     },
   ],
   async run(context) {
+    startLean()
     const supervisor = supervisorOf(context.environment[WORKER_VARIABLE] === '1')
     const { values, said } = await settled(context.options, context.cwd)
     const addresses = addressesOf(values)

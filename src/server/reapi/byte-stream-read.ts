@@ -4,13 +4,15 @@ import type { ReadRequest } from '../../proto/google/bytestream/bytestream.ts'
 import type { OpenBytes } from '../../store/contracts.ts'
 import { openBytes } from '../../store/open-bytes.ts'
 import { EncodedMessage, type GrpcCall } from '../grpc/service.ts'
+import { paced } from '../paced.ts'
 import type { Served } from '../protocol.ts'
+import type { Room } from '../room.ts'
 import { missOf, type OnFault } from './faults.ts'
 import { type BlobResource, blobResource } from './resource-name.ts'
 import { scopeOf } from './scope.ts'
 import { zstdContent } from './zstd-content.ts'
 
-type BlobSource = Pick<Served, 'blobs' | 'frames'> & { readonly onFault: OnFault }
+type BlobSource = Pick<Served, 'blobs' | 'frames'> & { readonly room: Room; readonly onFault: OnFault }
 
 /** Of one message. Of 64 KiB they cost a third more, of 1 MiB as much as these (on Node) while Bun copies all that waits for the client. */
 const MESSAGE_BYTES = 1 << 18
@@ -27,12 +29,20 @@ export async function* readBlob(
   const resource = blobResource(resourceName)
   refuseRange(resource, offset, limit)
   try {
-    await using bytes = await opened(source, resource, { offset, limit, signal })
-    for await (const piece of bytes)
-      for (let at = 0; at < piece.length; at += MESSAGE_BYTES) {
-        const data = piece.subarray(at, at + MESSAGE_BYTES)
-        yield new EncodedMessage(fieldHeader(DATA_TAG, data.length), data)
-      }
+    const isWhole = resource.compressor === 'identity'
+    const end = limit > 0 ? Math.min(resource.digest.sizeBytes, offset + limit) : resource.digest.sizeBytes
+    const open = (at: number) => opened(source, resource, { offset: at, limit: limit > 0 ? end - at : 0, signal })
+    const content = paced(
+      {
+        open,
+        isRepeatable: isWhole,
+        offset,
+        end: isWhole ? end : Number.POSITIVE_INFINITY,
+        contentBytes: end - offset,
+      },
+      { room: source.room, mostBytes: MESSAGE_BYTES },
+    )
+    for await (const data of content) yield new EncodedMessage(fieldHeader(DATA_TAG, data.length), data)
   } catch (error) {
     throw missOf(error, `Blob ${resource.digest.hash}`, signal, source.onFault)
   }

@@ -12,6 +12,7 @@ import type { WriteRequest, WriteResponse } from '../../proto/google/bytestream/
 import { content } from '../../store/content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import { readWhole } from '../../store/read-whole.ts'
+import { Room } from '../room.ts'
 import { byteStreamService } from './byte-stream.ts'
 import { Called, codeOf } from './called.fixture.ts'
 import { type UploadLimits, Uploads } from './uploads.ts'
@@ -35,9 +36,11 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+const room = new Room(32 << 20)
+
 function restart(limits: Partial<UploadLimits>): void {
   uploads = new Uploads(cache.blobs, limits)
-  called = new Called(byteStreamService(cache, { uploads, onFault: (error) => faults.push(error) }))
+  called = new Called(byteStreamService(cache, { uploads, room, onFault: (error) => faults.push(error) }))
 }
 
 const name = ({ hash, sizeBytes }: Digest) => `blobs/${hash}/${sizeBytes}`
@@ -190,7 +193,7 @@ describe('Read', () => {
     const failing = new Called(
       byteStreamService(
         { frames: cache.frames, blobs: blobs as never },
-        { uploads, onFault: (error) => faults.push(error) },
+        { uploads, room, onFault: (error) => faults.push(error) },
       ),
     )
     const reading = failing.all('/Read', { resourceName: name(digestOf(content(9, 1))), readOffset: 0, readLimit: 0 })
@@ -428,13 +431,34 @@ describe('an upload that broke off', () => {
     expect(await codeOf(write(sent(requests(upload(digest), bytes))))).toBe(GrpcCode.UNAVAILABLE)
   })
 
+  it('lets others have the room of an upload that brings nothing', async () => {
+    const narrow = new Called(
+      byteStreamService(cache, { uploads, room: new Room(1), onFault: (error) => faults.push(error) }),
+    )
+    const standing = content(5000, 2)
+    const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>()
+    async function* slowly() {
+      const [first, ...rest] = [...requests(upload(digestOf(standing)), standing, { step: 1000 })]
+      yield first as WriteRequest
+      await goesOn
+      yield* rest
+    }
+    const slow = narrow.one<WriteResponse>('/Write', slowly())
+    const other = content(6000, 3)
+    expect(await narrow.one('/Write', sent(requests(upload(digestOf(other)), other)))).toEqual({ committedSize: 6000 })
+    goOn()
+    expect(await slow).toEqual({ committedSize: 5000 })
+  })
+
   it('tells of what the store refuses, and keeps nothing of it', async () => {
     const small = await openCache({ cacheDir: join(dir, 'readonly') })
     await small.close()
     const readOnly = await openCache({ cacheDir: join(dir, 'readonly'), readOnly: true })
     onTestFinished(() => readOnly.close())
     const there = new Uploads(readOnly.blobs)
-    const asked = new Called(byteStreamService(readOnly, { uploads: there, onFault: (error) => faults.push(error) }))
+    const asked = new Called(
+      byteStreamService(readOnly, { uploads: there, room, onFault: (error) => faults.push(error) }),
+    )
     await expect(asked.one('/Write', sent(requests(upload(digest), bytes)))).rejects.toMatchObject({
       code: 'store.read-only',
     })

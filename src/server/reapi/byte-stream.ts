@@ -10,6 +10,7 @@ import {
 import { BATCH_BLOB_BYTES } from '../../store/contracts.ts'
 import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import type { Served } from '../protocol.ts'
+import type { Room } from '../room.ts'
 import { readBlob } from './byte-stream-read.ts'
 import { type OnFault, refusalOf } from './faults.ts'
 import { uploadResource } from './resource-name.ts'
@@ -21,22 +22,25 @@ import { openWriteStream, type WriteStream } from './write-stream.ts'
 
 /** What was there before it was sent, where what is sent is compressed; its size would mean something else. */
 const THERE_ALREADY = -1
+/** Others need not wait any longer for the room of an upload that brings nothing. */
+const STALLED_MS = 1_000
 /** zstd makes nothing longer than this. */
 const mostCompressedBytes = (sizeBytes: number) => 2 * sizeBytes + (1 << 20)
 
 export interface ByteStreamOptions {
   readonly uploads: Uploads
+  readonly room: Room
   readonly onFault: OnFault
 }
 
 type Store = Pick<Served, 'blobs' | 'frames'>
 
 /** google.bytestream.ByteStream on the blobs, by REAPI's resource names. */
-export function byteStreamService(served: Store, { uploads, onFault }: ByteStreamOptions): GrpcMethod[] {
+export function byteStreamService(served: Store, { uploads, room, onFault }: ByteStreamOptions): GrpcMethod[] {
   const { blobs, frames } = served
-  const writes = new Writes(served, uploads)
+  const writes = new Writes(served, uploads, room)
   return grpcService(DEFINITION, {
-    read: ['read', (request, call) => readBlob({ blobs, frames, onFault }, request, call)],
+    read: ['read', (request, call) => readBlob({ blobs, frames, room, onFault }, request, call)],
     write: ['write', (requests, call) => writes.write(requests, call)],
     queryWriteStatus: ['read', (request, call) => writes.status(request, call)],
   })
@@ -51,10 +55,12 @@ const DEFINITION = {
 class Writes {
   readonly #served: Store
   readonly #uploads: Uploads
+  readonly #room: Room
 
-  constructor(served: Store, uploads: Uploads) {
+  constructor(served: Store, uploads: Uploads, room: Room) {
     this.#served = served
     this.#uploads = uploads
+    this.#room = room
   }
 
   async write(requests: AsyncIterable<WriteRequest>, { signal }: GrpcCall): Promise<WriteResponse> {
@@ -86,13 +92,20 @@ class Writes {
     return compressor === 'zstd' ? this.#writeFrames(stream, signal) : this.#writeSmall(stream)
   }
 
-  /** Whole in memory, however many requests it comes in. */
+  /** Whole in memory, however many requests it comes in, once there is room for it. */
   async #writeSmall(stream: WriteStream): Promise<number> {
     const { instance, digest } = stream.resource
+    using place = await this.#room.take(digest.sizeBytes)
     const bytes = Buffer.allocUnsafeSlow(digest.sizeBytes)
-    for await (const data of stream.data) {
-      if (stream.receivedBytes > digest.sizeBytes) throw otherSize('more', digest)
-      bytes.set(data, stream.receivedBytes - data.length)
+    const timer = setTimeout(() => place.stand(digest.sizeBytes), STALLED_MS).unref()
+    try {
+      for await (const data of stream.data) {
+        timer.refresh()
+        if (stream.receivedBytes > digest.sizeBytes) throw otherSize('more', digest)
+        bytes.set(data, stream.receivedBytes - data.length)
+      }
+    } finally {
+      clearTimeout(timer)
     }
     if (stream.receivedBytes < digest.sizeBytes) {
       if (stream.isFinished) throw otherSize('fewer', digest)

@@ -13,8 +13,16 @@ export function zstdFrames(): ZstdFrames {
 
 /** Twice the threads of the pool, so that none waits for this thread, which reads and hashes meanwhile. */
 const AT_ONCE = 8
-/** As many as the pool has threads: each holds its tables, of up to 16 MB where the level is high. */
+/** As many as the pool has threads: each holds its tables. */
 const MOST_IDLE = 4
+/**
+ * Up to level 9, tables of 2^18 places: what zstd takes for frames of 256 KiB anyway. For those of 1 MiB it would take 14 MB at
+ * level 9 where this takes 3; measured there, frames are less than 1 % larger, for 9 to 15 % less processor time.
+ */
+const TABLE_LOG = 18
+const MOST_BOUND_LEVEL = 9
+/** Below, tables are small, and more places would cost time. */
+const LEAST_BOUND_LEVEL = 6
 /** Frames are put one after the other into buffers of this size. */
 const OUTPUT_BYTES = 256 << 10
 /** Never reached: a stream that is full would wait to be read, which happens only after its frame is whole. */
@@ -58,12 +66,20 @@ class Frames implements ZstdFrames {
 function newStream(level: number): ZstdCompress {
   const { constants, createZstdCompress } = process.getBuiltinModule('node:zlib')
   const options: ZstdOptions & Pick<TransformOptions, 'readableHighWaterMark'> = {
-    params: { [constants.ZSTD_c_compressionLevel]: level },
+    params: { [constants.ZSTD_c_compressionLevel]: level, ...tablesOf(level, constants) },
     flush: constants.ZSTD_e_end,
     chunkSize: OUTPUT_BYTES,
     readableHighWaterMark: OUTPUT_LIMIT,
   }
   return createZstdCompress(options)
+}
+
+function tablesOf(
+  level: number,
+  { ZSTD_c_hashLog, ZSTD_c_chainLog }: typeof import('node:zlib')['constants'],
+): Record<number, number> {
+  const isBound = level >= LEAST_BOUND_LEVEL && level <= MOST_BOUND_LEVEL
+  return isBound ? { [ZSTD_c_hashLog]: TABLE_LOG, [ZSTD_c_chainLog]: TABLE_LOG } : {}
 }
 
 function oneFrame(stream: ZstdCompress, bytes: Uint8Array): Promise<Uint8Array> {

@@ -1,0 +1,32 @@
+import { selfCommand } from '../self-command.ts'
+
+/**
+ * What runtimes and the C library ask about memory as they start, and never again. What the user has set of it stays.
+ *
+ * - Bun's engine waits with collecting garbage until there is as much of it as of what is in use, unless that is much of the machine's
+ *   memory: it is told of a small machine. Measured with 200 busy clients, half the memory, for a tenth more processor time.
+ * - glibc keeps an arena for each of a few threads, and what was freed of middle sizes; that is blobs on their way.
+ */
+const SETTINGS = {
+  BUN_JSC_forceRAMSize: String(256 << 20),
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: String(256 << 10),
+}
+/** Set for the process that has them. */
+const LEAN_VARIABLE = 'RECUE_SERVE_LEAN'
+
+/** Starts this process anew, the same to whoever started it, where it was not started so yet. Does not come back then. */
+export function startLean(): void {
+  // A process with a channel to its parent would lose it.
+  if (process.env[LEAN_VARIABLE] === '1' || process.send !== undefined || process.execve === undefined) return
+  const [program, ...own] = selfCommand()
+  try {
+    process.execve(program, [program, ...own, ...process.argv.slice(2)], {
+      ...SETTINGS,
+      ...process.env,
+      [LEAN_VARIABLE]: '1',
+    })
+  } catch {
+    // It serves all the same, with more memory.
+  }
+}
