@@ -29,6 +29,8 @@ export interface StreamedBlob {
 
 /** A blob, or what a server says is one, as it comes: not checked. */
 export interface Download {
+  /** The first of the bytes; empty where there are none. */
+  readonly first: Uint8Array
   readonly bytes: AsyncIterable<Uint8Array>
   cancel(): void
 }
@@ -46,7 +48,8 @@ export async function download(
     await call.send([ReadRequest.encode({ resourceName, readOffset: 0, readLimit: 0 }).finish()])
     call.end()
     const first = await messages.next()
-    return { bytes: contentOf(channel, first, messages), cancel: () => call.cancel() }
+    const firstBytes = first.done === true ? NOTHING : bytesOf(first.value, channel)
+    return { first: firstBytes, bytes: contentOf(channel, first, messages), cancel: () => call.cancel() }
   } catch (error) {
     call.cancel()
     if (hasCode(error, GrpcCode.NOT_FOUND)) return undefined
@@ -60,11 +63,7 @@ async function* contentOf(
   messages: AsyncGenerator<Uint8Array | MessagePart>,
 ): AsyncGenerator<Uint8Array> {
   try {
-    for (let next = first; !next.done; next = await messages.next()) {
-      const { value } = next
-      if (value instanceof MessagePart) yield value.message as Uint8Array
-      else yield dataOf(value, channel)
-    }
+    for (let next = first; !next.done; next = await messages.next()) yield bytesOf(next.value, channel)
   } catch (error) {
     throw statusFault(channel.server, error)
   } finally {
@@ -72,7 +71,8 @@ async function* contentOf(
   }
 }
 
-function dataOf(message: Uint8Array, { server }: GrpcChannel): Uint8Array {
+function bytesOf(message: Uint8Array | MessagePart, { server }: GrpcChannel): Uint8Array {
+  if (message instanceof MessagePart) return message.message as Uint8Array
   const divided = dataIn(message, message.length)
   return divided === undefined ? decoded(ReadResponse, message, server).data : message.subarray(divided.dataAt)
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '../../../digest/digest.ts'
+import { beginsStored } from '../../local/compression/frame-reader.ts'
 import type { Part } from '../../local/compression/given-frames.ts'
 import type { Compression } from '../../local/compression.ts'
 import { checkedFrames, chunkParts } from '../checked-frames.ts'
@@ -7,8 +8,18 @@ import { otherThan } from '../connection-fault.ts'
 import { contentIn, contentOf, noLongerThan } from '../frame-content.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import { opened } from '../opened.ts'
-import { type Download, download, MESSAGE_BYTES, upload } from './byte-stream.ts'
+import { download, MESSAGE_BYTES, upload } from './byte-stream.ts'
 import type { AskedCapabilities } from './capabilities.ts'
+
+/** To take content out of frames that only hold it costs more for a blob of this size than to ask once more, for the blob itself. */
+const AGAIN_FROM_BYTES = 16 << 20
+
+/** A blob, or what a server says is one, as it comes: not checked. */
+export interface LargeBlob {
+  readonly isFramed: boolean
+  readonly bytes: AsyncIterable<Uint8Array>
+  cancel(): void
+}
 
 /** Blobs that are a call each: as zstd, where the server has it and it saves something. */
 export class LargeBlobCalls {
@@ -27,17 +38,22 @@ export class LargeBlobCalls {
   }
 
   /** The content as it comes, not checked. Undefined where it is not there. */
-  async read(instance: string, digest: Digest, signal?: AbortSignal): Promise<Download | undefined> {
-    if (!(await this.hasZstd(instance, signal)))
-      return download(this.#channel, { instance, digest, compressor: 'identity' }, signal)
-    const found = await this.readFrames(instance, digest, signal)
-    return found && { bytes: this.#contentOf(digest, found.bytes), cancel: () => found.cancel() }
+  async read(instance: string, digest: Digest, signal?: AbortSignal): Promise<LargeBlob | undefined> {
+    const found = await this.take(instance, digest, signal)
+    return found?.isFramed ? { ...found, isFramed: false, bytes: this.#contentOf(digest, found.bytes) } : found
   }
 
-  /** The frames as they come, not checked, of a server that has zstd. */
-  async readFrames(instance: string, digest: Digest, signal?: AbortSignal): Promise<Download | undefined> {
+  /** The same, in frames where that saves something. */
+  async take(instance: string, digest: Digest, signal?: AbortSignal): Promise<LargeBlob | undefined> {
+    if (!(await this.hasZstd(instance, signal))) return this.#identity(instance, digest, signal)
     const found = await download(this.#channel, { instance, digest, compressor: 'zstd' }, signal)
-    return found && { bytes: noLongerThan(digest, found.bytes), cancel: () => found.cancel() }
+    if (found === undefined) return undefined
+    const { cancel } = found
+    const bytes = noLongerThan(digest, found.bytes)
+    if (!beginsStored(found.first)) return { isFramed: true, bytes, cancel }
+    if (digest.sizeBytes < AGAIN_FROM_BYTES) return { isFramed: false, bytes: this.#contentOf(digest, bytes), cancel }
+    cancel()
+    return this.#identity(instance, digest, signal)
   }
 
   /** Keeps content that is checked on the way. */
@@ -53,6 +69,11 @@ export class LargeBlobCalls {
   async writeParts(instance: string, digest: Digest, parts: AsyncIterable<Part>, signal?: AbortSignal): Promise<void> {
     if (await this.hasZstd(instance, signal)) await this.#writeFrames(instance, digest, parts, signal)
     else await this.#writeContent(instance, digest, contentIn(parts), signal)
+  }
+
+  async #identity(instance: string, digest: Digest, signal?: AbortSignal): Promise<LargeBlob | undefined> {
+    const found = await download(this.#channel, { instance, digest, compressor: 'identity' }, signal)
+    return found && { isFramed: false, bytes: found.bytes, cancel: found.cancel }
   }
 
   async *#contentOf(digest: Digest, frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

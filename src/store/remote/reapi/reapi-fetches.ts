@@ -1,10 +1,7 @@
 import type { Digest } from '../../../digest/digest.ts'
 import type { Scope } from '../../contracts.ts'
-import { beginsStored } from '../../local/compression/frame-reader.ts'
 import { noLonger } from '../checked-pieces.ts'
 import { otherThan } from '../connection-fault.ts'
-import { contentOf } from '../frame-content.ts'
-import { opened } from '../opened.ts'
 import type { Fetches, NearStore } from '../remote-end.ts'
 import type { ReapiOptions } from './reapi-blobs.ts'
 
@@ -23,14 +20,8 @@ class ReapiFetches implements Fetches {
   async fetchInto(scope: Scope, digest: Digest, near: NearStore, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted()
     if (digest.sizeBytes === 0) return true
-    const { small, large } = this.#options
-    const { instance } = scope
-    if (await small.takes(instance, digest, signal)) return this.#small(scope, digest, near, signal)
-    if (near.frames !== undefined && (await large.hasZstd(instance, signal)))
-      return this.#frames(scope, digest, near, signal)
-    const found = await large.read(instance, digest, signal)
-    if (found !== undefined) await this.#content(scope, digest, found.bytes, near, signal)
-    return found !== undefined
+    const isSmall = await this.#options.small.takes(scope.instance, digest, signal)
+    return isSmall ? this.#small(scope, digest, near, signal) : this.#large(scope, digest, near, signal)
   }
 
   async #small(scope: Scope, digest: Digest, { blobs, frames }: NearStore, signal?: AbortSignal): Promise<boolean> {
@@ -43,34 +34,22 @@ class ReapiFetches implements Fetches {
     return true
   }
 
-  async #frames(scope: Scope, digest: Digest, near: NearStore, signal?: AbortSignal): Promise<boolean> {
+  /** What does not shrink is kept as it is: then it can be shared with a workspace. */
+  async #large(scope: Scope, digest: Digest, { blobs, frames }: NearStore, signal?: AbortSignal): Promise<boolean> {
     const { large, channel } = this.#options
-    const found = await large.readFrames(scope.instance, digest, signal)
+    const { instance } = scope
+    const found = await (frames === undefined
+      ? large.read(instance, digest, signal)
+      : large.take(instance, digest, signal))
     if (found === undefined) return false
     try {
-      await using frames = await opened(found.bytes)
-      // What does not shrink is better kept as it is: then it can be shared with a workspace.
-      if (beginsStored(frames.first)) await this.#content(scope, digest, contentOf(frames.all), near, signal)
-      else await near.frames?.writeFrame(scope, digest, frames.all, signal)
+      if (found.isFramed) await frames?.writeFrame(scope, digest, found.bytes, signal)
+      else await blobs.write(scope, digest, noLonger(digest, found.bytes), signal)
       return true
     } catch (error) {
       throw otherThan(channel.server, digest.hash, error)
     } finally {
       found.cancel()
-    }
-  }
-
-  async #content(
-    scope: Scope,
-    digest: Digest,
-    content: AsyncIterable<Uint8Array>,
-    { blobs }: NearStore,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    try {
-      await blobs.write(scope, digest, noLonger(digest, content), signal)
-    } catch (error) {
-      throw otherThan(this.#options.channel.server, digest.hash, error)
     }
   }
 }

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { constants, createZstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { digestOf } from '../../../digest/sha256.ts'
 import {
   BatchReadBlobsRequest,
@@ -118,6 +122,31 @@ describe('frames that a server gives', () => {
     expect(random.equals((await readWhole(near.blobs, scope, digestOf(random))) as Uint8Array)).toBe(true)
   })
 
+  test('that only hold a large blob are left, and the blob itself is asked for', async () => {
+    const random = randomBytes(16 << 20)
+    const names: string[] = []
+    const end = await faulty({
+      Read: async (stream, request) => {
+        const { resourceName } = ReadRequest.decode(request)
+        names.push(resourceName.split('/')[0] ?? '')
+        const isFramed = resourceName.startsWith('compressed-blobs')
+        begin(stream)
+        const bytes = isFramed ? zstdCompressSync(random) : random
+        for (let at = 0; at < bytes.length && !stream.destroyed; at += 2 << 20) {
+          const data = Buffer.from(bytes.subarray(at, at + (2 << 20)))
+          if (!say(stream, ReadResponse.encode({ data }).finish()))
+            await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+        }
+        stream.end()
+      },
+    })
+    expect(random.equals((await readWhole(end.blobs, scope, digestOf(random))) as Uint8Array)).toBe(true)
+    const near = await nearStore()
+    expect(await end.fetches.fetchInto(scope, digestOf(random), near)).toBe(true)
+    expect(random.equals((await readWhole(near.blobs, scope, digestOf(random))) as Uint8Array)).toBe(true)
+    expect(names).toEqual(['compressed-blobs', 'blobs', 'compressed-blobs', 'blobs'])
+  })
+
   const damaged = (bytes: Buffer) => {
     const frame = zstdCompressSync(bytes)
     const flipped = Buffer.from(frame)
@@ -127,7 +156,7 @@ describe('frames that a server gives', () => {
       flipped,
       'cut off': frame.subarray(0, -3),
       'no zstd': bytes.subarray(0, 50_000),
-      'too much': zstdCompressSync(Buffer.alloc(64 << 20)),
+      'too much': zstdCompressSync(Buffer.alloc(8 << 20)),
       'too much without a size': UNSIZED,
       'too little': zstdCompressSync(bytes.subarray(1)),
       nothing: Buffer.alloc(0),
@@ -137,6 +166,16 @@ describe('frames that a server gives', () => {
   const cases = [tiny, small, large].flatMap((bytes) =>
     Object.entries(damaged(bytes)).map(([what, frames]) => ({ what, frames, bytes, size: bytes.length })),
   )
+  let near: LocalStore
+  let dir: string
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'recue-near-'))
+    near = await openLocalStore({ dir })
+  })
+  afterAll(async () => {
+    await near[Symbol.asyncDispose]()
+    rmSync(dir, { recursive: true, force: true })
+  })
   test.each(cases)('of $size bytes that lie are used by nobody: $what', async ({ frames, bytes }) => {
     const digest = digestOf(bytes)
     const end = await faulty(framesOf(frames))
@@ -151,7 +190,6 @@ describe('frames that a server gives', () => {
     }
     await expect(readingFrames()).rejects.toMatchObject(fault)
     expect(handedOut).toBe(0)
-    const near = await nearStore()
     await expect(end.fetches.fetchInto(scope, digest, near)).rejects.toMatchObject(fault)
     await expect(end.fetches.fetchInto(scope, digest, { blobs: near.blobs })).rejects.toMatchObject(fault)
     expect(await near.blobs.missing(scope, [digest])).toEqual([digest])
@@ -312,7 +350,7 @@ test('blobs of a few hundred bytes are not asked for compressed: that costs more
 
 const NONE = Buffer.alloc(0)
 const SKIPPED = Buffer.concat([Buffer.from('502a4d18', 'hex'), Buffer.from([0, 0, 0, 1])])
-const UNSIZED = await unsized(64 << 20)
+const UNSIZED = await unsized(8 << 20)
 
 async function unsized(bytes: number): Promise<Buffer> {
   const stream = createZstdCompress()

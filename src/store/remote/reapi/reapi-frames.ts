@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../../digest/digest.ts'
 import { BATCH_BLOB_BYTES, type Bytes, type Frames, type OpenBytes, type Scope } from '../../contracts.ts'
-import { beginsStored, FrameReader } from '../../local/compression/frame-reader.ts'
+import { FrameReader } from '../../local/compression/frame-reader.ts'
 import { type Part, partsOf } from '../../local/compression/given-frames.ts'
 import { smallFromFrames } from '../../local/compression/small-frames.ts'
 import type { Compression } from '../../local/compression.ts'
@@ -10,9 +10,8 @@ import { openBytes } from '../../open-bytes.ts'
 import { checkedFrames, FRAME_CONTENT_BYTES } from '../checked-frames.ts'
 import { otherThan } from '../connection-fault.ts'
 import { once } from '../new-blob.ts'
-import { opened } from '../opened.ts'
 import { spooled } from '../verified.ts'
-import type { Download } from './byte-stream.ts'
+import type { LargeBlob } from './large-blob-calls.ts'
 import type { ReapiOptions } from './reapi-blobs.ts'
 import { FRAME_FROM_BYTES } from './small-blobs.ts'
 
@@ -39,14 +38,14 @@ class ReapiFrames implements Frames {
     if (digest.sizeBytes === 0 || !(await large.hasZstd(instance, signal))) return undefined
     if (digest.sizeBytes >= FRAME_FROM_BYTES && (await small.takes(instance, digest, signal)))
       return this.#ofBatch(scope, digest, signal)
-    const found = await large.readFrames(instance, digest, signal)
-    if (found === undefined) return undefined
+    const found = await large.take(instance, digest, signal)
     try {
+      if (found?.isFramed !== true) return undefined
       return await (digest.sizeBytes > BATCH_BLOB_BYTES ? this.#large(digest, found) : this.#small(digest, found))
     } catch (error) {
       throw otherThan(channel.server, digest.hash, error)
     } finally {
-      found.cancel()
+      found?.cancel()
     }
   }
 
@@ -74,7 +73,7 @@ class ReapiFrames implements Frames {
     return came?.frame && openBytes(came.frame)
   }
 
-  async #small(digest: Digest, found: Download): Promise<OpenBytes | undefined> {
+  async #small(digest: Digest, found: LargeBlob): Promise<OpenBytes | undefined> {
     const { content, stored } = await smallFromFrames(new FrameReader(found.bytes), digest)
     if (stored.length < digest.sizeBytes) return openBytes(stored)
     this.#options.arrived.add(digest, content)
@@ -82,10 +81,8 @@ class ReapiFrames implements Frames {
   }
 
   /** All of it, checked, before any of it is handed out. */
-  async #large(digest: Digest, found: Download): Promise<OpenBytes | undefined> {
-    await using frames = await opened(found.bytes)
-    if (beginsStored(frames.first)) return undefined
-    const parts = partsOf(new FrameReader(frames.all), FRAME_CONTENT_BYTES)
+  async #large(digest: Digest, found: LargeBlob): Promise<OpenBytes> {
+    const parts = partsOf(new FrameReader(found.bytes), FRAME_CONTENT_BYTES)
     const { compression, tmpDir } = this.#options
     const file = await spooled(checkedFrames(digest, parts, compression), tmpDir)
     const iterator = contentAndEnd(file)
