@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
-import { connect as connectSocket, type Socket } from 'node:net'
+import { connect as connectSocket, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
 import type { Patience, RemoteServer } from '../remote-server.ts'
 import { tunnelTo } from '../tunnel.ts'
@@ -80,7 +81,7 @@ export class GrpcChannel implements Disposable {
 
   [Symbol.dispose](): void {
     this.#isLeft = true
-    this.#connection?.session.destroy()
+    this.#connection?.leave()
     this.#connection = undefined
   }
 
@@ -106,8 +107,8 @@ export class GrpcChannel implements Disposable {
   async #connectedThrough(proxy: URL): Promise<Connection> {
     const { connectMs } = this.#patience
     const socket = await tunnelTo(this.#server, proxy, { connectMs, protocol: 'gRPC' })
-    const connection = openConnection(this.#server, this.#patience, () => socket)
-    if (this.#isLeft) connection.session.destroy()
+    const connection = openConnection(this.#server, this.#patience, socket)
+    if (this.#isLeft) connection.leave()
     else this.#connection = connection
     return connection
   }
@@ -129,16 +130,19 @@ async function sendOnly(call: GrpcCall, message: Uint8Array): Promise<void> {
 interface Connection {
   readonly session: ClientHttp2Session
   readonly error: unknown
+  leave(): void
 }
 
-function openConnection(server: RemoteServer, { connectMs }: Patience, through?: () => Socket): Connection {
-  const { url, socketPath, tls } = server
-  const createConnection = through ?? (socketPath === undefined ? undefined : () => connectSocket(socketPath))
-  const session = connect(url.origin, {
+function openConnection(server: RemoteServer, { connectMs }: Patience, socket: Socket = socketTo(server)): Connection {
+  const session = connect(server.url.origin, {
     settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
-    ...(url.protocol === 'https:' && tls),
-    ...(createConnection !== undefined && { createConnection }),
+    createConnection: () => socket,
   })
+  const leave = () => {
+    session.destroy()
+    // A session leaves one alone that is not connected yet, which then holds the process for as long as the system tries.
+    if (socket.connecting) socket.destroy()
+  }
   let error: unknown
   let hasSpoken = false
   const fail = (why: unknown) => {
@@ -146,7 +150,7 @@ function openConnection(server: RemoteServer, { connectMs }: Patience, through?:
   }
   const opening = new Waiting(connectMs, () => {
     fail(timedOut(server, connectMs))
-    session.destroy()
+    leave()
   })
   opening.begin()
   session.on('error', (why) => fail(hasSpoken ? why : whyNotOpened(server, why)))
@@ -163,11 +167,19 @@ function openConnection(server: RemoteServer, { connectMs }: Patience, through?:
   // No new calls on it; those under way may end.
   session.once('goaway', () => session.close())
   return {
-    session,
+    ...{ session, leave },
     get error() {
       return error
     },
   }
+}
+
+function socketTo({ url, socketPath, tls }: RemoteServer): Socket {
+  if (socketPath !== undefined) return connectSocket(socketPath)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (url.protocol === 'http:') return connectSocket({ host, port: Number(url.port || 80) })
+  const servername = isIP(host) === 0 ? { servername: host } : {}
+  return connectTls({ ...tls, ...servername, host, port: Number(url.port || 443), ALPNProtocols: ['h2'] })
 }
 
 /** nghttp2 has no better word for a server that answers in another protocol. */
