@@ -8,6 +8,7 @@ export function noTotals(): RunTotals {
   return {
     runs: 0,
     hits: 0,
+    remoteHits: 0,
     misses: 0,
     uncached: 0,
     bypassed: 0,
@@ -50,6 +51,7 @@ function addRun(totals: RunTotals, record: RunRecord): void {
   switch (record.status) {
     case 'hit':
       totals.hits += runs
+      if (record.source === 'remote') totals.remoteHits += runs
       totals.restoredBytes += record.bytes
       totals.ownUs += record.ownUs
       break

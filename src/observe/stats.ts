@@ -10,6 +10,8 @@ export interface CacheStats {
   readonly sinceMs: number | undefined
   readonly runs: number
   readonly hits: number
+  /** Of the hits, those that a remote cache had. */
+  readonly remoteHits: number
   /** Ran, and the result is kept. */
   readonly misses: number
   /** Ran, and the result is not kept. */
@@ -79,7 +81,7 @@ export async function cacheStats(
   const { runs, uncached, bypassed, savedMs, restoredBytes, storedBytes } = totals
   return {
     sinceMs: totals.firstMs === 0 ? undefined : totals.firstMs,
-    ...{ runs, hits: totals.hits, misses: totals.misses, uncached, bypassed },
+    ...{ runs, hits: totals.hits, remoteHits: totals.remoteHits, misses: totals.misses, uncached, bypassed },
     hitRate: rate(totals.hits, runs - bypassed),
     ...{ savedMs, restoredBytes, storedBytes },
     ownTime: { hit: ownTime(hits), miss: ownTime(misses) },

@@ -40,7 +40,8 @@ function print({ output, options }: CommandContext<typeof OPTIONS>, stats: Cache
   }
   const field = (name: string, text: string) => stdout.line(`${paint('dim', name.padEnd(15))}${text}`)
   field('runs', `${count(stats.runs)} since ${dateAndTime(stats.sinceMs ?? 0)}`)
-  field('hits', `${count(stats.hits)}${stats.hitRate === undefined ? '' : ` (${percent(stats.hitRate)})`}`)
+  const remote = stats.remoteHits === 0 ? '' : `, ${count(stats.remoteHits)} of them from a remote cache`
+  field('hits', `${count(stats.hits)}${stats.hitRate === undefined ? '' : ` (${percent(stats.hitRate)})`}${remote}`)
   field('misses', `${count(stats.misses)}${stats.uncached === 0 ? '' : `, and ${count(stats.uncached)} not kept`}`)
   if (stats.bypassed > 0) field('bypassed', count(stats.bypassed))
   field('time saved', paint('green', formatDuration(stats.savedMs)))

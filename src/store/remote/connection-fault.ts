@@ -76,5 +76,5 @@ function tlsHint(code: string): string {
   if (/EXPIRED/.test(code)) return 'A certificate has expired.'
   return /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT/.test(code)
     ? 'It asks for a certificate of ours, or another than the one shown.'
-    : 'Name the authority that signed it.'
+    : 'Name the authority that signed it: --remote-ca FILE.'
 }

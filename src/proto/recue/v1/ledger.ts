@@ -26,6 +26,8 @@ export interface RunTotals {
   firstMs: number;
   tasks: TaskTotals[];
   tools: ToolTotals[];
+  /** Of the hits, those that a remote cache had. */
+  remoteHits: number;
 }
 
 export interface ToolTotals {
@@ -61,6 +63,7 @@ function createBaseRunTotals(): RunTotals {
     firstMs: 0,
     tasks: [],
     tools: [],
+    remoteHits: 0,
   };
 }
 
@@ -101,6 +104,9 @@ export const RunTotals: MessageFns<RunTotals> = {
     }
     for (const v of message.tools) {
       ToolTotals.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.remoteHits !== 0) {
+      writer.uint32(104).uint64(message.remoteHits);
     }
     return writer;
   },
@@ -212,6 +218,14 @@ export const RunTotals: MessageFns<RunTotals> = {
             }
 
             message.tools.push(ToolTotals.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.remoteHits = longToNumber(reader.uint64());
             continue;
           }
         }

@@ -10,7 +10,7 @@ export function statusFault({ place }: RemoteServer, error: unknown): unknown {
   switch (error.code) {
     case GrpcCode.UNAUTHENTICATED:
       return new CacheError('remote.denied', `${place} does not know this token, or asks for one: ${said}.`, {
-        hint: 'Is the token right, and has it not expired?',
+        hint: 'Is the token right, and has it not expired? To give another: recue login ADDRESS.',
         context,
       })
     case GrpcCode.PERMISSION_DENIED:
