@@ -307,6 +307,32 @@ test('whatever dies, comes back or loses all it has: what one living end must ha
   )
 })
 
+test('what is missing comes in the order of the list', async () => {
+  await using all = fleet(5, 2)
+  const digests = Array.from({ length: 60 }, (_, i) => digestOf(content(100, i)))
+  expect(await all.blobs.missing(scope, digests)).toEqual(digests)
+})
+
+test('an end is let go by a reader who never begins', async () => {
+  await using all = fleet(2, 1)
+  await all.blobs.write(scope, digest, bytes)
+  const [first] = all.of(digest) as [FaultyEnd]
+  const { read } = first.blobs
+  let isClosed = false
+  Object.assign(first.blobs, {
+    read: async (...args: Parameters<typeof read>) => {
+      const found = await read(...args)
+      const close = async () => {
+        isClosed = true
+      }
+      return found && { ...found, [Symbol.asyncDispose]: close }
+    },
+  })
+  const opened = await all.blobs.read(scope, digest)
+  await opened?.[Symbol.asyncDispose]()
+  expect(isClosed).toBe(true)
+})
+
 test('the empty blob is everywhere', async () => {
   await using all = fleet(3, 2)
   expect(await all.blobs.missing(scope, [EMPTY_DIGEST])).toEqual([])
