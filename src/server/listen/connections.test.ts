@@ -130,10 +130,18 @@ describe('over HTTP/1.1', () => {
 })
 
 describe('over HTTP/2', () => {
+  test('a client that has not said all of its greeting has no more time than one that says nothing', async () => {
+    const one = await connected()
+    one.connection.speaks(recorded(true).protocol)
+    pass(LIMITS.firstRequestMs + SWEEP_MS)
+    expect(one.isClosed()).toBe(true)
+  })
+
   test('a connection without requests is seen off by its protocol', async () => {
     const one = await connected()
     const { protocol, calls } = recorded(true)
     one.connection.speaks(protocol)
+    one.connection.greeted()
     pass(LIMITS.idleMs)
     expect(calls).toEqual([])
     pass(SWEEP_MS)

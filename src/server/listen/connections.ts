@@ -31,6 +31,8 @@ export interface Connection {
   end(): void
   /** Says how it is closed without loss, and how its other side is asked for a sign of life. */
   speaks(protocol: ConnectionProtocol): void
+  /** Its client has said all that its protocol begins with, and may take its time until there is something to ask. */
+  greeted(): void
 }
 
 export interface ConnectionProtocol {
@@ -117,8 +119,10 @@ class LiveConnection implements Connection {
 
   speaks(protocol: ConnectionProtocol): void {
     this.#protocol = protocol
-    // Who speaks HTTP/2 has said so, and may open a connection before there is something to ask.
-    if (protocol.ping !== undefined) this.#hasAsked = true
+  }
+
+  greeted(): void {
+    this.#hasAsked = true
   }
 
   begin(): void {

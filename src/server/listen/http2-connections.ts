@@ -16,6 +16,8 @@ export function takeHttp2(connection: Connection, windowBytes: number, handle: H
   const session: ServerHttp2Session = performServerHandshake(connection.socket, sessionOptions(windowBytes))
   tuneSession(session, windowBytes)
   session.on('error', () => undefined)
+  // The first frame of a client, behind its preface: RFC 9113, section 3.4.
+  session.once('remoteSettings', () => connection.greeted())
   session.on('stream', (stream, headers) => {
     connection.begin()
     stream.once('close', () => connection.end())

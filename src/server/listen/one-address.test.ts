@@ -131,6 +131,18 @@ describe('at one address', () => {
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
   })
 
+  test('a greeting that does not end holds no connection; one that has ended does', async () => {
+    const port = await started({ limits: { ...DEFAULT_LIMITS, firstRequestMs: 60 } })
+    const greeted = await rawConnection(port)
+    const cutOff = connect(port, '127.0.0.1')
+    cutOff.write('PRI * HTTP/2.0')
+    cutOff.resume()
+    await once(cutOff, 'close')
+    greeted.socket.write(frame(FrameType.ping, 0, 0, Buffer.alloc(8)))
+    expect(await greeted.frameOf(FrameType.ping)).toBeDefined()
+    greeted.socket.destroy()
+  })
+
   test('who says nothing and goes away leaves nothing', async () => {
     const port = await started()
     for (const sent of ['', 'P', 'PRI * HTTP/2.0\r\n\r\n']) {
