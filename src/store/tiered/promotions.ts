@@ -78,7 +78,7 @@ export class Promotions {
   }
 
   async #promote(scope: Scope, action: ActionDigest, result: ActionResult, fetch: 'all' | 'asked'): Promise<Moved> {
-    if (action.sizeBytes === UNKNOWN_BYTES || this.#own.has(promotionKey(scope, action))) return NOT_OURS
+    if (action.sizeBytes === UNKNOWN_BYTES) return NOT_OURS
     const fetched = await (fetch === 'all' ? this.#fetchAll(scope, result) : this.#nearBlobs(scope, result))
     if (fetched.kind === 'done') await this.#put(scope, action, result)
     return fetched

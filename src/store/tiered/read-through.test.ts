@@ -9,6 +9,7 @@ import { content } from '../content.fixture.ts'
 import { type BlobFiles, DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { hearCorruption } from '../local/corrupt.ts'
 import { type MemoryStore, memoryStore } from '../memory/memory-store.ts'
+import { groupsOf } from './far-blobs.ts'
 import { hearRemote, REMOTE_CHANNEL, type RemoteEvent } from './remote-events.ts'
 import { type FarTier, type NearTier, type TieredOptions, type TieredStore, tiered } from './tiered.ts'
 import { forgetfulStore, gate, gives, keepBlob, keepResult, standsIn } from './tiers.fixture.ts'
@@ -137,6 +138,19 @@ describe('a result that is found far', () => {
     expect(await standsIn(near, 'a', files)).toBe('hit')
   })
 
+  test('does not take the place of what another process puts meanwhile', async () => {
+    await keepResult(kept, 'a', files)
+    const held = gate()
+    const { tier } = over((call) => (call === 'readBatch' ? held.pass() : undefined))
+    await tier.actions.get(scope, wanted)
+    await held.isReached
+    await keepResult(near, 'a', [content(500, 9)])
+    held.open()
+    await tier.flush(PATIENT_MS)
+    const found = await near.actions.get(scope, wanted)
+    expect(found.kind === 'hit' && found.result.outputFiles).toHaveLength(1)
+  })
+
   test('is left where it is, but for the blobs that are read, if that is wanted', async () => {
     await keepResult(kept, 'a', files)
     const { tier, far } = over(undefined, { fetch: 'asked' })
@@ -177,6 +191,8 @@ describe('a result that is found far', () => {
     await tier.actions.get(scope, wanted)
     await held.isReached
     const putting = keepResult(tier, 'a', [content(500, 9)])
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    expect(puts).toBe(1)
     held.open()
     await putting
     expect(await standsIn(near, 'a', [content(500, 9)])).toBe('hit')
@@ -186,6 +202,19 @@ describe('a result that is found far', () => {
 })
 
 describe('a result that is far in part', () => {
+  test('since its tree names what is not there, is absent', async () => {
+    const gone = { name: 'f', digest: digestOf(content(10, 5)), isExecutable: false }
+    const root: Directory = { files: [gone], directories: [], symlinks: [] }
+    const treeDigest = await keepBlob(kept, Tree.encode({ root, children: [] }).finish())
+    const outputDirectories = [{ path: 'dist', treeDigest, isTopologicallySorted: false }]
+    kept.actions.get = async () => {
+      const encoded = Buffer.alloc(0)
+      return { kind: 'hit', result: { ...result([]), outputDirectories }, encoded, resultDigest: digestOf(encoded) }
+    }
+    const { tier } = over()
+    expect(await tier.pull(scope, [wanted])).toMatchObject({ actions: 0, absent: [wanted], failed: [] })
+  })
+
   test('is a hit whose blobs are not all there, nothing near, and a miss from then on', async () => {
     const digests = await keepResult(kept, 'a', files)
     const far = watchedEnd(kept)
@@ -239,8 +268,11 @@ describe('what far has not got', () => {
     expect(await standsIn(tier, 'a', files)).toBe('hit')
   })
 
-  test('is said to be missing as near says it', async () => {
+  test('is said to be missing as near says it, or else as far does', async () => {
     const { tier } = over()
+    await keepResult(kept, 'b', [small])
+    kept.lost.add(digestOf(small).hash)
+    expect(await tier.actions.get(scope, action('b'))).toEqual({ kind: 'miss', why: 'incomplete' })
     await keepResult(near, 'a', files)
     near.lost.add(digestOf(small).hash)
     expect(await tier.actions.get(scope, wanted)).toEqual({ kind: 'miss', why: 'incomplete' })
@@ -288,13 +320,25 @@ describe('a far end that fails', () => {
     const far = watchedEnd(kept)
     far.blobs.readBatch = async function* (_scope, digests) {
       yield { index: 1, bytes: files[1] }
-      yield { index: 1, bytes: Buffer.from('twice') }
+      yield { index: 1, bytes: Buffer.alloc(70_000, 'twice') }
+      yield { index: 0, bytes: small.subarray(1) }
       throw new CacheError('remote.failed', `after one of ${digests.length}`)
     }
     const tier = tierOver(far)
     expect(await batch(tier, files.slice(0, 2))).toEqual([undefined, true])
     await tier.flush(PATIENT_MS)
     expect(await gives(near, files[1] as Buffer)).toBe(true)
+    expect(await near.blobs.missing(scope, [digestOf(small)])).toHaveLength(1)
+  })
+
+  test('in the midst of a result is not asked for the rest of it', async () => {
+    await keepResult(kept, 'a', files.slice(0, 2))
+    const { tier, far } = over((call) => {
+      if (call === 'readBatch') throw new CacheError('remote.failed', 'as the test says')
+    })
+    const report = await tier.pull(scope, [wanted])
+    expect(report).toMatchObject({ actions: 0, failed: [{ action: wanted, error: { code: 'remote.failed' } }] })
+    expect(far.calls).toEqual(['get', 'readBatch'])
   })
 
   test('by giving other bytes is told once, where damage is told', async () => {
@@ -377,6 +421,85 @@ test('what was fetched and has gone from near since is fetched again', async () 
     expect(await gives(tier, bytes)).toBe(true)
     expect(await gives(near, bytes)).toBe(true)
   }
+})
+
+describe('many blobs', () => {
+  const many = Array.from({ length: 12_500 }, (_, i) => Buffer.from(`blob ${i}`))
+
+  test('come in groups, four of them ahead of who reads, each under its own number', async () => {
+    for (const bytes of many) await keepBlob(kept, bytes)
+    for (const i of [0, 7000]) await keepBlob(near, many[i] as Buffer)
+    const held = gate()
+    const { tier, far } = over((call) => (call === 'readBatch' ? held.pass() : undefined))
+    const reading = batch(tier, many)
+    await expect.poll(() => far.calls).toHaveLength(4)
+    held.open()
+    expect((await reading).every((isRight) => isRight)).toBe(true)
+    expect(far.calls).toHaveLength(5)
+    await tier.flush(PATIENT_MS)
+    for (const i of [3, 9000]) near.lost.add(digestOf(many[i] as Buffer).hash)
+    expect((await batch(tier, many)).every((isRight) => isRight)).toBe(true)
+  })
+
+  test('are as many to a group as make four mebibytes', () => {
+    const sizes = [3 << 20, 1 << 20, 1, 4 << 20, 9 << 20, 2, 2]
+    const digests = sizes.map((sizeBytes) => ({ hash: '', sizeBytes }))
+    const groups = [...groupsOf(digests)].map(({ from, group }) => [from, group.map(({ sizeBytes }) => sizeBytes)])
+    expect(groups).toEqual([
+      [0, [3 << 20, 1 << 20]],
+      [2, [1]],
+      [3, [4 << 20]],
+      [4, [9 << 20]],
+      [5, [2, 2]],
+    ])
+    expect([...groupsOf([])]).toEqual([])
+  })
+
+  test('may come in bytes that the end uses again', async () => {
+    const contents = files.slice(0, 2).map((bytes) => bytes.subarray(0, 1000))
+    for (const bytes of contents) await keepBlob(kept, bytes)
+    const far = watchedEnd(kept)
+    const buffer = Buffer.alloc(1000)
+    far.blobs.readBatch = async function* () {
+      for (const [index, bytes] of contents.entries()) {
+        buffer.set(bytes)
+        yield { index, bytes: buffer }
+      }
+      buffer.fill(0)
+    }
+    expect(await batch(tierOver(far), contents)).toEqual([true, true])
+  })
+})
+
+test('what is read is kept near by the time that all has settled', async () => {
+  await keepBlob(kept, small)
+  const held = gate()
+  const { write } = near.blobs
+  near.blobs.write = async (...asked) => {
+    await held.pass()
+    return write(...asked)
+  }
+  const { tier } = over()
+  expect(await gives(tier, small)).toBe(true)
+  let isSettled = false
+  const settling = tier.flush(PATIENT_MS).then(() => {
+    isSettled = true
+  })
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  expect(isSettled).toBe(false)
+  held.open()
+  await settling
+  expect(await gives(near, small)).toBe(true)
+})
+
+test('what earlier processes left to be uploaded is sent where the far end was asked for something', async () => {
+  const earlier = over(unreachable).tier
+  await keepResult(earlier, 'a', files)
+  expect(await earlier.flush(PATIENT_MS)).toEqual({ uploads: 1, downloads: 0 })
+  const { tier } = over()
+  await tier.actions.get(scope, action('b'))
+  expect(await tier.flush(PATIENT_MS)).toEqual(NOTHING_LEFT)
+  expect(await standsIn(kept, 'a', files)).toBe('hit')
 })
 
 test('a large blob on its way is waited for by those who share its bytes with the workspace', async () => {

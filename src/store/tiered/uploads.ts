@@ -46,6 +46,7 @@ export class Uploads {
   async begin(upload: Upload): Promise<void> {
     void this.resume()
     await this.#enqueue(upload, this.#own)
+    this.#more()
   }
 
   /** It was not put after all. */
@@ -69,6 +70,7 @@ export class Uploads {
   resume(): Promise<void> {
     this.#resumed ??= this.#options.records.left().then(async (left) => {
       for (const upload of left) await this.#enqueue(upload, this.#others)
+      this.#more()
     })
     return this.#resumed
   }
@@ -90,7 +92,6 @@ export class Uploads {
     }
     if (to.size >= MOST_WAITING) return
     to.set(key, upload)
-    this.#more()
   }
 
   #more(): void {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { digestOf } from '../../digest/sha256.ts'
 import { CacheError, type ErrorCode } from '../../errors.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
@@ -7,6 +8,7 @@ import { type MemoryStore, memoryStore } from '../memory/memory-store.ts'
 import { hearRemote, type RemoteEvent } from './remote-events.ts'
 import { type NearTier, type TieredOptions, type TieredStore, tiered } from './tiered.ts'
 import { forgetfulStore, gate, gives, keepBlob, keepResult, standsIn } from './tiers.fixture.ts'
+import { UploadRecords } from './upload-records.ts'
 import { type Before, type WatchedEnd, watchedEnd } from './watched-end.fixture.ts'
 
 let used: AsyncDisposableStack
@@ -110,10 +112,46 @@ test('a blob that the far end lost meanwhile is sent again', async () => {
   expect(far.calls).toEqual(['missing', 'write', 'put', 'missing', 'put'])
 })
 
-test('a result with many small blobs arrives whole', async () => {
+test('a blob that the far end loses afterwards is sent again with the next result that names it', async () => {
+  const forgetful = forgetfulStore()
+  const tier = used.use(tiered(near, async () => forgetful, { place: 'far' }))
+  for (const name of ['a', 'b']) {
+    forgetful.lost.add(digestOf(files[0] as Buffer).hash)
+    await keepResult(tier, name, files)
+    expect(await tier.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
+    expect(await standsIn(forgetful, name, files)).toBe('hit')
+  }
+})
+
+test('an end that loses blobs again and again is not sent them for ever', async () => {
+  const { tier, far } = over((call) => (call === 'put' ? failing('store.incomplete')() : undefined))
+  await keepResult(tier, 'a', files.slice(0, 1))
+  expect(await tier.flush(PATIENT_MS)).toEqual({ uploads: 1, downloads: 0 })
+  expect(far.calls).toEqual(['missing', 'write', 'put', 'missing', 'put'])
+})
+
+test('many small blobs are read as they are sent, from bytes that are used again, and arrive whole', async () => {
   const many = Array.from({ length: 600 }, (_, i) => content(20_000, i))
-  const { tier } = over()
+  const forgetful = forgetfulStore()
+  near = forgetful
+  const { readBatch } = forgetful.blobs
+  let groups = 0
+  const buffer = Buffer.alloc(20_000)
+  forgetful.blobs.readBatch = async function* (...asked) {
+    groups++
+    for await (const { index, bytes } of readBatch(...asked)) {
+      if (bytes !== undefined) buffer.set(bytes)
+      yield { index, bytes: bytes && buffer }
+    }
+  }
+  const held = gate()
+  const { tier, far } = over((call) => (call === 'write' ? held.pass() : undefined))
   await keepResult(tier, 'many', many)
+  await held.isReached
+  await expect.poll(() => far.calls.filter((call) => call === 'write').length).toBe(418)
+  // The third waits for the first to have been sent.
+  expect(groups).toBe(2)
+  held.open()
   expect(await tier.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
   expect(await standsIn(kept, 'many', many)).toBe('hit')
 })
@@ -128,7 +166,7 @@ describe('what a process has no time for', () => {
     const next = over().tier
     expect(await next.pending()).toEqual({ uploads: 1, downloads: 0 })
     await keepResult(next, 'b', files.slice(0, 1))
-    expect(await next.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
+    await expect.poll(recorded).toEqual([])
     expect([await standsIn(kept, 'a', files), await standsIn(kept, 'b', files.slice(0, 1))]).toEqual(['hit', 'hit'])
   })
 
@@ -163,6 +201,49 @@ describe('what a process has no time for', () => {
     expect(far.calls).toEqual([])
     held.open()
     expect(await first.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
+  })
+
+  test('is known to be done where another process has done it meanwhile', async () => {
+    const { tier: first } = over()
+    await keepResult(over(failing('remote.unreachable')).tier, 'a', files)
+    const own = near.leases
+    const after = async (name: string) => {
+      await first.resume()
+      await first.flush(PATIENT_MS)
+      return own.tryHold(name)
+    }
+    const second = watchedEnd(kept)
+    const slow = { ...near, leases: { tryHold: after, hold: own.hold.bind(own), heldNames: own.heldNames.bind(own) } }
+    const tier = used.use(tiered(slow, async () => second, { place: 'far', now: () => nowMs }))
+    await tier.resume()
+    expect(await tier.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
+    expect(second.calls).toEqual([])
+    expect(await standsIn(kept, 'a', files)).toBe('hit')
+  })
+
+  test('is done once, though two processes put it', async () => {
+    for (let process = 0; process < 2; process++) {
+      nowMs++
+      const { tier } = over(failing('remote.unreachable'))
+      await keepResult(tier, 'a', files)
+      await tier[Symbol.asyncDispose]()
+    }
+    expect(recorded()).toHaveLength(2)
+    const { tier, far } = over()
+    await tier.resume()
+    expect(await tier.flush(PATIENT_MS)).toEqual({ uploads: 0, downloads: 0 })
+    expect(far.calls.filter((call) => call === 'put')).toHaveLength(1)
+  })
+
+  test('is not given up by those who were left while they were at it', async () => {
+    for (let process = 0; process < 6; process++) {
+      const { tier, far } = over(() => new Promise<never>(() => undefined))
+      if (process === 0) await keepResult(tier, 'a', files)
+      else await tier.resume()
+      await expect.poll(() => far.calls).toEqual(['missing'])
+      await tier[Symbol.asyncDispose]()
+      expect(recorded()).toHaveLength(1)
+    }
   })
 
   test('is dropped when the result has gone', async () => {
@@ -223,11 +304,9 @@ describe('what a process has no time for', () => {
     const names = Array.from({ length: 10_003 }, (_, i) => `far ${(nowMs + i).toString(36).padStart(9, '0')} ${i} 1 `)
     for (const name of names) await near.records.save('upload', name, Buffer.of(0))
     await near.records.save('upload', 'nonsense', Buffer.of(0))
-    const { tier } = over(failing('remote.unreachable'))
-    await tier.resume()
-    expect(recorded()).not.toContain('nonsense')
-    expect((await tier.pending()).uploads).toBeLessThanOrEqual(10_000)
-    expect(near.records.load('upload', names[2] as string)).toBeUndefined()
+    const left = await new UploadRecords(near.records, 'far', () => nowMs).left()
+    expect(left.map(({ action: { hash } }) => hash)).toEqual(names.slice(3).map((_, i) => `${i + 3}`))
+    expect(recorded()).toEqual(names.slice(3))
   })
 })
 
