@@ -181,6 +181,7 @@ for (const runtime of runtimes) {
       expect(readFileSync(path.join(b.project, 'out/b'), 'utf8')).toBe('content')
       // From then on it is here.
       expect((await b.run({})).report).toMatchObject({ status: 'hit', source: 'local' })
+      expect(JSON.parse((await b.recue(['stats', '--json'])).stdout)).toMatchObject({ hits: 2, remoteHits: 1 })
     })
 
     test('is asked and sent only what the mode says', async () => {
@@ -224,6 +225,26 @@ for (const runtime of runtimes) {
       expect(said.status, said.stderr).toBe(0)
       expect(warnings(said)).toEqual([expect.stringMatching(/grpc:\/\/127.*does not know this token.*Work goes on/)])
       expect(said.stderr + said.stdout).not.toContain('not-the-token')
+    })
+
+    test('is shown what a helper program says', async () => {
+      await using box = sandbox('remote')
+      await using served = await serveStore(runtime, path.join(box.folder, 'server'))
+      const [a, b] = [machine(box, runtime, 'a'), machine(box, runtime, 'b')]
+      await a.run(remote(served, WRITE_TOKEN))
+      const answer = JSON.stringify({ headers: { Authorization: [`Bearer ${READ_TOKEN}`] } })
+      const helper = b.write(
+        'home',
+        'helper',
+        `#!/bin/sh\n[ "$1" = get ] && grep -q '"uri":"http://127' && echo '${answer}'\n`,
+      )
+      chmodSync(helper, 0o755)
+      b.write('home', 'config.json', JSON.stringify({ remote: served.url, remoteHelper: './helper' }))
+      const hit = await b.run({})
+      expect(hit.report, hit.stderr).toMatchObject({ status: 'hit', source: 'remote' })
+      const said = await b.recue(['config'])
+      expect(said.stdout).toContain(`shown the token of ${helper}`)
+      expect((await b.recue(['doctor'])).stdout).toMatch(/warn +remote +.* answers, but takes nothing/)
     })
 
     test('that is away is told of once, and not again while it is left alone', async () => {
