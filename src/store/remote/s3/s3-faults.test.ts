@@ -128,6 +128,62 @@ test.each<[number, string, string, RegExp]>([
   }
 })
 
+test('an upload to what knows no such path is not taken for kept', async () => {
+  const { blobs } = await bucket((request, response) => {
+    request.resume()
+    response.writeHead(404).end()
+  })
+  const fault = { code: 'remote.incompatible' }
+  await expect(blobs.write(scope, digestOf(small), small)).rejects.toMatchObject(fault)
+})
+
+test('credentials that are refused are looked for again', async () => {
+  const ids: string[] = []
+  const server = used.use(
+    await faultyHttp((request, response) => {
+      if (request.url === '/lent') {
+        response.end(JSON.stringify({ AccessKeyId: `number${ids.length}`, SecretAccessKey: 'x' }))
+        return
+      }
+      ids.push(/Credential=(\w+)/.exec(request.headers.authorization ?? '')?.[1] ?? '')
+      if (ids.length === 2) refuse(response, 400, refusal('ExpiredToken'))
+      else response.writeHead(404).end()
+    }),
+  )
+  const environment = { HOME: '/nowhere', AWS_CONTAINER_CREDENTIALS_FULL_URI: `${server.address}/lent` }
+  const { actions } = used.use(await openRemote(`s3://cache?endpoint=${server.address}`, { s3: { environment } }))
+  const ask = () => actions.get(scope, action('a'))
+  expect(await ask()).toMatchObject({ kind: 'miss' })
+  await expect(ask()).rejects.toMatchObject({ code: 'remote.denied' })
+  expect(await ask()).toMatchObject({ kind: 'miss' })
+  expect(ids).toEqual(['number0', 'number0', 'number2'])
+})
+
+test('requests are not signed where headers say who asks', async () => {
+  const seen: unknown[] = []
+  const server = used.use(
+    await faultyHttp((request, response) => {
+      seen.push([request.headers.authorization, request.headers['x-amz-date']])
+      response.writeHead(404).end()
+    }),
+  )
+  const address = `s3://cache?endpoint=${server.address}`
+  const environment = { AWS_ACCESS_KEY_ID: 'AKIDOURS', AWS_SECRET_ACCESS_KEY: 'x' }
+  for (const shown of [
+    { headers: { authorization: 'Bearer 1' } },
+    { freshHeaders: async () => ({ authorization: 'Bearer 2' }) },
+    { s3: { credentials: 'none' as const } },
+  ]) {
+    const { actions } = used.use(await openRemote(address, { s3: { environment }, ...shown }))
+    expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'miss' })
+  }
+  expect(seen).toEqual([
+    ['Bearer 1', undefined],
+    ['Bearer 2', undefined],
+    [undefined, undefined],
+  ])
+})
+
 test('a bucket in another region is told of with its region, and nobody is followed', async () => {
   const { actions, blobs, asked } = await bucket((_, response) =>
     refuse(response, 301, refusal('PermanentRedirect'), {
@@ -396,7 +452,7 @@ test('blobs go straight into a store on this machine: as frames where both have 
   const bytes = content(3_000_000, 1)
   const digest = digestOf(bytes)
   const object = zstdCompressSync(bytes)
-  const { fetches, blobs } = await bucket((_, response) => response.end(object))
+  const { fetches, blobs, receivedBytes } = await bucket((_, response) => response.end(object))
   const kept: Uint8Array[] = []
   const frames = {
     async writeFrame(_: unknown, of: Digest, given: Bytes) {
@@ -408,6 +464,7 @@ test('blobs go straight into a store on this machine: as frames where both have 
   const near = memoryStore()
   expect(await fetches?.fetchInto(scope, digest, { blobs: near.blobs, frames })).toBe(true)
   expect(Buffer.concat(kept).equals(object)).toBe(true)
+  expect(receivedBytes?.()).toBe(object.length)
   expect(await near.blobs.missing(scope, [digest])).toHaveLength(1)
   expect(await fetches?.fetchInto(scope, digest, near)).toBe(true)
   expect(await near.blobs.missing(scope, [digest])).toEqual([])

@@ -9,7 +9,7 @@ export interface UnsignedRequest {
   readonly path: string
   /** As it is sent: see {@link encodedQuery}. */
   readonly query: string
-  /** In lower case. All of them are signed. */
+  /** In lower case, with no space around what they say. All of them are signed. */
   readonly headers: Readonly<Record<string, string>>
   /** SHA-256 of the body in hex. The store compares it, too, so a body that changed on the way is not kept. */
   readonly payloadHash: string
@@ -40,7 +40,7 @@ export class Signer {
     }
     const signed = Object.entries({ ...headers, host: request.host }).sort(([a], [b]) => (a < b ? -1 : 1))
     const names = signed.map(([name]) => name).join(';')
-    const lines = signed.map(([name, value]) => `${name}:${value.trim()}\n`).join('')
+    const lines = signed.map(([name, value]) => `${name}:${value}\n`).join('')
     const asked = [request.method, request.path, request.query, lines, names, request.payloadHash].join('\n')
     const toSign = ['AWS4-HMAC-SHA256', time, scope, sha256Hex(asked)].join('\n')
     const signature = hmac(this.#keyFor(credentials, scope), toSign).toString('hex')
