@@ -42,7 +42,6 @@ class Model {
   }
 
   open(now: number): void {
-    this.failures = 0
     this.untilMs = now + Math.min(LIMITS.mostCoolDownMs, LIMITS.coolDownMs * 2 ** this.trips)
     this.trips++
   }
@@ -186,6 +185,21 @@ test('it is told once when it opens and once when it is back, with how long it i
   expect(told).toEqual(['opened', 'closed'])
 })
 
+test('cool-downs double while nothing answers, up to the longest, and begin anew after an answer', () => {
+  const clock = new Untouched()
+  const { breaker } = open(clock)
+  const forMs = () => Number(breaker.openError().context.forMs)
+  breaker.failed(gone)
+  for (let trip = 0; trip < 15; trip++) {
+    expect(forMs()).toBe(Math.min(LIMITS.mostCoolDownMs, LIMITS.coolDownMs * 2 ** trip))
+    clock.skip(forMs())
+    expect(breaker.admit()).toBe('probe')
+    breaker.probed(trip === 14, gone)
+  }
+  for (let i = 0; i < LIMITS.mostFailures; i++) breaker.failed(gone)
+  expect(forMs()).toBe(LIMITS.coolDownMs)
+})
+
 test('cool-downs differ between machines, and are never shorter', () => {
   const forMs = [1, 2, 3, 4, 5].map((seed) => {
     const { breaker } = open(new VirtualClock(seed))
@@ -202,6 +216,7 @@ test('cool-downs differ between machines, and are never shorter', () => {
 test.each([
   ['back by a year', -365 * 24 * 3_600_000],
   ['back by an hour', -3_600_000],
+  ['back by a minute', -60_000],
   ['on by an hour', 3_600_000],
 ])('a clock that is set %s does not shut an end out', (_, byMs) => {
   const clock = new VirtualClock()

@@ -184,7 +184,6 @@ export class Breaker {
     const coolDownMs = Math.min(limits.mostCoolDownMs, Math.max(growing, limits.coolDownPerLostMs * this.#lostMs))
     // Only longer: shorter would be more than its share of all time.
     const forMs = coolDownMs * (1 + clock.random() / 2)
-    this.#failures = 0
     this.#lostMs = 0
     this.#insist({ ...before, trips: before.trips + 1, untilMs: clock.wallMs() + forMs })
     tell({ kind: 'opened', error, forMs })
