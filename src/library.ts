@@ -33,3 +33,6 @@ export type {
 } from './store/contracts.ts'
 export { openRemote, type RemoteOptions } from './store/remote/open-remote.ts'
 export type { RemoteEnd } from './store/remote/remote-end.ts'
+export { type ShardedEndsOptions, sharded } from './store/sharded/sharded.ts'
+export type { Shard } from './store/sharded/shards.ts'
+export { splitEnds } from './store/split/split-ends.ts'
