@@ -438,7 +438,7 @@ describe('many blobs', () => {
     expect(far.calls).toHaveLength(5)
     await tier.flush(PATIENT_MS)
     for (const i of [3, 9000]) near.lost.add(digestOf(many[i] as Buffer).hash)
-    expect((await batch(tier, many)).every((isRight) => isRight)).toBe(true)
+    expect((await batch(tier, many.slice(2, 9002))).every((isRight) => isRight)).toBe(true)
   })
 
   test('are as many to a group as make four mebibytes', () => {

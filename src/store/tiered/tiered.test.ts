@@ -22,10 +22,6 @@ const threeLevels = async () => {
   return { blobs, actions, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
-for (const [name, open] of [
-  ['tiered(local, memory)', overLocal],
-  ['tiered(memory, tiered(memory, memory))', threeLevels],
-] as const) {
-  blobStoreContract(name, open)
-  actionStoreContract(name, open)
-}
+blobStoreContract('tiered(local, memory)', overLocal)
+actionStoreContract('tiered(local, memory)', overLocal)
+actionStoreContract('tiered(memory, tiered(memory, memory))', threeLevels)
