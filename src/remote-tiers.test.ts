@@ -1,0 +1,153 @@
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { RunNotice } from './action/run-outcome.ts'
+import { type Cache, type CacheOptions, openCache } from './cache.ts'
+import { CacheError } from './errors.ts'
+
+let folder: string
+let server: Awaited<ReturnType<typeof keepingServer>>
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'recue-remote-tiers-'))
+  server = await keepingServer()
+})
+afterEach(async () => {
+  await server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Keeps what it is sent, as Bazel's HTTP layout has it. */
+async function keepingServer() {
+  const kept = new Map<string, Buffer>()
+  const asked: string[] = []
+  const shown = new Set<string | undefined>()
+  const http = createServer(async (request, response) => {
+    const url = request.url ?? ''
+    asked.push(`${request.method} ${url}`)
+    shown.add(request.headers.authorization)
+    const body = Buffer.concat(await request.toArray())
+    if (request.method === 'PUT') kept.set(url, body)
+    const found = kept.get(url)
+    const said = request.method === 'PUT' ? undefined : found
+    response.writeHead(found === undefined ? 404 : 200, { 'content-length': said?.length ?? 0 })
+    response.end(request.method === 'GET' ? said : undefined)
+  }).listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  return {
+    address: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    ...{ kept, asked, shown },
+    async close() {
+      http.closeAllConnections()
+      await new Promise((resolve) => http.close(resolve))
+    },
+  }
+}
+
+function machine(name: string, options: CacheOptions): Promise<Cache> {
+  return openCache({ cacheDir: join(folder, name), ...options })
+}
+
+/** Whether the work had to be done. */
+async function works(cache: Cache, notice: (notice: RunNotice) => void = () => undefined): Promise<boolean> {
+  let isDone = false
+  const fn = () => {
+    isDone = true
+    return 'x'.repeat(100_000)
+  }
+  await cache.run({ name: 'work', fn }, { notice })
+  return isDone
+}
+
+test('what one program keeps, another has; the first need asks who may', async () => {
+  let calls = 0
+  const access = async () => {
+    calls++
+    return { token: 'secret' }
+  }
+  {
+    await using a = await machine('a', { remote: { address: server.address, access, uploadWait: '10s' } })
+    expect(calls).toBe(0)
+    expect(await works(a)).toBe(true)
+  }
+  await using b = await machine('b', { remote: { address: server.address, access } })
+  expect(await works(b)).toBe(false)
+  expect(await works(b)).toBe(false)
+  expect(calls).toBe(2)
+  expect([...server.shown]).toEqual(['Bearer secret'])
+})
+
+test('a look-up and what it names, without a run', async () => {
+  const remote = { address: server.address, uploadWait: '10s' }
+  const made = await (async () => {
+    await using a = await machine('a', { remote })
+    const digest = await a.blobs.ingest({ instance: '' }, bytes('content'))
+    await works(a)
+    return digest
+  })()
+  const [, action = ''] = /^PUT \/ac\/(\w+)/.exec(server.asked.find((line) => line.startsWith('PUT /ac')) ?? '') ?? []
+  await using b = await machine('b', { remote: server.address })
+  expect(await b.get({ hash: action, sizeBytes: -1 } as never)).toMatchObject({ kind: 'hit', place: server.address })
+  // What no result names was not sent.
+  expect(await b.blobs.read({ instance: '' }, made)).toBe(undefined)
+})
+
+async function* bytes(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+test('nothing is looked for where it is not to be read, and nothing sent where it is not to be written', async () => {
+  const { address } = server
+  await (await machine('a', { remote: { address, read: false, write: false } })).close()
+  {
+    await using a = await machine('a', { remote: { address, write: false } })
+    await works(a)
+  }
+  expect(server.asked.length).toBeGreaterThan(0)
+  expect(server.kept.size).toBe(0)
+  server.asked.length = 0
+  await using b = await machine('b', { remote: { address, read: false, uploadWait: '10s' } })
+  expect(await works(b)).toBe(true)
+  await b.close()
+  expect(server.kept.size).toBeGreaterThan(0)
+})
+
+test('a run may have another remote than its cache, or none', async () => {
+  await using cache = await machine('a', { remote: server.address })
+  const work = { name: 'other', fn: () => 1 }
+  await cache.run(work, { remote: undefined })
+  expect(server.asked).toEqual([])
+  await cache.run({ ...work, name: 'third' }, { remote: { address: 'http://127.0.0.1:1' } })
+  expect(server.asked).toEqual([])
+})
+
+test('a cache that is read-only has no remote', async () => {
+  await (await machine('a', {})).close()
+  await using cache = await machine('a', { readOnly: true, remote: server.address })
+  expect(await works(cache)).toBe(true)
+  expect(server.asked).toEqual([])
+})
+
+test('what is wrong is told once, to one who runs; the work is done', async () => {
+  const notices: RunNotice[] = []
+  const access = () => Promise.reject(new CacheError('remote.untrusted', 'No.', { hint: 'Say so.' }))
+  await using cache = await machine('a', { remote: { address: 'http://any:secret@127.0.0.1:1', access } })
+  expect(await works(cache, (notice) => notices.push(notice))).toBe(true)
+  await cache.run({ name: 'second', fn: () => 1 }, { notice: (notice) => notices.push(notice) })
+  expect(notices.filter(({ kind }) => kind === 'warning')).toEqual([
+    { kind: 'warning', text: 'No. Say so. Work goes on with what is here.' },
+  ])
+})
+
+test('no secret of the address is written down', async () => {
+  {
+    await using cache = await machine('a', { remote: { address: 'http://any:secret@127.0.0.1:1', uploadWait: 0 } })
+    await works(cache)
+    expect(cache.records.names('upload', '').join()).toContain('127.0.0.1')
+    expect(cache.records.names('upload', '').join()).not.toContain('secret')
+  }
+  expect(readdirSync(join(folder, 'a', 'remotes'))).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)])
+})
