@@ -56,3 +56,17 @@ test.each<[string, string, Buffer, Record<string, string>, number]>([
     if (kind !== 'miss') expect(of && durationOf(of.result)).toBe(durationMs)
   }
 })
+
+test('turbo tells what it found in its own folder, which counts for itself; what it says else is let be', async () => {
+  const event = { sessionId: 's', source: 'LOCAL', event: 'HIT', hash: '0123456789abcdef', duration: 250 }
+  const others = [{ ...event, source: 'REMOTE' }, { ...event, event: 'MISS' }, { ...event, hash: 1 }, null, 'x']
+  for (const said of [[event, ...others, { ...event, duration: '1' }], { a: 1 }, 'no list'])
+    expect(
+      await fetch(`${server.url}/v8/artifacts/events?slug=t`, { method: 'POST', body: JSON.stringify(said) }),
+    ).toHaveProperty('status', 200)
+  expect((await fetch(`${server.url}/v8/artifacts/events`, { method: 'POST', body: '[' })).status).toBe(200)
+  expect(uses.map(({ kind, instance, by }) => [kind, instance, by])).toEqual(
+    Array.from({ length: 2 }, () => ['hit', 'slug=t', 'turborepo-local']),
+  )
+  expect(uses.map(({ of }) => of && durationOf(of.result))).toEqual([250, 0])
+})

@@ -1,4 +1,4 @@
-import { type ArtifactToKeep, bytesOf, findArtifact, keepArtifact } from '../artifacts.ts'
+import { type ArtifactToKeep, artifactKey, artifactResult, bytesOf, findArtifact, keepArtifact } from '../artifacts.ts'
 import {
   METHOD_NOT_ALLOWED,
   NOT_FOUND,
@@ -41,7 +41,7 @@ async function endpoint(request: ProtocolRequest, served: Served): Promise<Reply
   const { method, path } = request
   if (method === 'OPTIONS') return { status: 200, headers: PREFLIGHT }
   if (path === 'status' && method === 'GET') return json({ status: 'enabled' })
-  if (path === 'events' && method === 'POST') return { status: 200 }
+  if (path === 'events' && method === 'POST') return events(request, served)
   if (path === '' && method === 'POST') return query(request, served)
   return METHOD_NOT_ALLOWED
 }
@@ -107,6 +107,41 @@ async function hashesIn({ body }: ProtocolRequest): Promise<readonly string[] | 
     return Array.isArray(hashes) && hashes.every((hash) => typeof hash === 'string') ? hashes : undefined
   } catch {
     return undefined
+  }
+}
+
+/** As the ledger has them: what turbo found in its own folder, and never asked for. */
+const LOCAL_TOOL = 'turborepo-local'
+
+/** What turbo says at its end of each task. Of those it asked for, and of what missed, it was noted down when it was asked. */
+async function events({ scope: { instance }, body }: ProtocolRequest, { usage }: Served): Promise<Reply> {
+  for (const event of usage === undefined ? [] : await listIn(body)) {
+    const { source, event: what, hash: key, duration: durationMs } = { ...(event as Partial<TurboEvent> | null) }
+    if (source !== 'LOCAL' || what !== 'HIT' || typeof key !== 'string') continue
+    const result = artifactResult([], {
+      ...{ tool: LOCAL_TOOL, key },
+      ...(Number.isSafeInteger(durationMs) && { durationMs: durationMs as number }),
+    })
+    usage?.note({ kind: 'hit', instance, action: artifactKey('turborepo', key), by: LOCAL_TOOL, of: { result } })
+  }
+  return { status: 200 }
+}
+
+interface TurboEvent {
+  readonly source: unknown
+  readonly event: unknown
+  readonly hash: unknown
+  readonly duration: unknown
+}
+
+/** Empty where it is none: turbo does not look at what it is told of these. */
+async function listIn(body: ProtocolRequest['body']): Promise<readonly unknown[]> {
+  const bytes = await wholeBody(body, MOST_QUERY_BYTES)
+  try {
+    const list: unknown = JSON.parse(bytes?.toString() ?? '')
+    return Array.isArray(list) ? list : []
+  } catch {
+    return []
   }
 }
 

@@ -37,7 +37,7 @@ export async function findAsset(
   const digest = sha256 === undefined ? undefined : await names.digestOf(scope, sha256)
   if (digest !== undefined) return { uri: uris[0] as string, digest, expiresMs: undefined }
   for (const uri of uris) {
-    const lookup = await actions.get(scope, keyOf(asked, uri), signal)
+    const lookup = await actions.get(scope, assetKey(asked, uri), signal)
     const found = lookup.kind === 'hit' ? assetIn(lookup.result, asked.kind) : undefined
     if (found === undefined || found.pushedMs < oldestMs) continue
     if (found.expiresMs !== undefined && found.expiresMs <= Date.now()) continue
@@ -54,11 +54,11 @@ export async function keepAsset(
   signal: AbortSignal,
 ): Promise<void> {
   const result = resultOf(names.kind, asset)
-  await Promise.all(names.uris.map((uri) => actions.put(names.scope, keyOf(names, uri), result, signal)))
+  await Promise.all(names.uris.map((uri) => actions.put(names.scope, assetKey(names, uri), result, signal)))
 }
 
 /** The digest of a text, as no Action message is. */
-function keyOf({ kind, qualifiers }: AssetNames, uri: string): ActionDigest {
+export function assetKey({ kind, qualifiers }: AssetNames, uri: string): ActionDigest {
   const text = JSON.stringify([kind, uri, ...qualifiers.map(({ name, value }) => [name, value])])
   return asActionDigest(digestOf(Buffer.from(`recue asset\0${text}`)))
 }

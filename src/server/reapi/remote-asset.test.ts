@@ -6,26 +6,32 @@ import { GrpcCode } from '../../grpc/status.ts'
 import type { FetchBlobResponse, FetchDirectoryResponse } from '../../proto/build/bazel/remote/asset/v1/remote_asset.ts'
 import { Directory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
+import { namedSizeBytes } from '../../store/named-blobs.ts'
 import type { GrpcMethod } from '../grpc/service.ts'
+import type { Use } from '../usage.ts'
 import { remoteAssetServices } from './remote-asset.ts'
 import { call, statusOf, temporaryCache } from './unary-call.fixture.ts'
 
 let cache: Cache
 let methods: GrpcMethod[]
 let faults: unknown[]
+let uses: Use[]
 let blobDigest: Digest
 let rootDirectoryDigest: Digest
 
 beforeEach(async () => {
   cache = await temporaryCache()
   faults = []
-  methods = remoteAssetServices(cache, { onFault: (error) => faults.push(error) })
+  uses = []
+  const usage = { note: (use: Use) => void uses.push(use) }
+  methods = remoteAssetServices({ ...servedBy(cache), usage }, { onFault: (error) => faults.push(error) })
   blobDigest = await keep('an archive')
   const files = [{ name: 'f', digest: await keep('a file'), isExecutable: false }]
   rootDirectoryDigest = await keep(Directory.encode({ files, directories: [], symlinks: [] }).finish())
 })
 afterEach(() => cache[Symbol.asyncDispose]())
 
+const servedBy = ({ blobs, actions, names }: Cache) => ({ blobs, actions, names })
 const uris = ['https://one.test/a.tar', 'https://two.test/a.tar']
 const [first, second] = uris as [string, string]
 const absent = digestOf(Buffer.from('never written'))
@@ -46,6 +52,15 @@ async function keep(bytes: Uint8Array | string): Promise<Digest> {
   await cache.blobs.write(scope, digestOf(blob), blob)
   return digestOf(blob)
 }
+
+test('what missed, what was pushed and what was found is noted down, under one key', async () => {
+  await fetchBlob().catch(() => undefined)
+  await pushBlob()
+  await fetchBlob()
+  expect(uses.map(({ kind }) => kind)).toEqual(['miss', 'kept', 'hit'])
+  expect(new Set(uses.map(({ action }) => action.hash)).size).toBe(1)
+  expect(uses.map(({ of }) => of && namedSizeBytes(of.result))).toEqual([undefined, 10, 10])
+})
 
 test('what was pushed is found by any of its URIs', async () => {
   await pushBlob()

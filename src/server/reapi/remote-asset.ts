@@ -11,14 +11,15 @@ import {
 } from '../../proto/build/bazel/remote/asset/v1/remote_asset.ts'
 import { DigestFunction_Value } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { Timestamp } from '../../proto/google/protobuf/timestamp.ts'
-import { type GrpcMethod, grpcService } from '../grpc/service.ts'
+import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import type { Served } from '../protocol.ts'
+import type { Use } from '../usage.ts'
 import { type AssetKind, type AssetNames, assetNames, invalid } from './asset-request.ts'
-import { type AssetToKeep, type FoundAsset, findAsset, keepAsset, resultOf } from './assets.ts'
+import { type AssetToKeep, assetKey, type FoundAsset, findAsset, keepAsset, resultOf } from './assets.ts'
 import { blobDigestArgument } from './digest-argument.ts'
 import { missingBlobs } from './missing-blobs.ts'
 
-type Store = Pick<Served, 'blobs' | 'actions' | 'names'>
+type Store = Pick<Served, 'blobs' | 'actions' | 'names' | 'usage'>
 
 export interface RemoteAssetOptions {
   /** Told of what failed while a client was told that there is nothing. */
@@ -30,7 +31,11 @@ export interface RemoteAssetOptions {
  * for; nothing is downloaded, so that nobody can have the server call an address.
  */
 export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptions): GrpcMethod[] {
-  const fetched = async (kind: AssetKind, request: FetchBlobRequest | FetchDirectoryRequest, signal: AbortSignal) => {
+  const fetched = async (
+    kind: AssetKind,
+    request: FetchBlobRequest | FetchDirectoryRequest,
+    { signal, headers }: GrpcCall,
+  ) => {
     const names = assetNames(kind, request)
     let found: FoundAsset | undefined
     try {
@@ -39,6 +44,7 @@ export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptio
       if (signal.aborted) throw error
       onFault(error)
     }
+    note(served, names, found === undefined ? 'miss' : 'hit', headers, found)
     if (found === undefined) throw NOT_FOUND
     return told(names, found)
   }
@@ -46,15 +52,15 @@ export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptio
     ...grpcService(FetchDefinition, {
       fetchBlob: [
         'read',
-        async (request, { signal }) => {
-          const { digest: blobDigest, ...rest } = await fetched('blob', request, signal)
+        async (request, call) => {
+          const { digest: blobDigest, ...rest } = await fetched('blob', request, call)
           return { ...rest, blobDigest }
         },
       ],
       fetchDirectory: [
         'read',
-        async (request, { signal }) => {
-          const { digest: rootDirectoryDigest, ...rest } = await fetched('directory', request, signal)
+        async (request, call) => {
+          const { digest: rootDirectoryDigest, ...rest } = await fetched('directory', request, call)
           return { ...rest, rootDirectoryDigest }
         },
       ],
@@ -62,20 +68,20 @@ export function remoteAssetServices(served: Store, { onFault }: RemoteAssetOptio
     ...grpcService(PushDefinition, {
       pushBlob: [
         'write',
-        async (request, { signal }) => {
+        async (request, call) => {
           const digest = blobDigestArgument(request.blobDigest, 'blob_digest')
           const names = assetNames('blob', request)
           if (names.sha256 !== undefined && names.sha256 !== digest.hash)
             throw invalid('The checksum.sri is not that of the blob.')
-          await push(served, names, toKeep(digest, request), signal)
+          await push(served, names, toKeep(digest, request), call)
           return {}
         },
       ],
       pushDirectory: [
         'write',
-        async (request, { signal }) => {
+        async (request, call) => {
           const digest = blobDigestArgument(request.rootDirectoryDigest, 'root_directory_digest')
-          await push(served, assetNames('directory', request), toKeep(digest, request), signal)
+          await push(served, assetNames('directory', request), toKeep(digest, request), call)
           return {}
         },
       ],
@@ -105,16 +111,35 @@ function toKeep(digest: Digest, request: PushBlobRequest | PushDirectoryRequest)
 }
 
 /** References are hints: where they are not there, the content is kept without them. */
-async function push(served: Store, names: AssetNames, asset: AssetToKeep, signal: AbortSignal): Promise<void> {
+async function push(
+  served: Store,
+  names: AssetNames,
+  asset: AssetToKeep,
+  { signal, headers }: GrpcCall,
+): Promise<void> {
   const alone = { ...asset, blobs: [], directories: [] }
   for (const attempt of [asset, alone]) {
     try {
-      return await keepAsset(served, names, attempt, signal)
+      await keepAsset(served, names, attempt, signal)
+      return note(served, names, 'kept', headers, attempt)
     } catch (error) {
       if (!isCacheError(error) || error.code !== 'store.incomplete') throw error
     }
   }
   throw await missingBlobs(served.blobs, names.scope, resultOf(names.kind, alone), signal)
+}
+
+/** One for all URIs: they are asked for together. */
+function note(
+  { usage }: Store,
+  names: AssetNames,
+  kind: Use['kind'],
+  headers: GrpcCall['headers'],
+  asset: Pick<AssetToKeep, 'digest' | 'expiresMs'> | undefined,
+): void {
+  const action = assetKey(names, names.uris[0] as string)
+  const of = asset && { result: resultOf(names.kind, { ...asset, blobs: [], directories: [] }) }
+  usage?.note({ kind, instance: names.scope.instance, action, by: { headers }, ...(of !== undefined && { of }) })
 }
 
 function msOf(timestamp: Timestamp | undefined): number | undefined {
