@@ -54,7 +54,7 @@ describe('crc32c', () => {
 
   test('goes on from what was summed without the module, wherever a process comes to load it', async () => {
     const bytes = Uint8Array.from({ length: 60_000 }, (_, i) => (i * 2654435761) >>> 24)
-    for (const pieceBytes of [7000, 20_000, 39_999, 40_000, 40_001]) {
+    for (const pieceBytes of [300, 1023, 1024, 1025, 20_000, 39_999, 40_000, 40_001]) {
       vi.resetModules()
       const fresh = await import('./crc32c.ts')
       let sum = 0
