@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/digest/sha256.ts'
+import { certificateFor } from '../../src/server/listen/certificate.fixture.ts'
 import { temporaryServer } from '../../src/server/temporary-server.fixture.ts'
 import { action, actionStoreContract, result } from '../../src/store/action-store.contract.ts'
 import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
@@ -10,6 +12,7 @@ import { DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
 import { readWhole } from '../../src/store/read-whole.ts'
 import { openRemote } from '../../src/store/remote/open-remote.ts'
 import { splitEnds } from '../../src/store/split/split-ends.ts'
+import { freePort } from './free-port.ts'
 import { REDIS_SKIPPED, RedisProcess } from './redis-server.ts'
 import { repository } from './runtimes.ts'
 import { skipIf } from './skip-if.ts'
@@ -126,6 +129,42 @@ function tests(): void {
     await using end = await openRemote(`redis+unix:${socket}?db=2`)
     await end.blobs.write(scope, digest, blob)
     expect(other.say('-n', '2', 'DBSIZE')).toBe('1')
+  })
+
+  test('TLS: a certificate that is trusted, one that is not, one of ours that is asked for, and a port without', async () => {
+    await using server = await RedisProcess.start()
+    const authority = certificateFor('authority')
+    const own = certificateFor('own', { signedBy: authority })
+    const files = { ca: authority.cert, cert: own.cert, key: own.key }
+    const flags = Object.entries(files).flatMap(([name, pem]) => {
+      const file = path.join(server.folder, name)
+      writeFileSync(file, pem)
+      return [name === 'ca' ? '--tls-ca-cert-file' : `--tls-${name}-file`, file]
+    })
+    const port = await freePort()
+    await using secure = await RedisProcess.start('--tls-port', `${port}`, ...flags)
+    const address = `rediss://127.0.0.1:${port}`
+    const { ca, cert, key } = files
+    await using both = await openRemote(address, { tls: { ca, cert, key } })
+    await both.blobs.write(scope, digest, blob)
+    expect(secure.say('DBSIZE')).toBe('1')
+    for (const [other, told] of [
+      [await openRemote(address, { tls: { cert, key } }), { code: 'remote.tls' }],
+      [await openRemote(address, { tls: { ca } }), { code: 'remote.tls' }],
+      [
+        await openRemote(`redis://127.0.0.1:${port}`),
+        { code: expect.stringMatching(/^remote\.(incompatible|unreachable)$/) },
+      ],
+    ] as const) {
+      await using end = other
+      await expect(end.blobs.read(scope, digest)).rejects.toMatchObject(told)
+    }
+    // Redis takes what TLS says first for the beginning of a line, and waits for its end.
+    await using plain = await openRemote(`rediss://127.0.0.1:${server.port}`, { connectMs: 300 })
+    await expect(plain.blobs.read(scope, digest)).rejects.toMatchObject({
+      code: 'remote.timed-out',
+      hint: expect.stringContaining('redis://'),
+    })
   })
 
   test('a server that is killed in the middle is a fault of all that was under way, and of use as soon as it is back', async () => {

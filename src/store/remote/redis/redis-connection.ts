@@ -1,5 +1,6 @@
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { CacheError } from '../../../errors.ts'
 import { connectionFault, notSpoken, timedOut } from '../connection-fault.ts'
 import type { Patience } from '../remote-server.ts'
 import { Waiting } from '../waiting.ts'
@@ -43,7 +44,7 @@ export class RedisConnection {
   constructor(server: RedisServer, { connectMs, idleMs }: Patience, gone: () => void) {
     this.#server = server
     this.#parser = new ReplyParser(Math.max(MOST_OTHER_BYTES, server.mostBlobBytes))
-    this.#connecting = new Waiting(connectMs, () => this.#break(timedOut(server, connectMs)))
+    this.#connecting = new Waiting(connectMs, () => this.#break(this.#tooLate(connectMs)))
     this.#waiting = new Waiting(idleMs, () => this.#break(timedOut(server, idleMs)))
     this.#connecting.begin()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -155,6 +156,14 @@ export class RedisConnection {
     if (!this.#isReady) return
     if (this.#isRetired) this.destroy()
     else this.#socket.unref()
+  }
+
+  /** A Redis without TLS says nothing to it, ever. */
+  #tooLate(ms: number): CacheError {
+    const fault = timedOut(this.#server, ms)
+    if (this.#server.url.protocol !== 'https:') return fault
+    const hint = `${fault.hint} If it has no TLS, write redis:// in its address.`
+    return new CacheError(fault.code, fault.message, { hint, context: fault.context })
   }
 
   /** One who hangs up after an error meant it for all. */

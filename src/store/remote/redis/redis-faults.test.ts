@@ -122,7 +122,10 @@ test('TLS is asked for where nobody speaks it, and the other way round', async (
   })
   const still = used.use(await faultyPort(() => undefined))
   const waiting = used.use(await openRemote(`rediss://${still.address}`, HASTY))
-  await expect(waiting.actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.timed-out' })
+  await expect(waiting.actions.get(scope, action('a'))).rejects.toMatchObject({
+    code: 'remote.timed-out',
+    hint: expect.stringContaining('redis://'),
+  })
 })
 
 test('a server that is not there is told of at once, each time anew', async () => {
