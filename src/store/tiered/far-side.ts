@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ActionDigest } from '../../digest/digest.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup, PutOutcome, Scope } from '../contracts.ts'
@@ -34,6 +35,8 @@ export class FarSide implements AsyncDisposable {
   constructor(near: NearTier, openFar: () => Promise<FarTier>, options: TieredOptions) {
     const { place, fetch = 'all', write = true, now = Date.now } = options
     const { signal } = this.#left
+    // All that moves listens to it; some versions of Node take more than ten for a leak, and print so.
+    setMaxListeners(0, signal)
     const far = new FarEnd(place, openFar, signal)
     const downloads = new Downloads(near, far, now)
     this.#near = near
