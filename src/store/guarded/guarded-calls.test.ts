@@ -210,21 +210,103 @@ test('a second question is asked for few of what takes long, and the first answe
   expect(end.givenUp).toHaveLength(extra)
 })
 
+test('a second question that fails leaves the first one to be answered', async () => {
+  const { clock, actions, end } = setUp(async (_what, _signal, number) => {
+    if (number === 21) throw fault('remote.unreachable')
+    await clock.sleep(number === 20 ? 60 : 10 - number / 4)
+  }, TIRELESS)
+  await seen(actions, clock, 20)
+  expect(end.asked).toHaveLength(20)
+  expect(await clock.until(actions.get(scope, action('slow')))).toEqual(missed)
+  expect(end.asked).toHaveLength(22)
+})
+
+test('an end that becomes slower is given more time when it is asked again', async () => {
+  const { clock, actions, end } = setUp((_what, _signal, number) => clock.sleep(number < 20 ? 10 - number / 4 : 150), {
+    hedgeBudget: { reserve: 0, share: 0 },
+  })
+  await seen(actions, clock, 20)
+  expect(await clock.until(actions.get(scope, action('slow')))).toEqual(missed)
+  expect(end.asked).toHaveLength(22)
+})
+
+test('a look-up that brings much may take its time while it comes', async () => {
+  const { clock, end } = setUp(async () => {
+    for (let i = 0; i < 40 && !isStuck; i++) {
+      await clock.sleep(50)
+      received += 10_000
+    }
+    if (isStuck) await clock.sleep(60_000)
+  })
+  let received = 0
+  let isStuck = false
+  const { actions } = guarded({ ...end, receivedBytes: () => received }, { place: 'there', clock })
+  expect(await clock.until(actions.get(scope, action('a')))).toEqual(missed)
+  isStuck = true
+  await expect(clock.until(actions.get(scope, action('b')))).rejects.toMatchObject({ code: 'remote.timed-out' })
+  expect(clock.elapsedMs()).toBeLessThan(3_000)
+})
+
+test('what cost so much that the end is left alone is not asked again', async () => {
+  const { clock, actions, blobs, end } = setUp(async (what, signal) => {
+    if (what === 'read') await never(signal)
+  })
+  await clock.until(actions.get(scope, action('a')))
+  await expect(clock.until(blobs.read(scope, digestOf(small)))).rejects.toMatchObject({ code: 'remote.timed-out' })
+  expect(end.asked).toEqual(['get', 'read'])
+  await expect(actions.get(scope, action('b'))).rejects.toMatchObject(isOpen)
+})
+
+test('who waits for room is not asked for once the end is left alone', async () => {
+  const one = { first: 1, least: 1, most: 1 }
+  const { clock, actions, blobs, end } = setUp((_, signal) => never(signal), { lookUps: one, transfers: one })
+  const gets = [actions.get(scope, action('a')), actions.get(scope, action('b'))].map((get) =>
+    get.catch((error) => error),
+  )
+  expect(await clock.until(Promise.all(gets))).toMatchObject([{ code: 'remote.timed-out' }, isOpen])
+  expect(end.asked).toEqual(['get'])
+  const other = setUp((_, signal) => never(signal), { lookUps: one, transfers: one })
+  const writes = [content(70_000, 1), content(70_000, 2)].map((bytes) =>
+    other.blobs.write(scope, digestOf(bytes), bytes).catch((error) => error),
+  )
+  expect(await other.clock.until(Promise.all(writes))).toMatchObject([{ code: 'remote.timed-out' }, isOpen])
+  expect(other.end.asked).toEqual(['write', 'write'])
+  await expect(blobs.read(scope, digestOf(small))).rejects.toMatchObject(isOpen)
+})
+
+const large = Array.from({ length: 30 }, (_, i) => Buffer.alloc(70_000, i))
+
 test('no more is under way than the limit says, whatever comes of it, and all are served', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 9 }), async (seed, most) => {
       const lookUps = { first: most, least: 1, most }
-      const { clock, actions, end } = setUp(
+      const { clock, actions, blobs, end } = setUp(
         async (_what, _signal, number) => {
           await clock.sleep(5 + clock.random() * 40)
           if (number % 7 === 3) throw fault('remote.unreachable')
         },
-        { ...TIRELESS, lookUps, firstAnswerMs: 60_000, lookUpMs: 60_000, hedgeBudget: { reserve: 0, share: 0 } },
+        {
+          ...TIRELESS,
+          lookUps,
+          transfers: lookUps,
+          firstAnswerMs: 60_000,
+          lookUpMs: 60_000,
+          hedgeBudget: { reserve: 0, share: 0 },
+        },
         seed,
       )
       const calls = Array.from({ length: 60 }, (_, i) => actions.get(scope, action(`${i}`)).catch(() => undefined))
       await clock.until(Promise.all(calls))
       expect(end.underWay.most).toBeLessThanOrEqual(most)
+      end.underWay.most = 0
+      const writes = large.map((bytes, i) =>
+        (i % 2 === 0 ? blobs.write(scope, digestOf(bytes), bytes) : blobs.read(scope, digestOf(bytes))).catch(
+          () => undefined,
+        ),
+      )
+      await clock.until(Promise.all(writes))
+      expect(end.underWay.most).toBeLessThanOrEqual(most)
+      expect(end.underWay.most).toBeGreaterThan(0)
     }),
     { numRuns: 20 },
   )
@@ -288,10 +370,24 @@ describe('a result that the end does not have', () => {
     await clock.until(actions.put(scope, action('a'), result([])))
     await clock.until(before)
     expect(await clock.until(actions.get(scope, action('a')))).toMatchObject({ kind: 'hit' })
-    const asking = actions.get(scope, action('b'))
-    await clock.until(asking)
+    await clock.until(actions.get(scope, action('b')))
     await clock.until(actions.put(scope, action('b'), result([])))
     expect(await clock.until(actions.get(scope, action('b')))).toMatchObject({ kind: 'hit' })
+  })
+
+  test('is asked for anew where an answer from before the put comes after it', async () => {
+    const { clock, end, store } = setUp(quick)
+    const get: typeof end.actions.get = async (...asked) => {
+      const found = await store.actions.get(...asked)
+      await clock.sleep(30)
+      return found
+    }
+    const { actions } = guarded({ ...end, actions: { ...end.actions, get } }, { place: 'there', clock })
+    const before = actions.get(scope, action('a'))
+    await clock.pass(5)
+    await clock.until(actions.put(scope, action('a'), result([])))
+    expect(await clock.until(before)).toEqual(missed)
+    expect(await clock.until(actions.get(scope, action('a')))).toMatchObject({ kind: 'hit' })
   })
 })
 

@@ -41,9 +41,8 @@ export class Transfers {
 
   /** Runs it until it is done. */
   async run<T>(transfer: Transfer, run: (attempt: Attempt) => Promise<T>): Promise<T> {
-    using slot = await this.admitted(transfer)
-    void slot
-    return this.attempts(transfer, async (attempt) => {
+    using _ = await this.admitted(transfer)
+    return await this.attempts(transfer, async (attempt) => {
       const done = await attempt.on(run(attempt))
       attempt.done()
       return done
