@@ -9,7 +9,7 @@ import type { AccessEntry, Fault } from './watcher.ts'
 export interface HttpAnswersOptions {
   readonly protocols: readonly Protocol[]
   readonly gate: Gate
-  /** False once the end was asked for. */
+  /** False once the end was asked for, and while the store is gone. */
   readonly isReady: () => boolean
   readonly onRequest?: ((entry: AccessEntry) => void) | undefined
   readonly onFault?: ((fault: Fault) => void) | undefined
@@ -101,7 +101,7 @@ export class HttpAnswers {
     if (path === '/healthz') return { status: 200, body: 'ok\n' }
     if (isGreeting(path)) return greeting(this.#options.gate.accessOf(authorization))
     if (path !== '/readyz') return undefined
-    return this.#options.isReady() ? { status: 200, body: 'ready\n' } : { status: 503, body: 'ending\n' }
+    return this.#options.isReady() ? { status: 200, body: 'ready\n' } : { status: 503, body: 'not ready\n' }
   }
 
   async #ask(protocol: Protocol, request: ProtocolRequest): Promise<Reply> {

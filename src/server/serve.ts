@@ -1,3 +1,4 @@
+import { CacheError } from '../errors.ts'
 import type { Gate } from './access.ts'
 import { actionsArchives } from './actions-cache/archives.ts'
 import { actionsCache } from './actions-cache/cache-service.ts'
@@ -56,6 +57,8 @@ export interface ServeOptions {
   /** Told of each request when it is over. */
   readonly onRequest?: (entry: AccessEntry) => void
   readonly onFault?: (fault: Fault) => void
+  /** Asked every few seconds: where it is gone, the server says that it is not ready, and again when it is back. */
+  readonly isStoreThere?: () => boolean
 }
 
 /** Dispose of it to end: no new work, what is under way finishes within the grace period. */
@@ -67,6 +70,7 @@ export interface RunningServer extends AsyncDisposable {
 }
 
 const GRACE_MS = 10_000
+const STORE_LOOK_MS = 2_000
 
 /** Starts to serve; done when the addresses are taken. Throws `usage` when one cannot be had. */
 export async function serve(served: Served, options: ServeOptions): Promise<RunningServer> {
@@ -92,6 +96,7 @@ class CacheServer {
   readonly #connections: Connections
   readonly #listeners: SocketListener[] = []
   #isReady = false
+  #looking: NodeJS.Timeout | undefined
 
   constructor(served: Served, options: ServeOptions) {
     this.#served = served
@@ -107,17 +112,36 @@ class CacheServer {
     const takeGrpc = this.#grpc()
     const httpAt = await this.#listenAt(http, { http: this.#http(PROTOCOLS), grpc: isOne ? takeGrpc : undefined })
     const grpcAt = isOne ? httpAt : await this.#listenAt(grpc, { http: this.#http([]), grpc: takeGrpc })
-    this.#isReady = true
-    this.#services.begin()
+    this.#become(true)
+    this.#lookAfterStore()
     return [httpAt, grpcAt]
   }
 
   async end(graceMs: number): Promise<void> {
+    clearInterval(this.#looking)
     this.#isReady = false
     this.#services.end()
     await Promise.all(this.#listeners.map((listener) => listener.stop()))
     await this.#connections.close(graceMs)
     await this.#services[Symbol.asyncDispose]()
+  }
+
+  #become(isReady: boolean): void {
+    this.#isReady = isReady
+    if (isReady) this.#services.begin()
+    else this.#services.pause()
+  }
+
+  #lookAfterStore(): void {
+    const { isStoreThere, onFault } = this.#options
+    if (isStoreThere === undefined) return
+    const look = () => {
+      const isThere = isStoreThere()
+      if (isThere === this.#isReady) return
+      this.#become(isThere)
+      if (!isThere) onFault?.({ protocol: 'store', error: gone() })
+    }
+    this.#looking = setInterval(look, STORE_LOOK_MS).unref()
   }
 
   async #listenAt(address: ListenAddress, answering: Answering): Promise<ListenAddress> {
@@ -150,4 +174,10 @@ class CacheServer {
     })
     return (stream, headers) => grpc.takeGrpc(stream, headers)
   }
+}
+
+function gone(): CacheError {
+  return new CacheError('store.unusable', 'The cache folder is gone; all that is asked for is missed.', {
+    hint: 'Bring it back, or start the server again, which makes another.',
+  })
 }

@@ -27,6 +27,8 @@ export interface Services extends AsyncDisposable {
   readonly methods: readonly GrpcMethod[]
   /** From now on whoever asks hears that work is taken. */
   begin(): void
+  /** That it is not for now. */
+  pause(): void
   /** And that it is not any more; nobody who watches for it holds the end up. */
   end(): void
 }
@@ -53,6 +55,7 @@ export function openServices(served: Served, options: ServicesOptions): Services
   return {
     methods: [...methods, ...health.methods, ...reflectionService([...names, HealthDefinition.fullName])],
     begin: () => health.serve(),
+    pause: () => health.pause(),
     end() {
       health.end()
       leases.end()

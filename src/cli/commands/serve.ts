@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { CacheError } from '../../errors.ts'
 import type { ListenAddress } from '../../server/listen/address.ts'
 import type { RunningServer, ServeOptions } from '../../server/serve.ts'
@@ -52,7 +53,10 @@ export const command = defineCommand({
     const { ledger, readOnly: isReadOnly } = session.cache
     using usage = isReadOnly ? undefined : openUsage(ledger)
     await using served = await openServed(session.cache, values)
-    await using server = await serve({ ...served, usage }, settings.options)
+    await using server = await serve(
+      { ...served, usage },
+      { ...settings.options, isStoreThere: () => existsSync(join(session.cache.dir, 'FORMAT')) },
+    )
     const listening = listeningOf(server, session.cache.dir)
     if (supervisor === undefined) announce(context, listening)
     else supervisor.tell(listening)

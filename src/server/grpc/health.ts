@@ -13,6 +13,8 @@ export interface Health {
   readonly methods: readonly GrpcMethod[]
   /** Not before this is called. */
   serve(): void
+  /** Not any more, until `serve` is called again. */
+  pause(): void
   /** Those who watch are told, and their streams end: a server that goes away waits for no watcher. */
   end(): void
 }
@@ -25,7 +27,7 @@ export function healthService(services: readonly string[]): Health {
 class ServerHealth implements Health {
   readonly methods: readonly GrpcMethod[]
   readonly #services: ReadonlySet<string>
-  #state: 'starting' | 'serving' | 'ended' = 'starting'
+  #state: 'waiting' | 'serving' | 'ended' = 'waiting'
   #changed: PromiseWithResolvers<void> = Promise.withResolvers()
 
   constructor(services: ReadonlySet<string>) {
@@ -40,11 +42,15 @@ class ServerHealth implements Health {
     this.#become('serving')
   }
 
+  pause(): void {
+    this.#become('waiting')
+  }
+
   end(): void {
     this.#become('ended')
   }
 
-  #become(state: 'serving' | 'ended'): void {
+  #become(state: 'waiting' | 'serving' | 'ended'): void {
     this.#state = state
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
