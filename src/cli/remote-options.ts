@@ -7,7 +7,7 @@ export const REMOTE_OPTIONS = {
     value: 'ADDRESS',
     summary:
       'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP), s3://BUCKET/PREFIX, redis://HOST.',
-    shape: /^((grpcs?|https?|s3|rediss?|valkeys?):\/\/[^\s/].*|((redis|valkey)\+)?unix:.+)?$/i,
+    shape: /^((grpcs?|https?|s3|rediss?|valkeys?):\/\/[^\s/\p{Cc}]\P{Cc}*|((redis|valkey)\+)?unix:\P{Cc}+)?$/iu,
     setting: 'remote',
     group: 'Remote cache',
   },

@@ -89,6 +89,23 @@ test('every setting of the table is in the schema, and the other way round', () 
   expect(own).toEqual(Object.keys(USER_SCHEMA.shape).filter((key) => !Object.hasOwn(PROJECT_SCHEMA.shape, key)))
 })
 
+test.each([
+  ['grpcs://cache', true],
+  ['HTTP://[::1]:80/team', true],
+  ['unix:/run/x', true],
+  ['', true],
+  ['cache:9092', false],
+  ['ftp://cache', false],
+  ['grpc:///x', false],
+  ['grpc://a\u001b[2J', false],
+  ['https://a/\n', false],
+  ['unix:', false],
+])('%j as a remote is understood: %s', (address, isOne) => {
+  const ask = () => value('remote', flags({ remote: [address] }))?.value
+  if (isOne) expect(ask()).toBe(address)
+  else expect(ask).toThrow('is not understood')
+})
+
 test('what a command is told to do has no variable', async () => {
   const environment = Object.fromEntries(
     ['REPAIR', 'DRY_RUN', 'YES', 'TRASH', 'TARGET', 'LIMIT', 'ALL', 'HELP'].map((name) => [`RECUE_${name}`, '1']),

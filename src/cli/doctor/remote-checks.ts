@@ -1,6 +1,6 @@
 import { isCacheError } from '../../errors.ts'
 import { withProxy } from '../../store/remote/proxy.ts'
-import { parseRemote } from '../../store/remote/remote-address.ts'
+import { destinationOf, hasUserInfo } from '../../store/remote/remote-origin.ts'
 import { accessTo, type Granted } from '../remote/remote-access.ts'
 import { type RemoteChoice, remoteChoice } from '../remote/remote-choice.ts'
 import { tryRemote } from '../remote/try-remote.ts'
@@ -13,9 +13,10 @@ export const REMOTE_CHECKS: readonly Check[] = [{ name: 'remote', find: remote }
 async function remote({ layers, cwd, environment, session, signal }: Subject): Promise<Finding> {
   const choice = remoteChoice(layers, cwd)
   if (choice === undefined) return ok('none is named')
-  const { place } = parseRemote(choice.address)
+  let place: string
   let access: Granted
   try {
+    place = destinationOf(choice.address).place
     access = accessTo(choice, environment)
   } catch (error) {
     if (!isCacheError(error)) throw error
@@ -42,8 +43,8 @@ async function remote({ layers, cwd, environment, session, signal }: Subject): P
 
 /** A token on a network that others may listen to. */
 function sentInClear({ address }: RemoteChoice, { token, freshHeaders }: Granted): Finding | undefined {
-  const { url, socketPath, headers } = parseRemote(address)
-  const isShown = token !== undefined || freshHeaders !== undefined || headers.authorization !== undefined
+  const { url, socketPath } = destinationOf(address)
+  const isShown = token !== undefined || freshHeaders !== undefined || hasUserInfo(address)
   const isNear = socketPath !== undefined || /^(localhost|127\..*|\[::1\])$/.test(url.hostname)
   if (url.protocol === 'https:' || isNear || !isShown) return undefined
   return warn(`${url.host} is shown the token in clear: whoever is on the way can read it`, 'Use grpcs:// or https://.')
