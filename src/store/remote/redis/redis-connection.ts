@@ -93,12 +93,8 @@ export class RedisConnection {
     this.#isRetired = true
     const leave = () => this.#asked.length === 0 && this.destroy()
     if (this.#isReady) leave()
-    // Others may wait for the same door: they ask as soon as it opens.
-    else
-      this.ready.then(
-        () => setImmediate(leave),
-        () => undefined,
-      )
+    // Those who wait at the same door ask as soon as it opens, before this is heard of.
+    else this.ready.then(leave, () => undefined)
   }
 
   destroy(): void {
