@@ -437,8 +437,14 @@ describe('many blobs', () => {
     expect((await reading).every((isRight) => isRight)).toBe(true)
     expect(far.calls).toHaveLength(5)
     await tier.flush(PATIENT_MS)
-    for (const i of [3, 9000]) near.lost.add(digestOf(many[i] as Buffer).hash)
-    expect((await batch(tier, many.slice(2, 9002))).every((isRight) => isRight)).toBe(true)
+    // As when they come right after near was asked.
+    const { readBatch } = near.blobs
+    near.blobs.readBatch = async function* (_scope, digests) {
+      near.blobs.readBatch = readBatch
+      for (const index of digests.keys()) yield { index, bytes: undefined }
+    }
+    expect((await batch(tier, many.slice(1, 6999))).every((isRight) => isRight)).toBe(true)
+    expect(far.calls).toHaveLength(5)
   })
 
   test('are as many to a group as make four mebibytes', () => {
