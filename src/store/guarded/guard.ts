@@ -169,8 +169,8 @@ export class Guard implements Disposable {
       this.breaker.probed(true)
     } catch (error) {
       const kind = faultKind(control.signal.reason ?? error)
-      const isBack = kind === 'answer' || (isDenied(error) && kind !== 'ours')
-      this.breaker.probed(kind === 'ours' ? undefined : isBack, error)
+      // Who lets nobody in is there.
+      this.breaker.probed(kind === 'ours' ? undefined : kind === 'refusing' && isDenied(error), error)
     } finally {
       this.ended(control)
     }

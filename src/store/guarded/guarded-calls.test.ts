@@ -247,6 +247,29 @@ test('a look-up that brings much may take its time while it comes', async () => 
   expect(clock.elapsedMs()).toBeLessThan(3_000)
 })
 
+test('a small blob that stands still is given up the sooner, the quicker they are as a rule', async () => {
+  let isStuck = false
+  const waits: number[] = []
+  for (const reads of [0, 20]) {
+    isStuck = false
+    const { clock, actions, blobs, store } = setUp(async (what, signal) => {
+      const startMs = clock.elapsedMs()
+      if (isStuck && what === 'read') await never(signal).finally(() => waits.push(clock.elapsedMs() - startMs))
+      await clock.sleep(10)
+    })
+    await clock.until(actions.get(scope, action('a')))
+    await store.blobs.write(scope, digestOf(small), small)
+    for (let i = 0; i < reads; i++) await clock.until(blobs.read(scope, digestOf(small)))
+    isStuck = true
+    await clock.until(blobs.read(scope, digestOf(small)).catch(() => undefined))
+  }
+  const [usual, quick, again] = waits as [number, number, number]
+  expect(quick).toBeLessThan(usual)
+  // It may have become slower.
+  expect(again).toBeGreaterThan(quick)
+  expect(waits).toHaveLength(3)
+})
+
 test('what cost so much that the end is left alone is not asked again', async () => {
   const { clock, actions, blobs, end } = setUp(async (what, signal) => {
     if (what === 'read') await never(signal)
@@ -255,6 +278,49 @@ test('what cost so much that the end is left alone is not asked again', async ()
   await expect(clock.until(blobs.read(scope, digestOf(small)))).rejects.toMatchObject({ code: 'remote.timed-out' })
   expect(end.asked).toEqual(['get', 'read'])
   await expect(actions.get(scope, action('b'))).rejects.toMatchObject(isOpen)
+})
+
+test('an upload that stands still is waited for by nobody, and costs the look-ups nothing', async () => {
+  const { clock, actions, blobs, end } = setUp(async (what, signal) => {
+    if (what === 'write') await never(signal)
+  })
+  await clock.until(actions.get(scope, action('a')))
+  await expect(clock.until(blobs.write(scope, digestOf(small), small))).rejects.toMatchObject({
+    code: 'remote.timed-out',
+  })
+  expect(await clock.until(actions.get(scope, action('b')))).toEqual(missed)
+  expect(end.asked).toEqual(['get', 'write', 'write', 'get'])
+})
+
+test('an end that refuses, or says no, has answered', async () => {
+  for (const code of ['remote.denied', 'store.incomplete'] as const) {
+    let isBad = false
+    const { clock, actions } = setUp(async (what) => {
+      if (what === 'put') throw fault(code)
+      if (isBad) throw fault('remote.failed')
+    })
+    await expect(clock.until(actions.put(scope, action('a'), result([])))).rejects.toMatchObject({ code })
+    isBad = true
+    for (let i = 0; i < 3; i++)
+      await expect(clock.until(actions.get(scope, action(`${i}`)))).rejects.toMatchObject({ code: 'remote.failed' })
+    await expect(actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+  }
+})
+
+test('an end that is back and lets nobody in is back', async () => {
+  using told = events()
+  let isBack = false
+  const { clock, actions } = setUp(async (_what, signal) => {
+    if (isBack) throw fault('remote.denied')
+    await never(signal)
+  })
+  await clock.until(actions.get(scope, action('a')).catch(() => undefined))
+  isBack = true
+  await clock.pass(3_600_000)
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject(isOpen)
+  await clock.pass(10)
+  expect(told.kinds).toEqual(['opened', 'closed'])
+  await expect(clock.until(actions.get(scope, action('a')))).rejects.toMatchObject({ code: 'remote.denied' })
 })
 
 test('who waits for room is not asked for once the end is left alone', async () => {

@@ -202,6 +202,11 @@ describe('a large blob', () => {
       return length
     }
     expect(await clock.until(slow())).toBe(bytes.length)
+    const first = async () => {
+      for await (const piece of (await blobs.read(scope, digest)) ?? []) return piece.length
+      return 0
+    }
+    expect(await clock.until(first())).toBe(1_000_000)
     {
       await using left = await clock.until(blobs.read(scope, digest))
       expect(left).toBeDefined()

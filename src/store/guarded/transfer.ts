@@ -96,7 +96,7 @@ export class Transfers {
     const { smallReads, limits } = this.#guard
     const [median, p95] = [smallReads.quantile(0.5), smallReads.quantile(0.95)]
     const usualMs = median === undefined || p95 === undefined ? FIRST_SMALL_GRACE_MS : Math.max(8 * median, 4 * p95)
-    return Math.min(limits.graceMs, Math.max(LEAST_SMALL_GRACE_MS, usualMs) * 2 ** count)
+    return Math.min(limits.graceMs, Math.max(LEAST_SMALL_GRACE_MS, usualMs) * 1.5 ** count)
   }
 
   #begin({ what, bytes, isAwaited, signal }: Transfer, count: number): Attempt {
