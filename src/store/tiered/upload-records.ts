@@ -87,5 +87,10 @@ function parsed(name: string): { place: string; addedMs: number; upload: Upload 
   const [addedMs, sizeBytes] = [Number.parseInt(time, 36), Number(size)]
   if (instance === undefined || !Number.isFinite(addedMs) || !Number.isInteger(sizeBytes)) return undefined
   const action = asActionDigest({ hash, sizeBytes })
-  return { place, addedMs, upload: { name, action, scope: { instance: decodeURIComponent(instance) } } }
+  try {
+    return { place, addedMs, upload: { name, action, scope: { instance: decodeURIComponent(instance) } } }
+  } catch {
+    // No encoding of anything.
+    return undefined
+  }
 }

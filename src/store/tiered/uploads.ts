@@ -66,13 +66,16 @@ export class Uploads {
     }
   }
 
-  /** Takes up what earlier processes left; once. */
+  /** Takes up what earlier processes left; once. Does not reject. */
   resume(): Promise<void> {
-    this.#resumed ??= this.#options.records.left().then(async (left) => {
-      for (const upload of left) await this.#enqueue(upload, this.#others)
-      this.#more()
-    })
+    // Where the list cannot be read, it is the next process's.
+    this.#resumed ??= this.#takeUp().catch(() => undefined)
     return this.#resumed
+  }
+
+  async #takeUp(): Promise<void> {
+    for (const upload of await this.#options.records.left()) await this.#enqueue(upload, this.#others)
+    this.#more()
   }
 
   /** When nothing is on its way any more, or can be. */

@@ -300,7 +300,8 @@ describe('what a process has no time for', () => {
   test('is bounded in number: the oldest are given up', async () => {
     const names = Array.from({ length: 10_003 }, (_, i) => `far ${(nowMs + i).toString(36).padStart(9, '0')} ${i} 1 `)
     for (const name of names) await near.records.save('upload', name, Buffer.of(0))
-    await near.records.save('upload', 'nonsense', Buffer.of(0))
+    for (const nonsense of ['nonsense', `${names[0]}%E0`, 'far ! h 1 ', 'far 1 h x '])
+      await near.records.save('upload', nonsense, Buffer.of(0))
     const left = await new UploadRecords(near.records, 'far', () => nowMs).left()
     expect(left.map(({ action: { hash } }) => hash)).toEqual(names.slice(3).map((_, i) => `${i + 3}`))
     expect(recorded()).toEqual(names.slice(3))
