@@ -1,11 +1,8 @@
 import { sha256Hex } from '../../../digest/sha256.ts'
 import { MultipartUpload } from './multipart-upload.ts'
-import { objectParts } from './object-parts.ts'
+import { objectParts, partBytesFor } from './object-parts.ts'
 import type { S3Client } from './s3-client.ts'
 
-/** S3 wants 5 MiB at least, and all but the last of one size. */
-const PART_BYTES = 8 << 20
-const MOST_PARTS = 10_000
 /** Parts under way: so much of a blob is in memory. */
 const PARTS_AT_ONCE = 4
 
@@ -42,14 +39,13 @@ export class NewObjects implements AsyncDisposable {
    */
   async stream(object: NewObject, bytes: AsyncIterable<Uint8Array>, aboutBytes: number): Promise<void> {
     const { key, isReplacing, signal } = object
-    const partBytes = Math.max(PART_BYTES, Math.ceil((2 * aboutBytes) / MOST_PARTS))
     const failed = new AbortController()
     const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal])
     const sending = new Set<Promise<void>>()
     let upload: MultipartUpload | undefined
     let number = 0
     try {
-      for await (const part of objectParts(bytes, partBytes)) {
+      for await (const part of objectParts(bytes, partBytesFor(aboutBytes))) {
         if (part.isLast && upload === undefined) return await this.whole(object, part.bytes, sha256Hex(part.bytes))
         upload ??= await MultipartUpload.begin(this.#client, key, signal)
         if (sending.size >= PARTS_AT_ONCE) await Promise.race(sending)

@@ -7,7 +7,7 @@ import { contentOf } from '../frame-content.ts'
 import { actionObject, readActionObject } from './action-object.ts'
 import { ofOtherSize } from './new-blobs.ts'
 import { objectKeys } from './object-keys.ts'
-import { objectParts } from './object-parts.ts'
+import { objectParts, partBytesFor } from './object-parts.ts'
 
 async function* each<T>(all: readonly T[]): AsyncGenerator<T> {
   yield* all
@@ -33,6 +33,13 @@ test('parts are the bytes, all of one size but the last, which is not empty unle
     }),
     { numRuns: 100 },
   )
+})
+
+test('no object has more parts than S3 takes, nor smaller ones', () => {
+  for (const size of [2 ** 24, 2 ** 36, 2 ** 40]) {
+    expect(partBytesFor(size)).toBeGreaterThanOrEqual(5 << 20)
+    expect(Math.ceil((2 * size) / partBytesFor(size))).toBeLessThanOrEqual(10_000)
+  }
 })
 
 test('frames are never just as long as their blob, which would be taken for it', async () => {

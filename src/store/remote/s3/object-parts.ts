@@ -1,3 +1,12 @@
+/** S3 wants 5 MiB at least, and all but the last of one size. */
+const PART_BYTES = 8 << 20
+const MOST_PARTS = 10_000
+
+/** For an object of about so many bytes, which may become twice as many. */
+export function partBytesFor(aboutBytes: number): number {
+  return Math.max(PART_BYTES, Math.ceil((2 * aboutBytes) / MOST_PARTS))
+}
+
 /** The same bytes in parts of just so many, and one that has the rest: at least one part, which may be empty. */
 export async function* objectParts(
   bytes: AsyncIterable<Uint8Array>,

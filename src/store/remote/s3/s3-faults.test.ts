@@ -128,6 +128,13 @@ test.each<[number, string, string, RegExp]>([
   }
 })
 
+test('a fault that tells the region which was asked is about something else', async () => {
+  const { actions } = await bucket((_, response) =>
+    refuse(response, 400, refusal('SomethingNew'), { 'x-amz-bucket-region': 'us-east-1' }),
+  )
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.failed' })
+})
+
 test('an upload to what knows no such path is not taken for kept', async () => {
   const { blobs } = await bucket((request, response) => {
     request.resume()
@@ -356,6 +363,29 @@ describe('in parts', () => {
     const { write, aborted } = await partly(odd)
     expect(await write()).toBe(outcome)
     expect(aborted()).toBe(1)
+  })
+
+  test('no more is taken than a few parts before they are there, and nothing more once one was refused', async () => {
+    const [total, control] = [25, new AbortController()]
+    const piece = randomBytes(4 << 20)
+    for (const isRefusing of [false, true]) {
+      let [taken, arrived] = [0, 0]
+      const { blobs, ...end } = await bucket(async (request, response) => {
+        if (request.method !== 'PUT') response.end('<R><UploadId>id</UploadId></R>')
+        else if (isRefusing) refuse(response, 403, refusal('AccessDenied'))
+        else if ((await request.toArray().catch(() => [])).length > 0 && ++arrived === 4)
+          control.abort(new Error('enough'))
+      })
+      async function* source() {
+        for (; taken < total; taken++) yield piece
+      }
+      const digest = { hash: '0'.repeat(64), sizeBytes: total * piece.length }
+      const told = isRefusing ? { code: 'remote.denied' } : { message: 'enough' }
+      const signal = isRefusing ? undefined : control.signal
+      await expect(blobs.write(scope, digest, source(), signal)).rejects.toMatchObject(told)
+      expect(taken).toBeLessThan(total - 8)
+      await end[Symbol.asyncDispose]()
+    }
   })
 
   test('nothing is left there when the source fails, or the caller leaves', async () => {
