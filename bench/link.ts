@@ -17,26 +17,27 @@ export async function openLink(rttMs: number): Promise<Link> {
   return isNetemThere() ? netemLink(rttMs) : proxyLink(rttMs)
 }
 
+const IP = 'ip'
 /** Packets on their way at once: those of 100 MB/s and more over some hundred milliseconds. */
 const MOST_PACKETS = 200_000
 /** As on Ethernet: with the 64 KiB of a loopback a connection would begin with forty times as much as it does elsewhere. */
 const MTU_BYTES = 1500
 
 function isNetemThere(): boolean {
-  if (!['ip', 'tc', 'sysctl'].every(installed)) return false
+  if (![IP, 'tc', 'sysctl'].every(installed)) return false
   const name = `recue-probe-${process.pid}`
-  if (spawnSync('ip', ['netns', 'add', name]).status !== 0) return false
-  const shaped = spawnSync('ip', ['netns', 'exec', name, 'tc', ...delayed(1)])
-  execFileSync('ip', ['netns', 'delete', name])
+  if (spawnSync(IP, ['netns', 'add', name]).status !== 0) return false
+  const shaped = spawnSync(IP, ['netns', 'exec', name, 'tc', ...delayed(1)])
+  execFileSync(IP, ['netns', 'delete', name])
   return shaped.status === 0
 }
 
 /** A network that only programs see which are started within it. */
 function netemLink(rttMs: number): Link {
   const name = `recue-link-${process.pid}`
-  execFileSync('ip', ['netns', 'add', name])
-  const gone = () => void execFileSync('ip', ['netns', 'delete', name])
-  const run = (...argv: readonly string[]) => execFileSync('ip', ['netns', 'exec', name, ...argv], { stdio: 'pipe' })
+  execFileSync(IP, ['netns', 'add', name])
+  const gone = () => void execFileSync(IP, ['netns', 'delete', name])
+  const run = (...argv: readonly string[]) => execFileSync(IP, ['netns', 'exec', name, ...argv], { stdio: 'pipe' })
   try {
     run('ip', 'link', 'set', 'lo', 'mtu', String(MTU_BYTES), 'up')
     // A new connection knows nothing of what the one before found out.
