@@ -26,7 +26,7 @@ function write(path: string, text: string): void {
 function plansFor(tool: string, url = 'http://cache:8377', token = SECRET): FilePlan[] {
   const remote = remoteOf(parseServerAddress(url, token === '' ? {} : { token }))
   return toolNamed(tool)
-    .setup(remote, { has: () => false })
+    .setup(remote, { has: () => false, versionOf: () => undefined })
     .files.map((file) => planFile(file, { root, token }))
 }
 
@@ -44,11 +44,33 @@ test.each(TOOLS.map(({ name }) => name))(
     const own = (kinds: string[]) => kinds.filter((kind) => !kind.includes('~/'))
     expect(own(connected(tool)).every((kind) => kind.startsWith('make '))).toBe(true)
     expect(own(connected(tool)).every((kind) => kind.startsWith('keep '))).toBe(true)
-    const files = toolNamed(tool).setup(remoteOf(parseServerAddress('http://x')), { has: () => false }).files
+    const files = toolNamed(tool).setup(remoteOf(parseServerAddress('http://x')), {
+      has: () => false,
+      versionOf: () => undefined,
+    }).files
     if (files.some(({ edit }) => edit.kind !== 'block')) return
     expect(own(connected(tool, 'http://other:1')).filter((kind) => kind.startsWith('leave '))).toEqual([])
   },
 )
+
+test.each([
+  [undefined, false],
+  ['no version', false],
+  ['ccache version 4.7.5\n', false],
+  ['ccache version 4.12.9\n', false],
+  ['ccache version 3.13\n', false],
+  ['ccache version 4.13\nFeatures: 9.9', true],
+  ['ccache version 5.0.1\n', true],
+])('ccache is led to recue as its storage helper where it takes one: %j, %j', (said, isHelped) => {
+  const remote = remoteOf(parseServerAddress('https://cache:8377/team', { token: SECRET }))
+  const versionOf = (program: string) => (program === 'ccache' ? said : undefined)
+  const { environment, files } = toolNamed('ccache').setup(remote, { has: () => false, versionOf })
+  const value = isHelped
+    ? `recue://cache:8377/team helper=recue @tls=true @bearer-token=${TOKEN}`
+    : `${remote.httpWithToken}/ccache`
+  expect(environment).toEqual([{ name: 'CCACHE_REMOTE_STORAGE', value }])
+  expect(files[0]?.text).toBe(`remote_storage = ${value}\n`)
+})
 
 test('a file for the token is made where git ignores it, and for its owner alone', () => {
   git('init', '-q')

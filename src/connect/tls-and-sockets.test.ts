@@ -105,7 +105,7 @@ test('by a Unix socket, on both sides of a front', async () => {
   expect(socketTrouble(toolNamed('moon'), socketPath)?.hint).toContain('listen on a port')
   expect(socketTrouble(toolNamed('go'), socketPath)).toBeUndefined()
   expect(socketTrouble(toolNamed('nx'), undefined)).toBeUndefined()
-  const { environment } = toolNamed('go').setup(remoteOf(address), { has: () => false })
+  const { environment } = toolNamed('go').setup(remoteOf(address), { has: () => false, versionOf: () => undefined })
   expect(environment).toContainEqual({ name: 'RECUE_SERVER', value: `unix:${path}` })
   const own = join(dir, 'f')
   const front = used.use(await openFront({ listen: { kind: 'unix', path: own }, server: address }))

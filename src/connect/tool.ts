@@ -35,9 +35,11 @@ export interface Remote {
   readonly hasToken: boolean
 }
 
-/** What lies in the project's folder. */
+/** What lies in the project's folder, and what is installed for it. */
 export interface Project {
   has(path: string): boolean
+  /** What the program says to `--version`; undefined where it is not there, or says nothing. */
+  versionOf(program: string): string | undefined
 }
 
 export interface Setup {

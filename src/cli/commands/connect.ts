@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import type { Finding } from '../../connect/check/finding.ts'
@@ -85,7 +86,14 @@ async function list({ options, output }: Context): Promise<number> {
 }
 
 function setupFor({ cwd }: Context, tool: Tool, remote: Remote): Setup {
-  return tool.setup(remote, { has: (path) => existsSync(resolvePath(cwd, path)) })
+  return tool.setup(remote, { has: (path) => existsSync(resolvePath(cwd, path)), versionOf })
+}
+
+const VERSION_MS = 5_000
+
+function versionOf(program: string): string | undefined {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8', timeout: VERSION_MS })
+  return stdout || undefined
 }
 
 async function print(context: Context, tool: Tool, remote: Remote): Promise<number> {

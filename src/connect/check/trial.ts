@@ -89,7 +89,7 @@ async function called(
   { address, tool, trial, environment, self, signal }: TrialOptions,
   { folder, path }: Where,
 ): Promise<{ readonly status: number | string; readonly text: string }> {
-  const variables = tool.setup(remoteOf(address), { has: () => false }).environment
+  const variables = tool.setup(remoteOf(address), { has: () => false, versionOf: () => undefined }).environment
   const own = variables.map(({ name, value }) => [name, value.replaceAll(TOKEN, () => address.token ?? '')])
   const child = spawn(program, words, {
     cwd: folder,

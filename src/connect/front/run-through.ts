@@ -36,7 +36,7 @@ export async function runThrough(argv: readonly string[], through: ThroughFront)
 /** The token stays with the front: what runs in a build need not be able to read it. */
 function environmentOf({ url, tools, environment }: ThroughFront): Record<string, string | undefined> {
   const remote = remoteOf(parseServerAddress(url))
-  const own = tools.flatMap((tool) => tool.setup(remote, { has: () => false }).environment)
+  const own = tools.flatMap((tool) => tool.setup(remote, { has: () => false, versionOf: () => undefined }).environment)
   const variables = Object.fromEntries(own.map(({ name, value }) => [name, value]))
   return { ...environment, RECUE_TOKEN: undefined, ...variables, RECUE_FRONT: url }
 }
