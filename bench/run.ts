@@ -39,6 +39,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./gocacheprog.ts')).gocacheprog,
   async () => (await import('./ccache-helper.ts')).ccacheHelper,
   async () => (await import('./grpc-unary.ts')).grpcUnary,
+  async () => (await import('./sharded.ts')).sharded,
   async () => (await import('./remote-link.ts')).remoteLink,
   async () => (await import('./availability.ts')).availability,
   async () => (await import('./s3.ts')).s3,

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { type Digest, EMPTY_DIGEST } from '../../digest/digest.ts'
 import { digestOf, sha256Hex } from '../../digest/sha256.ts'
 import { CacheError, isCacheError } from '../../errors.ts'
@@ -31,13 +31,8 @@ function fleet(count: number, replicas: number): Fleet {
   }
 }
 
-describe.each([
-  [4, 1],
-  [5, 2],
-])('%i ends with %i replicas', (count, replicas) => {
-  blobStoreContract('sharded', async () => fleet(count, replicas))
-  actionStoreContract('sharded', async () => fleet(count, replicas))
-})
+blobStoreContract('sharded', async () => fleet(5, 2))
+actionStoreContract('sharded', async () => fleet(5, 2))
 
 const bytes = content(5000, 1)
 const buffer = (found: Uint8Array | undefined) => found && Buffer.from(found)
@@ -305,6 +300,33 @@ test('whatever dies, comes back or loses all it has: what one living end must ha
     }),
     { numRuns: 200 },
   )
+})
+
+test('a miss says that a result is there in part, where one end has it so', async () => {
+  const elsewhere = faultyEnd()
+  await using all = fleet(3, 2)
+  const actions = all.actionsOver?.(elsewhere.blobs)
+  await elsewhere.blobs.write(scope, digest, bytes)
+  await actions?.put(scope, action('a'), result([digest]))
+  elsewhere.wipe()
+  for (const end of all.of(action('a')).toReversed()) {
+    expect(await actions?.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'incomplete' })
+    end.wipe()
+  }
+  expect(await actions?.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'absent' })
+})
+
+test('who gives up is told so, whatever an end makes of it', async () => {
+  await using all = fleet(2, 2)
+  const control = new AbortController()
+  for (const end of all.ends)
+    Object.assign(end.blobs, {
+      missing: async () => {
+        control.abort(new Error('enough'))
+        throw new CacheError('remote.unreachable', 'It was left.')
+      },
+    })
+  await expect(all.blobs.missing(scope, [digest], control.signal)).rejects.toThrow('enough')
 })
 
 test('what is missing comes in the order of the list', async () => {
