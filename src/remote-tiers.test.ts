@@ -128,7 +128,24 @@ test('a cache that is read-only has no remote', async () => {
   await (await machine('a', {})).close()
   await using cache = await machine('a', { readOnly: true, remote: server.address })
   expect(await works(cache)).toBe(true)
+  expect(await cache.get({ hash: 'a'.repeat(64), sizeBytes: 1 } as never)).toMatchObject({ kind: 'miss' })
   expect(server.asked).toEqual([])
+})
+
+test('runs of one process may use it in their own ways, by one connection', async () => {
+  let calls = 0
+  const access = async () => {
+    calls++
+    return {}
+  }
+  await using cache = await machine('a', {})
+  const remote = { address: server.address, access, uploadWait: '10s' }
+  const run = (name: string, write: boolean) => cache.run({ name, fn: () => name }, { remote: { ...remote, write } })
+  await run('kept here', false)
+  await run('sent', true)
+  await cache.close()
+  expect(server.asked.filter((line) => line.startsWith('PUT /ac'))).toHaveLength(1)
+  expect(calls).toBe(1)
 })
 
 test('what is wrong is told once, to one who runs; the work is done', async () => {
