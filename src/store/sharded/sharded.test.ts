@@ -142,6 +142,12 @@ test.each(['read', 'readBatch', 'missing'] as const)(
     const [first] = all.of(digest) as [FaultyEnd]
     await all.blobs.write(scope, digest, bytes)
     first.wipe()
+    const { write } = first.blobs
+    const slow: typeof write = async (...args) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      await write(...args)
+    }
+    Object.assign(first.blobs, { write: slow })
     if (how === 'read') expect(buffer(await readWhole(all.blobs, scope, digest))).toEqual(bytes)
     else if (how === 'missing') expect(await all.blobs.missing(scope, [digest])).toEqual([])
     else for await (const entry of all.blobs.readBatch(scope, [digest])) expect(buffer(entry.bytes)).toEqual(bytes)
