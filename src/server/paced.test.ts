@@ -11,6 +11,7 @@ const blob = content(3 * MIB + 5, 1)
 class Source implements PacedSource {
   readonly opened: number[] = []
   closed = 0
+  closing: Promise<unknown> | undefined
   readonly isRepeatable: boolean
   readonly offset: number
   readonly end: number
@@ -35,6 +36,7 @@ class Source implements PacedSource {
     return {
       [Symbol.asyncIterator]: chunks,
       [Symbol.asyncDispose]: async () => {
+        await this.closing
         this.closed++
       },
     }
@@ -92,6 +94,8 @@ test('what a client that stands still was to have is let go of, for others, and 
   // Waits for the room.
   expect((await all(paced(new Source(), { room, mostBytes: MOST }))).equals(blob)).toBe(true)
   expect(source.closed).toBe(1)
+  // Only the part that it was given is left.
+  expect(room.isCrowded).toBe(false)
   const rest = await all(slow)
   expect(Buffer.concat([copy, rest]).equals(blob)).toBe(true)
   expect(source.opened[0]).toBe(0)
@@ -123,6 +127,7 @@ function closing(source: Source) {
 test('whoever leaves early gives back what was held', async () => {
   const room = new Room(MIB)
   const source = new Source()
+  source.closing = new Promise((resolve) => setImmediate(resolve))
   for await (const _part of paced(source, { room, mostBytes: MOST })) break
   expect(source.closed).toBe(1)
   expect((await all(paced(new Source(), { room, mostBytes: MOST }))).equals(blob)).toBe(true)
