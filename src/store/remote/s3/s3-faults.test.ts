@@ -204,6 +204,19 @@ test('a bucket in another region is told of with its region, and nobody is follo
   expect(asked.map((line) => line.split(' ')[0])).toEqual(['GET', 'HEAD', 'GET'])
 })
 
+test('frames that go on for ever are not read for ever', async () => {
+  const nothing = Buffer.alloc(64 << 10, Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]))
+  const { blobs } = await bucket((_, response) => {
+    const more = () => {
+      while (!response.destroyed && response.write(nothing));
+    }
+    response.on('drain', more)
+    more()
+  })
+  expect(await readWhole(blobs, scope, digestOf(small))).toBeUndefined()
+  expect(await blobs.missing(scope, [digestOf(small)])).toEqual([digestOf(small)])
+})
+
 test('once a store refused one of many questions, the others are not asked', async () => {
   const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
   const digests = Array.from({ length: 500 }, (_, i) => digestOf(Buffer.from(`${i}`)))
