@@ -195,6 +195,22 @@ describe('frames that a server gives', () => {
     expect(await near.blobs.missing(scope, [digest])).toEqual([digest])
   })
 
+  test('behind more than a blob can need are not waited for', async () => {
+    const skipped = Buffer.concat([Buffer.from('502a4d1800008000', 'hex'), Buffer.alloc(8 << 20)])
+    const end = await faulty(framesOf(Buffer.concat([skipped, zstdCompressSync(large)])))
+    const reading = async () => {
+      for await (const _ of (await end.blobs.read(scope, digestOf(large))) ?? []);
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'store.corrupt' })
+  })
+
+  test('that are no smaller than a blob are not given', async () => {
+    const random = randomBytes(5_000)
+    const skipped = Buffer.from('502a4d1800000000', 'hex')
+    const end = await faulty(framesOf(Buffer.concat([skipped, zstdCompressSync(random)])))
+    expect(await end.frames.readFrame(scope, digestOf(random))).toBeUndefined()
+  })
+
   test('are not there where the blob is not', async () => {
     const end = await faulty({ Read: (stream) => refuse(stream, 5), BatchReadBlobs: (stream) => answer(stream, NONE) })
     const near = await nearStore()
