@@ -6,7 +6,7 @@ import { type Contender, once, pairedRuns, type Timing } from './paired-runs.ts'
 import { alone, executable, inPlace } from './place.ts'
 import { serveRecue } from './served.ts'
 
-/** `recue gocacheprog` beside the cache that is built into Go: `go build` of a program with an HTTP server in it, linked anew each time. */
+/** `recue gocacheprog` beside the cache that is built into Go: `go build` of a program that reads JSON, with all of the standard library that it needs, linked anew each time. */
 export const gocacheprog: Benchmark = {
   name: 'gocacheprog',
   run: async (options) =>
@@ -20,13 +20,13 @@ async function measure(folder: string, options: BenchOptions): Promise<Row[]> {
   const ours = contender(folder, 'recue', {})
   const remote = contender(folder, 'served', { server: `http://${host}:${port}` })
   for (const each of [own, ours, remote]) once(each)
-  const warm = pairedRuns([own, ours], scaled(21, options, 3))
+  const warm = pairedRuns([own, ours], scaled(9, options, 3))
   const nothingLent = { ...ours, prepare: () => empty(folder, 'recue/cache/lent') }
-  const unlent = pairedRuns([own, nothingLent], scaled(7, options, 2))
+  const unlent = pairedRuns([own, nothingLent], scaled(3, options, 2))
   const nothingHere = (name: string, what: Contender) => ({ ...what, prepare: () => empty(folder, name) })
   const cold = pairedRuns(
     [nothingHere('own', own), nothingHere('recue', ours), nothingHere('served', remote)],
-    scaled(3, options, 1),
+    1,
   )
   const [compiled, kept, fetched] = cold as [Timing, Timing, Timing]
   return [
@@ -46,10 +46,10 @@ function row(what: string, timings: readonly Timing[]): Row {
 function contender(folder: string, name: string, { server }: { readonly server?: string }): Contender {
   const cwd = path.join(folder, `${name}-module`)
   mkdirSync(cwd)
-  writeFileSync(path.join(cwd, 'go.mod'), 'module example.com/serving\n\ngo 1.24\n')
+  writeFileSync(path.join(cwd, 'go.mod'), 'module example.com/reading\n\ngo 1.24\n')
   writeFileSync(
     path.join(cwd, 'main.go'),
-    'package main\n\nimport "net/http"\n\nfunc main() { http.ListenAndServe("127.0.0.1:0", nil) }\n',
+    'package main\n\nimport ("encoding/json"; "os")\n\nfunc main() { json.NewEncoder(os.Stdout).Encode(os.Args) }\n',
   )
   const words = [executable, 'gocacheprog', ...(server === undefined ? [] : ['--server', server])]
   const env = { GOCACHE: path.join(folder, name, 'go'), GOTOOLCHAIN: 'local', GOPROXY: 'off', CGO_ENABLED: '0' }
