@@ -24,10 +24,7 @@ async function measure(folder: string, options: BenchOptions): Promise<Row[]> {
   const nothingLent = { ...ours, prepare: () => empty(folder, 'recue/cache/lent') }
   const unlent = pairedRuns([own, nothingLent], scaled(3, options, 2))
   const nothingHere = (name: string, what: Contender) => ({ ...what, prepare: () => empty(folder, name) })
-  const cold = pairedRuns(
-    [nothingHere('own', own), nothingHere('recue', ours), nothingHere('served', remote)],
-    1,
-  )
+  const cold = pairedRuns([nothingHere('own', own), nothingHere('recue', ours), nothingHere('served', remote)], 1)
   const [compiled, kept, fetched] = cold as [Timing, Timing, Timing]
   return [
     row('go build, all there', warm),
