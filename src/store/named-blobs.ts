@@ -1,6 +1,8 @@
 import type { Digest } from '../digest/digest.ts'
 import { type ActionResult, Directory } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { RunDetail } from '../proto/recue/v1/recue.ts'
+import type { BlobStore, Scope } from './contracts.ts'
+import { readWhole } from './read-whole.ts'
 import { treeFileDigests } from './tree-digests.ts'
 
 /** Reads a small blob whole; undefined when it is not there. */
@@ -40,6 +42,17 @@ export async function namedBlobs(result: ActionResult, readBlob: ReadBlob): Prom
     if (digest.sizeBytes > 0) digests.set(digest.hash, digest)
   }
   return { digests: [...digests.values()], contentBytes }
+}
+
+/** Whether all that the result names is in `blobs`. */
+export async function isWhole(
+  blobs: Pick<BlobStore, 'read' | 'missing'>,
+  scope: Scope,
+  result: ActionResult,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const named = await namedBlobs(result, (digest) => readWhole(blobs, scope, digest, signal))
+  return named !== undefined && (await blobs.missing(scope, named.digests, signal)).length === 0
 }
 
 function bounded(read: ReadBlob): ReadBlob {

@@ -4,8 +4,7 @@ import { CacheError } from '../../errors.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { sameOutcome } from '../action-result-sameness.ts'
 import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
-import { namedBlobs } from '../named-blobs.ts'
-import { readWhole } from '../read-whole.ts'
+import { isWhole } from '../named-blobs.ts'
 
 /** Action results in a map, over the blobs they name. */
 export function memoryActions(blobs: BlobStore): ActionStore {
@@ -27,13 +26,13 @@ class MemoryActions implements ActionStore {
       return { kind: 'miss', why: 'absent' }
     const { bytes } = kept
     const result = ActionResult.decode(bytes)
-    if (!(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
+    if (!(await isWhole(this.#blobs, scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
     return { kind: 'hit', result, encoded: bytes, resultDigest: digestOf(bytes) }
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
     signal?.throwIfAborted()
-    if (!(await this.#isWhole(scope, result, signal)))
+    if (!(await isWhole(this.#blobs, scope, result, signal)))
       throw new CacheError(
         'store.incomplete',
         'The action result was not kept: a blob that it names is not in the store.',
@@ -47,11 +46,6 @@ class MemoryActions implements ActionStore {
 
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
     return this.#results.delete(keyOf(scope, action))
-  }
-
-  async #isWhole(scope: Scope, result: ActionResult, signal?: AbortSignal): Promise<boolean> {
-    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
-    return named !== undefined && (await this.#blobs.missing(scope, named.digests, signal)).length === 0
   }
 }
 

@@ -3,8 +3,7 @@ import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
-import { namedBlobs } from '../named-blobs.ts'
-import { readWhole } from '../read-whole.ts'
+import { isWhole } from '../named-blobs.ts'
 import type { Repairs } from './repairs.ts'
 import { shardedAction, unwrapped, wrapped } from './sharded-result.ts'
 import { askAll, Faults, type Shard, type Shards } from './shards.ts'
@@ -49,7 +48,7 @@ export class ShardedActions implements ActionStore {
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
     signal?.throwIfAborted()
-    if (!(await this.#isWhole(scope, result, signal)))
+    if (!(await isWhole(this.#blobs, scope, result, signal)))
       throw new CacheError('store.incomplete', 'The action result was not kept: a blob that it names is on no server.')
     const outer = wrapped(result, action.sizeBytes)
     const put = ({ end }: Shard) => end.actions.put(scope, shardedAction(action), outer, signal)
@@ -70,7 +69,7 @@ export class ShardedActions implements ActionStore {
     if (inner === undefined) return { kind: 'miss', why: 'corrupt' } as const
     if (inner.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES)
       return { kind: 'miss', why: 'absent' } as const
-    if (!(await this.#isWhole(scope, inner.result, signal))) return { kind: 'miss', why: 'incomplete' } as const
+    if (!(await isWhole(this.#blobs, scope, inner.result, signal))) return { kind: 'miss', why: 'incomplete' } as const
     return { kind: 'hit', ...inner } as const
   }
 
@@ -80,10 +79,5 @@ export class ShardedActions implements ActionStore {
         shard.end.actions.put(scope, shardedAction(action), wrapped(result, actionBytes), signal)
       this.#repairs.offer({ key: `${scope.instance} ${action.hash}`, to: shard, copy })
     }
-  }
-
-  async #isWhole(scope: Scope, result: ActionResult, signal: AbortSignal | undefined): Promise<boolean> {
-    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
-    return named !== undefined && (await this.#blobs.missing(scope, named.digests, signal)).length === 0
   }
 }

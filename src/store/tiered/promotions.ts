@@ -1,7 +1,7 @@
 import { type ActionDigest, type Digest, UNKNOWN_BYTES } from '../../digest/digest.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { BATCH_BLOB_BYTES, type Scope } from '../contracts.ts'
-import { directDigests, namedBlobs } from '../named-blobs.ts'
+import { directDigests, isWhole, namedBlobs } from '../named-blobs.ts'
 import { readWhole } from '../read-whole.ts'
 import type { Downloads } from './downloads.ts'
 import { type FarBlobs, groupsOf } from './far-blobs.ts'
@@ -140,9 +140,7 @@ export class Promotions {
   /** For those who fetch only what is asked for: whole once all of it has been. */
   async #nearBlobs(scope: Scope, result: ActionResult): Promise<Moved> {
     const { near, signal } = this.#options
-    const named = await namedBlobs(result, (digest) => readWhole(near.blobs, scope, digest, signal))
-    const isWhole = named !== undefined && (await near.blobs.missing(scope, named.digests, signal)).length === 0
-    return isWhole ? { kind: 'done', blobs: 0, bytes: 0 } : NOT_OURS
+    return (await isWhole(near.blobs, scope, result, signal)) ? { kind: 'done', blobs: 0, bytes: 0 } : NOT_OURS
   }
 
   async #put(scope: Scope, action: ActionDigest, result: ActionResult): Promise<void> {

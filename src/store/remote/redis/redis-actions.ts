@@ -5,8 +5,7 @@ import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/rem
 import { sameOutcome } from '../../action-result-sameness.ts'
 import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../../contracts.ts'
 import { reportCorruption } from '../../local/corrupt.ts'
-import { namedBlobs } from '../../named-blobs.ts'
-import { readWhole } from '../../read-whole.ts'
+import { isWhole } from '../../named-blobs.ts'
 import type { RedisClient } from './redis-client.ts'
 import { numberIn, requireOk, valueIn } from './redis-fault.ts'
 import { actionKey } from './redis-keys.ts'
@@ -53,7 +52,7 @@ class RedisActions implements ActionStore {
     }
     if (kept.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES)
       return { kind: 'miss', why: 'absent' }
-    if (!(await this.#isWhole(scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
+    if (!(await isWhole(this.#blobs, scope, result, signal))) return { kind: 'miss', why: 'incomplete' }
     return { kind: 'hit', result, encoded: kept.encoded, resultDigest: digestOf(kept.encoded) }
   }
 
@@ -63,7 +62,7 @@ class RedisActions implements ActionStore {
     const encoded = ActionResult.encode(result).finish()
     if (encoded.length > MOST_RESULT_BYTES)
       throw new CacheError('store.too-large', `${server.place} keeps no action result of ${encoded.length} bytes.`)
-    if (!(await this.#isWhole(scope, result, signal)))
+    if (!(await isWhole(this.#blobs, scope, result, signal)))
       throw new CacheError(
         'store.incomplete',
         'The action result was not kept: a blob that it names is not in the store.',
@@ -86,11 +85,6 @@ class RedisActions implements ActionStore {
     const key = actionKey(scope, action)
     this.#touches.forget(key)
     return numberIn(this.#client.server, await this.#client.ask({ args: ['DEL', key] })) > 0
-  }
-
-  async #isWhole(scope: Scope, result: ActionResult, signal: AbortSignal | undefined): Promise<boolean> {
-    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
-    return named !== undefined && (await this.#blobs.missing(scope, named.digests, signal)).length === 0
   }
 }
 
