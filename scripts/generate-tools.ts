@@ -14,7 +14,7 @@ Made by \`node scripts/generate-tools.ts\` from what \`recue connect TOOL --serv
 }
 
 function section(tool: Tool): string {
-  const { environment, files, notes } = tool.setup(REMOTE, { has: () => false })
+  const { environment, files, notes } = tool.setup(REMOTE, { has: () => false, versionOf: () => undefined })
   const parts = [`## ${tool.title}`, `\`recue connect ${tool.name}\`: ${tool.speaks}.`]
   const variables = environment.filter(({ name, value }) => !value.endsWith(`{${name}}`))
   if (variables.length > 0)
