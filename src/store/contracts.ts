@@ -156,7 +156,7 @@ export interface Leases {
 /** For protocols that name blobs by their hash alone. */
 export interface BlobNames {
   /** The digest of the blob with this hash (64 lower-case hex digits) that a following `read` would find; undefined where it would not. */
-  digestOf(scope: Scope, hash: string): Promise<Digest | undefined>
+  digestOf(scope: Scope, hash: string, signal?: AbortSignal): Promise<Digest | undefined>
 }
 
 /** For those stores whose answers may be remembered for a while. */

@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest'
 import { installed } from '../../bench/installed.ts'
 import { digestOf } from '../../src/digest/sha256.ts'
 import { action, actionStoreContract, result } from '../../src/store/action-store.contract.ts'
+import { blobNamesContract } from '../../src/store/blob-names.contract.ts'
 import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
-import { type Frames, DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
+import { type BlobNames, type Frames, DEFAULT_SCOPE as scope } from '../../src/store/contracts.ts'
 import { framesContract } from '../../src/store/frames.contract.ts'
 import { readWhole } from '../../src/store/read-whole.ts'
 import { openRemote } from '../../src/store/remote/open-remote.ts'
@@ -45,6 +46,10 @@ if (!installed(S3_SERVER)) {
   framesContract(`s3, of ${S3_SERVER}`, async () => {
     const { frames, ...end } = await open()
     return { ...end, frames: frames as Frames }
+  })
+  blobNamesContract(`s3, of ${S3_SERVER}`, async () => {
+    const { names, ...end } = await open()
+    return { ...end, names: names as BlobNames }
   })
   describe('a bucket', () => {
     test('holds objects under the names that the format’s description gives', async () => {

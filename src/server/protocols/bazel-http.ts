@@ -37,7 +37,7 @@ export const bazelCas: Protocol = {
     if (!HASH.test(hash)) return refusal(400, 'A blob is named by the 64 lower-case hexadecimal digits of its SHA-256.')
     if (method === 'PUT') return putBlob(request, served, hash)
     if (method !== 'GET' && method !== 'HEAD') return METHOD_NOT_ALLOWED
-    const digest = await served.names.digestOf(scope, hash)
+    const digest = await served.names.digestOf(scope, hash, signal)
     const body = digest && (await bytesOf(served, scope, digest, signal))
     return body === undefined ? NOT_FOUND : { status: 200, headers: BINARY, body }
   },
@@ -92,7 +92,7 @@ async function putResult(request: ProtocolRequest, { actions, names, usage }: Se
   const result = await resultIn(request)
   if (result === undefined) return refusal(400, 'The body is no ActionResult.')
   // Bazel puts the Action before; who asks over gRPC names it with its size.
-  const digest: Digest = (await names.digestOf(scope, hash)) ?? { hash, sizeBytes: UNKNOWN_BYTES }
+  const digest: Digest = (await names.digestOf(scope, hash, signal)) ?? { hash, sizeBytes: UNKNOWN_BYTES }
   const action = asActionDigest(digest)
   try {
     await actions.put(scope, action, result, signal)

@@ -8,6 +8,7 @@ import { GuardedActions } from './guarded-actions.ts'
 import { GuardedBlobs } from './guarded-blobs.ts'
 import { guardedFetches, guardedFrames } from './guarded-frames.ts'
 import { guardedLeases } from './guarded-leases.ts'
+import { guardedNames } from './guarded-names.ts'
 import { LookUps } from './look-up.ts'
 import { Transfers } from './transfer.ts'
 
@@ -33,7 +34,7 @@ export interface GuardOptions {
  */
 export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
   const { place, memory = breakerInMemory(), limits, clock = SYSTEM_CLOCK } = options
-  const { blobs, actions, actionsOver, frames, fetches, fleetLeases, receivedBytes: received } = end
+  const { blobs, actions, actionsOver, frames, fetches, names, fleetLeases, receivedBytes: received } = end
   const guard = new Guard({ place, memory, clock, limits: { ...GUARD_LIMITS, ...limits }, received })
   const parts = { guard, lookUps: new LookUps(guard), transfers: new Transfers(guard) }
   return {
@@ -42,6 +43,7 @@ export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
     ...(actionsOver !== undefined && { actionsOver: (others) => new GuardedActions(actionsOver(others), parts) }),
     ...(frames !== undefined && { frames: guardedFrames(frames, blobs, parts) }),
     ...(fetches !== undefined && { fetches: guardedFetches(fetches, blobs, parts) }),
+    ...(names !== undefined && { names: guardedNames(names, parts) }),
     ...(fleetLeases !== undefined && { fleetLeases: guardedLeases(fleetLeases, actions, parts) }),
     ...(received !== undefined && { receivedBytes: received }),
     async [Symbol.asyncDispose]() {

@@ -36,8 +36,8 @@ export function writeThrough(
     ...{ blobs, frames: blobs, fleetLeases: far.fleetLeases },
     actions: far.actionsOver?.(blobs) ?? far.actions,
     names: {
-      digestOf: async (scope, hash) =>
-        (await near.names.digestOf(scope, hash)) ?? (await far.names?.digestOf(scope, hash)),
+      digestOf: async (scope, hash, signal) =>
+        (await near.names.digestOf(scope, hash)) ?? (await far.names?.digestOf(scope, hash, signal)),
     },
     [Symbol.asyncDispose]: () => tier[Symbol.asyncDispose](),
   }

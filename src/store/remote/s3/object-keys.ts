@@ -7,12 +7,16 @@ import type { Scope } from '../../contracts.ts'
  */
 export interface ObjectKeys {
   blob(digest: Digest): string
+  /** What the names of all objects begin with that may be the blob with this hash. */
+  blobsOf(hash: string): string
   action(scope: Scope, action: ActionDigest): string
 }
 
 export function objectKeys(prefix: string): ObjectKeys {
+  const blobsOf = (hash: string) => `${prefix}cas/${hash.slice(0, 2)}/${hash}-`
   return {
-    blob: ({ hash, sizeBytes }) => `${prefix}cas/${hash.slice(0, 2)}/${hash}-${sizeBytes}`,
+    blobsOf,
+    blob: ({ hash, sizeBytes }) => `${blobsOf(hash)}${sizeBytes}`,
     action: ({ instance }, { hash }) => `${prefix}ac/${instanceName(instance)}/${hash.slice(0, 2)}/${hash}`,
   }
 }

@@ -12,6 +12,7 @@ import { S3Blobs } from './s3-blobs.ts'
 import { S3Client } from './s3-client.ts'
 import { S3Fetches } from './s3-fetches.ts'
 import { S3Frames } from './s3-frames.ts'
+import { S3Names } from './s3-names.ts'
 import { StoredBlobs } from './stored-blobs.ts'
 
 /**
@@ -36,7 +37,7 @@ export function openS3(text: string, options: RemoteAccess & RemoteEndOptions): 
     blobs,
     actions: new S3Actions(client, keys, blobs, blobs),
     actionsOver: (others) => new S3Actions(client, keys, others),
-    ...{ frames: new S3Frames(bucket), fetches: new S3Fetches(bucket) },
+    ...{ frames: new S3Frames(bucket), fetches: new S3Fetches(bucket), names: new S3Names(client, keys, stored) },
     receivedBytes: () => client.receivedBytes,
     async [Symbol.asyncDispose]() {
       await objects[Symbol.asyncDispose]()
