@@ -14,6 +14,7 @@ import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
 import { type Ledger, openLedger } from './observe/ledger.ts'
 import type { CacheStats } from './observe/stats.ts'
 import { labelOf, thingOf } from './observe/thing.ts'
+import type { Usual, usualRuns } from './observe/usual-runs.ts'
 import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { RemoteCacheOptions, RemoteTiers } from './remote-tiers.ts'
 import type { CachedStore } from './store/cached/cached-store.ts'
@@ -184,7 +185,9 @@ class LocalCache implements Cache {
   readonly #engine: Engine
   /** With the remote cache that is not of a single run. */
   #common: Engine
+  #remote: RemoteCacheOptions | undefined
   #remotes: Promise<RemoteTiers> | undefined
+  #usual: Promise<ReturnType<typeof usualRuns>> | undefined
   readonly #warnings: RemoteWarnings = new RemoteWarnings()
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #corrupt: CorruptionReports = new CorruptionReports()
@@ -216,6 +219,7 @@ class LocalCache implements Cache {
 
   /** From now on, for whatever does not name another. */
   async useRemote(remote: RemoteCacheOptions): Promise<void> {
+    this.#remote = remote
     this.#common = await this.#engineWith(remote)
   }
 
@@ -283,7 +287,7 @@ class LocalCache implements Cache {
   }
 
   async #runCommand(request: ActionRequest, options: CacheRunOptions): Promise<RunOutcome> {
-    const { engine, whole } = await this.#prepared(options)
+    const { engine, whole } = await this.#prepared(request, options)
     using _reports = this.#corrupt.to(whole.notice)
     using _warnings = this.#warnings.to(whole.notice)
     const outcome = await runAction(request, engine, whole)
@@ -293,18 +297,23 @@ class LocalCache implements Cache {
 
   async #runFunction<T>(work: FunctionWork<T>, options: CacheRunOptions): Promise<FunctionOutcome<T>> {
     const { functionRequest, runFunction } = await import('./action/run/run-function.ts')
-    const { engine, whole } = await this.#prepared(options)
+    const named = { ...options, task: options.task ?? work.name }
+    const request = functionRequest(work)
+    const { engine, whole } = await this.#prepared(request, named)
     using _reports = this.#corrupt.to(whole.notice)
     using _warnings = this.#warnings.to(whole.notice)
     const end = await runFunction(work, engine, whole)
-    this.#record(functionRequest(work), options.task ?? work.name, end.outcome)
+    this.#record(request, named.task, end.outcome)
     return end
   }
 
   /** Where nothing can be written down, nothing is restored either: the work is done. */
-  async #prepared(options: CacheRunOptions): Promise<{ readonly engine: Engine; readonly whole: RunOptions }> {
+  async #prepared(
+    request: ActionRequest,
+    options: CacheRunOptions,
+  ): Promise<{ readonly engine: Engine; readonly whole: RunOptions }> {
     const whole = withDefaults(options)
-    if (!this.readOnly) return { engine: await this.#engineOf(options), whole }
+    if (!this.readOnly) return { engine: await this.#engineOf(request, options), whole }
     this.#state ??= import('./action/run/workspace-state.ts').then((state) => state.openWorkspaceState(this.dir))
     const state = await this.#state
     if (state === undefined) return { engine: this.#engine, whole: { ...whole, read: false, write: false } }
@@ -313,19 +322,26 @@ class LocalCache implements Cache {
     return { engine, whole: { ...whole, write: false } }
   }
 
-  #engineOf(options: CacheRunOptions): Engine | Promise<Engine> {
-    if (!('remote' in options)) return this.#common
-    return options.remote === undefined ? this.#engine : this.#engineWith(options.remote)
+  #engineOf(request: ActionRequest, options: CacheRunOptions): Engine | Promise<Engine> {
+    const remote = 'remote' in options ? options.remote : this.#remote
+    if (remote === undefined) return this.#engine
+    return this.#engineWith(remote, async () => {
+      this.#usual ??= import('./observe/usual-runs.ts').then(({ usualRuns }) => usualRuns(this.ledger))
+      return (await this.#usual)(request, options.task)
+    })
   }
 
-  async #engineWith(remote: RemoteCacheOptions): Promise<Engine> {
+  /** `usual`: how long the work takes as a rule for which it is used. */
+  async #engineWith(remote: RemoteCacheOptions, usual?: () => Promise<Usual>): Promise<Engine> {
     if (this.readOnly) return this.#engine
     this.#remotes ??= import('./remote-tiers.ts').then(({ RemoteTiers }) => {
       const { blobs, actions, records, leases, files } = this.#engine
       const near = { blobs, actions, records, leases, frames: this.frames, ...(files !== undefined && { files }) }
       return new RemoteTiers(near, this.dir, (text) => this.#warnings.say(text))
     })
-    const { blobs, actions, files } = (await this.#remotes).tier(remote)
+    const tier = (await this.#remotes).tier(remote)
+    const { blobs, files } = tier
+    const actions = usual === undefined ? tier.actions : tier.actionsFor(async () => (await usual()).guessMs)
     return { ...this.#engine, blobs, actions, ...(files !== undefined && { files }) }
   }
 

@@ -117,7 +117,8 @@ export type ActionLookup =
       /** The remote that had it, in words for people; undefined: it was here. */
       readonly place?: string
     }
-  | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' }
+  /** `unanswered`: it is not here, and another place was not waited for any longer. */
+  | { readonly kind: 'miss'; readonly why: 'absent' | 'expired' | 'incomplete' | 'corrupt' | 'unanswered' }
 
 /** What a put found in its place. `different` is non-determinism: other outputs or another exit code for the same action. */
 export type PutOutcome = 'new' | 'same' | 'different'
@@ -253,7 +254,7 @@ export interface NamesPage {
 /**
  * `flight`: that a run which others waited for kept nothing. `leftovers`: what runs that were not kept made. `scrub`: how
  * far the last one came. `actions-cache`: what a server finds entries by, and signs addresses with. `upload`: that a result
- * is still to be sent to a remote.
+ * is still to be sent to a remote. `odds`: how often a remote had what it was asked for.
  */
 export type RecordKind =
   | 'inputs'
@@ -266,3 +267,4 @@ export type RecordKind =
   | 'scrub'
   | 'actions-cache'
   | 'upload'
+  | 'odds'

@@ -26,6 +26,7 @@ const MISSES: Readonly<Record<Extract<ActionLookup, { kind: 'miss' }>['why'], st
   expired: 'the kept result has expired',
   incomplete: 'some of the kept result is gone',
   corrupt: 'the kept result was damaged',
+  unanswered: 'nothing is kept here for this key, and the remote cache had not answered while that was worth the time',
 }
 
 function isTooOld({ result }: Hit, maxAgeMs: number | undefined): boolean {

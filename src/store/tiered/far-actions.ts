@@ -2,8 +2,10 @@ import type { ActionDigest } from '../../digest/digest.ts'
 import type { ActionLookup, Scope } from '../contracts.ts'
 import { abortable } from '../remote/waiting.ts'
 import type { FarEnd } from './far-end.ts'
+import type { HitOdds } from './hit-odds.ts'
 import type { Promotions } from './promotions.ts'
 import { Recently } from './recently.ts'
+import type { SavesMs } from './tiered.ts'
 import type { Moved } from './transfers.ts'
 
 type Miss = Extract<ActionLookup, { kind: 'miss' }>
@@ -13,30 +15,59 @@ type Hit = Extract<ActionLookup, { kind: 'hit' }>
 const ABSENT_MS = 10_000
 const MOST_REMEMBERED = 100_000
 
+/** Found when nobody waited for it any longer; a few KiB each. */
+const MOST_LATE = 1_000
+
+export interface FarActionsOptions {
+  readonly far: FarEnd
+  readonly promotions: Promotions
+  readonly odds: HitOdds
+  readonly now: () => number
+}
+
+/** A look-up under way, by however many. */
+interface Asking {
+  readonly found: Promise<Hit | Miss | undefined>
+  readonly sinceMs: number
+  /** Those who have not had enough of it. */
+  waiting: number
+}
+
 /** Action results that near has not got. Equal look-ups at the same time are one; what far has not got is not asked again so soon. */
 export class FarActions {
-  readonly #far: FarEnd
-  readonly #promotions: Promotions
-  readonly #asking = new Map<string, Promise<Hit | Miss | undefined>>()
+  readonly #options: FarActionsOptions
+  readonly #asking = new Map<string, Asking>()
   readonly #absent: Recently
+  readonly #late = new Map<string, Hit>()
 
-  constructor(far: FarEnd, promotions: Promotions, now: () => number) {
-    this.#far = far
-    this.#promotions = promotions
-    this.#absent = new Recently(MOST_REMEMBERED, ABSENT_MS, now)
+  constructor(options: FarActionsOptions) {
+    this.#options = options
+    this.#absent = new Recently(MOST_REMEMBERED, ABSENT_MS, options.now)
   }
 
-  /** What far has, on its way to near already; else `miss`, which is what near said. */
-  async get(scope: Scope, action: ActionDigest, miss: Miss, signal?: AbortSignal): Promise<ActionLookup> {
+  /**
+   * What far has, on its way to near already; else `miss`, which is what near said. With `savesMs`, what a hit saves, its answer
+   * is waited for no longer than it is worth; what comes later is there for who asks again.
+   */
+  async get(
+    scope: Scope,
+    action: ActionDigest,
+    miss: Miss,
+    { signal, savesMs }: { readonly signal?: AbortSignal | undefined; readonly savesMs?: SavesMs | undefined } = {},
+  ): Promise<ActionLookup> {
     signal?.throwIfAborted()
     const key = keyOf(scope, action)
-    if (this.#absent.has(key)) return miss
-    let asking = this.#asking.get(key)
-    if (asking === undefined) {
-      asking = this.#ask(key, scope, action).finally(() => this.#asking.delete(key))
-      this.#asking.set(key, asking)
+    const late = this.#late.get(key)
+    if (late !== undefined) {
+      this.#late.delete(key)
+      this.#promote(key, scope, action, late)
+      return late
     }
-    const found = await abortable(asking, signal)
+    if (this.#absent.has(key)) return miss
+    const asking = this.#asking.get(key) ?? this.#begin(key, scope, action)
+    asking.waiting++
+    const found = await this.#within(asking, signal, savesMs)
+    if (found === ENOUGH) return miss.why === 'absent' ? UNANSWERED : miss
     if (found?.kind === 'hit') return found
     return miss.why === 'absent' && found !== undefined ? found : miss
   }
@@ -44,29 +75,104 @@ export class FarActions {
   /** With its promotion, for those who want to know what comes of it. */
   async pull(scope: Scope, action: ActionDigest): Promise<Moved> {
     const found = await this.#look(scope, action)
-    if (found === undefined) return { kind: 'failed', error: this.#far.fault }
-    return found.kind === 'miss' ? { kind: 'gone' } : this.#promotions.promote(scope, action, found.result, 'all')
+    if (found === undefined) return { kind: 'failed', error: this.#options.far.fault }
+    return found.kind === 'miss'
+      ? { kind: 'gone' }
+      : this.#options.promotions.promote(scope, action, found.result, 'all')
   }
 
-  async #ask(key: string, scope: Scope, action: ActionDigest): Promise<Hit | Miss | undefined> {
-    const found = await this.#look(scope, action)
-    // After a fault, too: the run that asked has gone on without.
-    if (found?.kind !== 'hit') this.#absent.add(key)
-    else
-      void this.#promotions.promote(scope, action, found.result).then((promoted) => {
-        if (promoted.kind === 'gone') this.#absent.add(key)
-      })
-    return found
+  /** It is not what it was, near or far: what was learned before does not count. */
+  forget(scope: Scope, action: ActionDigest): void {
+    const key = keyOf(scope, action)
+    this.#asking.delete(key)
+    this.#late.delete(key)
+    this.#absent.remove(key)
+  }
+
+  /** The process ends, and does not hear how slow far is. */
+  leave(): void {
+    const { odds, now } = this.#options
+    for (const { sinceMs, waiting } of this.#asking.values()) if (waiting === 0) odds.unanswered(now() - sinceMs)
+  }
+
+  /** The answer, unless the caller has enough of waiting. */
+  async #within(
+    asking: Asking,
+    signal: AbortSignal | undefined,
+    savesMs: SavesMs | undefined,
+  ): Promise<Hit | Miss | undefined | typeof ENOUGH> {
+    if (savesMs === undefined) return abortable(asking.found, signal)
+    const { odds, now } = this.#options
+    const enough = Promise.withResolvers<typeof ENOUGH>()
+    let timer: NodeJS.Timeout | undefined
+    let isOver = false
+    const sayWhen = (ms: number) => {
+      const leftMs = odds.patienceMs(ms) - Math.max(0, now() - asking.sinceMs)
+      if (leftMs <= 0) enough.resolve(ENOUGH)
+      else if (!isOver) timer = setTimeout(enough.resolve, Math.min(leftMs, LONGEST_PATIENCE_MS), ENOUGH)
+    }
+    // Where nobody knows what it saves, it is waited for.
+    savesMs().then(sayWhen, () => undefined)
+    try {
+      const found = await abortable(Promise.race([asking.found, enough.promise]), signal)
+      if (found === ENOUGH) asking.waiting--
+      return found
+    } finally {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }
+
+  #begin(key: string, scope: Scope, action: ActionDigest): Asking {
+    const sinceMs = this.#options.now()
+    const look = async () => {
+      const found = await this.#look(scope, action)
+      this.#learn(found, sinceMs)
+      // What was forgotten meanwhile is nobody's business any more.
+      const isCurrent = this.#asking.get(key) === asking
+      if (isCurrent) this.#asking.delete(key)
+      // After a fault, too: the run that asked has gone on without.
+      if (found?.kind !== 'hit') this.#absent.add(key)
+      else if (isCurrent && asking.waiting === 0) this.#keepLate(key, found)
+      else if (isCurrent) this.#promote(key, scope, action, found)
+      return found
+    }
+    const asking: Asking = { found: look(), sinceMs, waiting: 0 }
+    this.#asking.set(key, asking)
+    return asking
+  }
+
+  #learn(found: Hit | Miss | undefined, sinceMs: number): void {
+    const { odds, now } = this.#options
+    if (found !== undefined) odds.answered(found.kind === 'hit', Math.max(0, now() - sinceMs))
+  }
+
+  #promote(key: string, scope: Scope, action: ActionDigest, { result }: Hit): void {
+    void this.#options.promotions.promote(scope, action, result).then((promoted) => {
+      if (promoted.kind === 'gone') this.#absent.add(key)
+    })
+  }
+
+  /** Not fetched: whoever asked is making it anew. */
+  #keepLate(key: string, hit: Hit): void {
+    const [oldest] = this.#late.keys()
+    if (this.#late.size >= MOST_LATE && oldest !== undefined) this.#late.delete(oldest)
+    this.#late.set(key, hit)
   }
 
   async #look(scope: Scope, action: ActionDigest): Promise<Hit | Miss | undefined> {
-    const { place, signal } = this.#far
-    const found = await this.#far.attempt('look-up', ({ actions }) => actions.get(scope, action, signal))
+    const { place, signal } = this.#options.far
+    const found = await this.#options.far.attempt('look-up', ({ actions }) => actions.get(scope, action, signal))
     if (found?.kind !== 'hit') return found
     const { result, encoded, resultDigest } = found
     return { kind: 'hit', result, encoded, resultDigest, place: found.place ?? place }
   }
 }
+
+const ENOUGH = Symbol('not worth more time')
+const UNANSWERED: Miss = { kind: 'miss', why: 'unanswered' }
+/** Far beyond what any end is given for a look-up. */
+const LONGEST_PATIENCE_MS = 24 * 60 * 60 * 1000
 
 function keyOf({ instance }: Scope, { hash, sizeBytes }: ActionDigest): string {
   return `${hash}/${sizeBytes} ${instance}`

@@ -7,8 +7,9 @@ import { Downloads } from './downloads.ts'
 import { FarActions } from './far-actions.ts'
 import { FarBlobs } from './far-blobs.ts'
 import { FarEnd } from './far-end.ts'
+import { HitOdds } from './hit-odds.ts'
 import { Promotions } from './promotions.ts'
-import type { FarTier, Left, NearTier, TieredOptions, TransferReport } from './tiered.ts'
+import type { FarTier, Left, NearTier, SavesMs, TieredOptions, TransferReport } from './tiered.ts'
 import { type Moved, moveEach } from './transfers.ts'
 import { UploadRecords } from './upload-records.ts'
 import { uploadResult } from './upload-result.ts'
@@ -24,8 +25,10 @@ export class FarSide implements AsyncDisposable {
   readonly #near: NearTier
   readonly #far: FarEnd
   readonly #writes: boolean
+  readonly #isDenied: () => Promise<boolean>
   readonly #downloads: Downloads
   readonly #promotions: Promotions
+  readonly #odds: HitOdds
   readonly #actions: FarActions
   readonly #records: UploadRecords
   readonly #uploads: Uploads
@@ -33,7 +36,7 @@ export class FarSide implements AsyncDisposable {
   readonly #left = new AbortController()
 
   constructor(near: NearTier, openFar: () => Promise<FarTier>, options: TieredOptions) {
-    const { place, fetch = 'all', write = true, now = Date.now } = options
+    const { place, fetch = 'all', write = true, isDenied = async () => false, now = Date.now } = options
     const { signal } = this.#left
     // All that moves listens to it; some versions of Node take more than ten for a leak, and print so.
     setMaxListeners(0, signal)
@@ -42,10 +45,12 @@ export class FarSide implements AsyncDisposable {
     this.#near = near
     this.#far = far
     this.#writes = write
+    this.#isDenied = isDenied
     this.#downloads = downloads
     this.blobs = new FarBlobs(near, far, downloads)
     this.#promotions = new Promotions({ near, far, downloads, blobs: this.blobs, fetch, signal })
-    this.#actions = new FarActions(far, this.#promotions, now)
+    this.#odds = new HitOdds(near.records, place)
+    this.#actions = new FarActions({ far, promotions: this.#promotions, odds: this.#odds, now })
     this.#records = new UploadRecords(near.records, place, now)
     this.#uploads = new Uploads({ near, far, sending: this.#sending, records: this.#records, now })
   }
@@ -54,14 +59,15 @@ export class FarSide implements AsyncDisposable {
     scope: Scope,
     action: ActionDigest,
     miss: Extract<ActionLookup, { kind: 'miss' }>,
-    signal?: AbortSignal,
+    waiting?: { readonly signal?: AbortSignal | undefined; readonly savesMs?: SavesMs | undefined },
   ): Promise<ActionLookup> {
-    return this.#actions.get(scope, action, miss, signal)
+    return this.#actions.get(scope, action, miss, waiting)
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
     await this.#promotions.leaveToOwner(scope, action)
-    if (!this.#writes) return this.#near.actions.put(scope, action, result, signal)
+    this.#actions.forget(scope, action)
+    if (!this.#writes || (await this.#isDenied())) return this.#near.actions.put(scope, action, result, signal)
     const upload = await this.#uploads.announce(scope, action)
     try {
       const outcome = await this.#near.actions.put(scope, action, result, signal)
@@ -76,6 +82,7 @@ export class FarSide implements AsyncDisposable {
   /** Far as well, where it can: it would come back. */
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
     await this.#promotions.leaveToOwner(scope, action)
+    this.#actions.forget(scope, action)
     await this.#uploads.forget(scope, action)
     const wasNear = await this.#near.actions.remove(scope, action)
     if (!this.#writes) return wasNear
@@ -108,7 +115,7 @@ export class FarSide implements AsyncDisposable {
   }
 
   async resume(): Promise<void> {
-    if (this.#writes) await this.#uploads.resume()
+    if (this.#writes && !(await this.#isDenied())) await this.#uploads.resume()
   }
 
   push(scope: Scope, actions: readonly ActionDigest[], signal?: AbortSignal): Promise<TransferReport> {
@@ -126,7 +133,9 @@ export class FarSide implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#actions.leave()
     this.#left.abort()
+    await this.#odds.save()
     await Promise.all([this.#promotions.settled(), this.#downloads.settled(), this.#uploads.settled()])
   }
 }

@@ -40,6 +40,9 @@ export interface FarTier {
   readonly fetches?: Fetches
 }
 
+/** How long the work takes as a rule that a hit saves, in milliseconds. Asked for when near has nothing. */
+export type SavesMs = () => Promise<number>
+
 export interface TieredOptions {
   /** The far end's name, for people and for what is still to be uploaded to it; the same in every process, and no secret. */
   readonly place: string
@@ -52,6 +55,8 @@ export interface TieredOptions {
    * are fetched that somebody reads; it is near once all of them are.
    */
   readonly fetch?: 'all' | 'asked'
+  /** Whether it is known that the far end takes nothing from us just now: then nothing is noted down to be uploaded, and nothing sent. */
+  readonly isDenied?: () => Promise<boolean>
   /** Unix milliseconds. */
   readonly now?: () => number
 }
@@ -81,6 +86,11 @@ export interface TieredStore extends AsyncDisposable {
   readonly blobs: BlobStore & Ingest
   readonly actions: ActionStore
   readonly files: BlobFiles | undefined
+  /**
+   * The same action results, for work that takes so long: far is waited for no longer than its answer is worth, by what it had of
+   * late. Then the look-up is a miss, and goes on for who asks later.
+   */
+  actionsFor(savesMs: SavesMs): ActionStore
   /**
    * Waits until nothing moves any more, for `budgetMs` at most; does not throw. Nothing to wait for where all was found near
    * and nothing was put.
@@ -128,11 +138,28 @@ class NearFirst implements TieredStore, ActionStore {
     this.files = near.files && (read ? arrivingFiles(near.files, () => this.#loading) : near.files)
   }
 
-  async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
+  get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
+    return this.#get(scope, action, signal)
+  }
+
+  actionsFor(savesMs: SavesMs): ActionStore {
+    return {
+      get: (scope, action, signal) => this.#get(scope, action, signal, savesMs),
+      put: (...asked) => this.put(...asked),
+      remove: (...asked) => this.remove(...asked),
+    }
+  }
+
+  async #get(
+    scope: Scope,
+    action: ActionDigest,
+    signal: AbortSignal | undefined,
+    savesMs?: SavesMs,
+  ): Promise<ActionLookup> {
     const found = await this.#near.actions.get(scope, action, signal)
     // Who lets results grow too old wants the work to be done again.
     if (found.kind === 'hit' || found.why === 'expired' || this.#options.read === false) return found
-    return (await this.#load()).get(scope, action, found, signal)
+    return (await this.#load()).get(scope, action, found, { signal, savesMs })
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
