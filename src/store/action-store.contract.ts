@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { type ActionDigest, asActionDigest, type Digest, UNKNOWN_BYTES } from '../digest/digest.ts'
 import { digestOf } from '../digest/sha256.ts'
-import { ActionResult, Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { ActionResult, Directory, OutputFile, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { type ActionStore, type BlobStore, DEFAULT_SCOPE as scope } from './contracts.ts'
 import { ableTo, type Unable } from './nature.contract.ts'
 
@@ -43,6 +43,14 @@ export function actionStoreContract(name: string, open: () => Promise<OpenedActi
         expect(digestOf(ActionResult.encode(lookup.result).finish())).toEqual(resultDigest)
         expect(digestOf(lookup.encoded)).toEqual(resultDigest)
       }
+    })
+
+    it('gives back what a later version of the protocol has in a result', async () => {
+      const sent = laterResult([await keep('content')])
+      await actions.put(scope, action('a'), ActionResult.decode(sent))
+      const lookup = await actions.get(scope, action('a'))
+      expect(lookup.kind === 'hit' && Buffer.from(lookup.encoded).equals(sent)).toBe(true)
+      expect(lookup.kind === 'hit' && Buffer.from(ActionResult.encode(lookup.result).finish()).equals(sent)).toBe(true)
     })
 
     it('refuses a result with a blob that is not there, and keeps what it had', async () => {
@@ -159,6 +167,20 @@ export function result(files: readonly Digest[]): ActionResult {
     contents: Buffer.alloc(0),
   }))
   return { ...nothing, outputFiles }
+}
+
+/** Encoded, with fields that are not known here: in the result, in its files and in its metadata. */
+export function laterResult(files: readonly Digest[]): Buffer {
+  const field = (tag: number[], bytes: Uint8Array) => Buffer.concat([Buffer.from([...tag, bytes.length]), bytes])
+  const later = Buffer.concat([
+    field([0xc2, 0x3e], Buffer.from('the first')),
+    field([0xc2, 0x3e], Buffer.from('the second')),
+    Buffer.from([0xc8, 0x3e, 0xac, 0x02]),
+  ])
+  const outputFiles = result(files).outputFiles.map((file) =>
+    field([0x12], Buffer.concat([OutputFile.encode(file).finish(), later])),
+  )
+  return Buffer.concat([...outputFiles, field([0x4a], later), later])
 }
 
 function withTree(treeDigest: Digest): ActionResult {

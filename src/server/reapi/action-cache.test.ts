@@ -7,6 +7,7 @@ import { digestOf } from '../../digest/sha256.ts'
 import { GrpcCode } from '../../grpc/status.ts'
 import { ActionResult, Tree } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { PreconditionFailure } from '../../proto/google/rpc/error_details.ts'
+import { laterResult } from '../../store/action-store.contract.ts'
 import { content } from '../../store/content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../../store/contracts.ts'
 import { MOST_TREE_BYTES } from '../../store/named-blobs.ts'
@@ -87,6 +88,26 @@ describe('a look-up', () => {
     }
     expect(await update(put)).toEqual(ActionResult.decode(ActionResult.encode(put).finish()))
     expect(await get()).toEqual(ActionResult.decode(ActionResult.encode(put).finish()))
+  })
+
+  test('gives back what is not known here, also with content put in', async () => {
+    const file = await keep('content')
+    const stdoutDigest = await keep('out')
+    const sent = ActionResult.decode(laterResult([file]))
+    const kept = Buffer.from(ActionResult.encode({ ...sent, stdoutDigest }).finish())
+    expect(Buffer.from(ActionResult.encode(await update({ ...sent, stdoutRaw: Buffer.from('out') })).finish())).toEqual(
+      kept,
+    )
+    for (const wanted of [{}, { inlineStdout: true }, { inlineStdout: true, inlineOutputFiles: ['f0'] }]) {
+      const { stdoutRaw, outputFiles, ...rest } = await get(wanted)
+      const bare = outputFiles.map((file) => ({ ...file, contents: Buffer.alloc(0) }))
+      expect([String(stdoutRaw), ...outputFiles.map(({ contents }) => String(contents))]).toEqual([
+        'inlineStdout' in wanted ? 'out' : '',
+        'inlineOutputFiles' in wanted ? 'content' : '',
+      ])
+      const emptied = { ...rest, stdoutRaw: Buffer.alloc(0), outputFiles: bare }
+      expect(Buffer.from(ActionResult.encode(emptied).finish())).toEqual(kept)
+    }
   })
 
   test('puts in what was asked for and is there, and names it all the same', async () => {

@@ -42,7 +42,7 @@ it('throws where generated code does, whatever the bytes are', () => {
       const whole = Buffer.from(WriteRequest.encode(wanted).finish())
       if (whole.length > 0) whole[at % whole.length] = byte
       const bytes = whole.subarray(0, cut % (whole.length + 1))
-      const generated = outcome(() => WriteRequest.decode(bytes))
+      const generated = outcome(() => known(WriteRequest.decode(bytes)))
       const found = outcome(() => writeRequest.decode(bytes))
       // A field with the number 0, or a group that ends and never began, ends the message there; here it is none.
       if (found !== undefined) expect(found).toEqual(generated)
@@ -50,6 +50,11 @@ it('throws where generated code does, whatever the bytes are', () => {
     { numRuns: 2000 },
   )
 })
+
+/** What is not known is no part of an upload. */
+function known({ _unknownFields, ...request }: WriteRequest): WriteRequest {
+  return request
+}
 
 function outcome<T>(run: () => T): T | undefined {
   try {

@@ -4,8 +4,8 @@ import { packTar, unpackTar } from 'modern-tar'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
-import { type Directory, Tree } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
-import { action, result } from '../action-store.contract.ts'
+import { ActionResult, type Directory, Tree } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { action, laterResult, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { type MemoryStore, memoryStore } from '../memory/memory-store.ts'
@@ -75,6 +75,16 @@ describe('what is exported and imported', () => {
     for (const key of keys) expect(await target.actions.get(scope, key)).toEqual(await source.actions.get(scope, key))
     for (const bytes of blobs)
       expect(Buffer.from((await readWhole(target.blobs, scope, digestOf(bytes))) ?? [])).toEqual(Buffer.from(bytes))
+  })
+
+  test('has what a later version of the protocol put into a result', async () => {
+    const [file] = blobs.map(digestOf)
+    const sent = laterResult([file as Digest])
+    await source.actions.put(scope, action('later'), ActionResult.decode(sent))
+    const target = memoryStore()
+    await imported((await exported([action('later')])).bytes, target)
+    const lookup = await target.actions.get(scope, action('later'))
+    expect(lookup.kind === 'hit' && Buffer.from(lookup.encoded).equals(sent)).toBe(true)
   })
 
   test('once more, says so', async () => {

@@ -19,6 +19,7 @@ export interface Asset {
   pushedMs: number;
   /** 0: it does not expire. */
   expiresMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseAsset(): Asset {
@@ -32,6 +33,14 @@ export const Asset: MessageFns<Asset> = {
     }
     if (message.expiresMs !== 0) {
       writer.uint32(16).uint64(message.expiresMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -69,7 +78,19 @@ export const Asset: MessageFns<Asset> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

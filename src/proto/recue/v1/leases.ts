@@ -16,6 +16,7 @@ export interface HoldRequest {
     $case: "end";
     end: HoldRequest_End;
   } | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldRequest_Ask {
@@ -27,14 +28,17 @@ export interface HoldRequest_Ask {
   label: string;
   /** How long the work takes as a rule; 0: not known. */
   usualMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldRequest_Alive {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldRequest_End {
   /** A result was kept, so that the others find it. */
   isKept: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldResponse {
@@ -42,10 +46,12 @@ export interface HoldResponse {
     $case: "ended";
     ended: HoldResponse_Ended;
   } | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldResponse_Held {
   aliveMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /** Another one holds the lease. */
@@ -55,10 +61,12 @@ export interface HoldResponse_Waiting {
   forMs: number;
   /** How long it takes as a rule; 0: not known. */
   usualMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldResponse_Ended {
   isKept: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseHoldRequest(): HoldRequest {
@@ -77,6 +85,14 @@ export const HoldRequest: MessageFns<HoldRequest> = {
       case "end":
         HoldRequest_End.encode(message.said.end, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -122,7 +138,19 @@ export const HoldRequest: MessageFns<HoldRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -132,7 +160,7 @@ export const HoldRequest: MessageFns<HoldRequest> = {
 };
 
 function createBaseHoldRequest_Ask(): HoldRequest_Ask {
-  return { instanceName: "", actionDigest: undefined, label: "", usualMs: 0 };
+  return { instanceName: "", label: "", usualMs: 0 };
 }
 
 export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
@@ -148,6 +176,14 @@ export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
     }
     if (message.usualMs !== 0) {
       writer.uint32(32).uint64(message.usualMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -201,7 +237,19 @@ export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -215,7 +263,15 @@ function createBaseHoldRequest_Alive(): HoldRequest_Alive {
 }
 
 export const HoldRequest_Alive: MessageFns<HoldRequest_Alive> = {
-  encode(_: HoldRequest_Alive, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: HoldRequest_Alive, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -236,7 +292,19 @@ export const HoldRequest_Alive: MessageFns<HoldRequest_Alive> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -253,6 +321,14 @@ export const HoldRequest_End: MessageFns<HoldRequest_End> = {
   encode(message: HoldRequest_End, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.isKept !== false) {
       writer.uint32(8).bool(message.isKept);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -282,7 +358,19 @@ export const HoldRequest_End: MessageFns<HoldRequest_End> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -307,6 +395,14 @@ export const HoldResponse: MessageFns<HoldResponse> = {
       case "ended":
         HoldResponse_Ended.encode(message.said.ended, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -352,7 +448,19 @@ export const HoldResponse: MessageFns<HoldResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -369,6 +477,14 @@ export const HoldResponse_Held: MessageFns<HoldResponse_Held> = {
   encode(message: HoldResponse_Held, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.aliveMs !== 0) {
       writer.uint32(8).uint64(message.aliveMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -398,7 +514,19 @@ export const HoldResponse_Held: MessageFns<HoldResponse_Held> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -421,6 +549,14 @@ export const HoldResponse_Waiting: MessageFns<HoldResponse_Waiting> = {
     }
     if (message.usualMs !== 0) {
       writer.uint32(24).uint64(message.usualMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -466,7 +602,19 @@ export const HoldResponse_Waiting: MessageFns<HoldResponse_Waiting> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -483,6 +631,14 @@ export const HoldResponse_Ended: MessageFns<HoldResponse_Ended> = {
   encode(message: HoldResponse_Ended, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.isKept !== false) {
       writer.uint32(8).bool(message.isKept);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -512,7 +668,19 @@ export const HoldResponse_Ended: MessageFns<HoldResponse_Ended> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

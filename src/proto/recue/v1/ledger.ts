@@ -28,6 +28,7 @@ export interface RunTotals {
   tools: ToolTotals[];
   /** Of the hits, those that a remote cache had. */
   remoteHits: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ToolTotals {
@@ -38,6 +39,7 @@ export interface ToolTotals {
   misses: number;
   bypassed: number;
   savedMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface TaskTotals {
@@ -47,6 +49,7 @@ export interface TaskTotals {
   hits: number;
   misses: number;
   savedMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseRunTotals(): RunTotals {
@@ -107,6 +110,14 @@ export const RunTotals: MessageFns<RunTotals> = {
     }
     if (message.remoteHits !== 0) {
       writer.uint32(104).uint64(message.remoteHits);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -232,7 +243,19 @@ export const RunTotals: MessageFns<RunTotals> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -264,6 +287,14 @@ export const ToolTotals: MessageFns<ToolTotals> = {
     }
     if (message.savedMs !== 0) {
       writer.uint32(48).uint64(message.savedMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -333,7 +364,19 @@ export const ToolTotals: MessageFns<ToolTotals> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -365,6 +408,14 @@ export const TaskTotals: MessageFns<TaskTotals> = {
     }
     if (message.savedMs !== 0) {
       writer.uint32(48).uint64(message.savedMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -434,7 +485,19 @@ export const TaskTotals: MessageFns<TaskTotals> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

@@ -22,6 +22,7 @@ export interface RunDetail {
   colourForced: boolean;
   /** Whole wall time of the command in milliseconds. */
   durationMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /** One run of the ledger: what was asked for, and what came of it. */
@@ -53,6 +54,7 @@ export interface RunRecord {
   tool: string;
   /** Of how many alike this is the sum; 0 is one. */
   count: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /**
@@ -65,11 +67,13 @@ export interface Artifact {
   key: string;
   /** What the tool wants back with the bytes, as it gave them. */
   headers: ArtifactHeader[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ArtifactHeader {
   name: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseRunDetail(): RunDetail {
@@ -90,6 +94,14 @@ export const RunDetail: MessageFns<RunDetail> = {
     }
     if (message.durationMs !== 0) {
       writer.uint32(24).uint64(message.durationMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -145,7 +157,19 @@ export const RunDetail: MessageFns<RunDetail> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -161,7 +185,6 @@ function createBaseRunRecord(): RunRecord {
     root: "",
     startedMs: 0,
     status: "",
-    key: undefined,
     exitCode: 0,
     durationMs: 0,
     savedMs: 0,
@@ -220,6 +243,14 @@ export const RunRecord: MessageFns<RunRecord> = {
     }
     if (message.count !== 0) {
       writer.uint32(120).uint64(message.count);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -361,7 +392,19 @@ export const RunRecord: MessageFns<RunRecord> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -384,6 +427,14 @@ export const Artifact: MessageFns<Artifact> = {
     }
     for (const v of message.headers) {
       ArtifactHeader.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -429,7 +480,19 @@ export const Artifact: MessageFns<Artifact> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -449,6 +512,14 @@ export const ArtifactHeader: MessageFns<ArtifactHeader> = {
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -486,7 +557,19 @@ export const ArtifactHeader: MessageFns<ArtifactHeader> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

@@ -18,6 +18,7 @@ export const protobufFileName = "build/bazel/remote/asset/v1/remote_asset.proto"
 export interface Qualifier {
   name: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FetchBlobRequest {
@@ -27,6 +28,7 @@ export interface FetchBlobRequest {
   uris: string[];
   qualifiers: Qualifier[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FetchBlobResponse {
@@ -36,6 +38,7 @@ export interface FetchBlobResponse {
   expiresAt?: Timestamp | undefined;
   blobDigest?: Digest | undefined;
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FetchDirectoryRequest {
@@ -45,6 +48,7 @@ export interface FetchDirectoryRequest {
   uris: string[];
   qualifiers: Qualifier[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FetchDirectoryResponse {
@@ -54,6 +58,7 @@ export interface FetchDirectoryResponse {
   expiresAt?: Timestamp | undefined;
   rootDirectoryDigest?: Digest | undefined;
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PushBlobRequest {
@@ -65,9 +70,11 @@ export interface PushBlobRequest {
   referencesBlobs: Digest[];
   referencesDirectories: Digest[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PushBlobResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PushDirectoryRequest {
@@ -79,9 +86,11 @@ export interface PushDirectoryRequest {
   referencesBlobs: Digest[];
   referencesDirectories: Digest[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PushDirectoryResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseQualifier(): Qualifier {
@@ -95,6 +104,14 @@ export const Qualifier: MessageFns<Qualifier> = {
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -132,7 +149,19 @@ export const Qualifier: MessageFns<Qualifier> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -142,14 +171,7 @@ export const Qualifier: MessageFns<Qualifier> = {
 };
 
 function createBaseFetchBlobRequest(): FetchBlobRequest {
-  return {
-    instanceName: "",
-    timeout: undefined,
-    oldestContentAccepted: undefined,
-    uris: [],
-    qualifiers: [],
-    digestFunction: 0,
-  };
+  return { instanceName: "", uris: [], qualifiers: [], digestFunction: 0 };
 }
 
 export const FetchBlobRequest: MessageFns<FetchBlobRequest> = {
@@ -171,6 +193,14 @@ export const FetchBlobRequest: MessageFns<FetchBlobRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(48).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -240,7 +270,19 @@ export const FetchBlobRequest: MessageFns<FetchBlobRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -250,7 +292,7 @@ export const FetchBlobRequest: MessageFns<FetchBlobRequest> = {
 };
 
 function createBaseFetchBlobResponse(): FetchBlobResponse {
-  return { status: undefined, uri: "", qualifiers: [], expiresAt: undefined, blobDigest: undefined, digestFunction: 0 };
+  return { uri: "", qualifiers: [], digestFunction: 0 };
 }
 
 export const FetchBlobResponse: MessageFns<FetchBlobResponse> = {
@@ -272,6 +314,14 @@ export const FetchBlobResponse: MessageFns<FetchBlobResponse> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(48).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -341,7 +391,19 @@ export const FetchBlobResponse: MessageFns<FetchBlobResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -351,14 +413,7 @@ export const FetchBlobResponse: MessageFns<FetchBlobResponse> = {
 };
 
 function createBaseFetchDirectoryRequest(): FetchDirectoryRequest {
-  return {
-    instanceName: "",
-    timeout: undefined,
-    oldestContentAccepted: undefined,
-    uris: [],
-    qualifiers: [],
-    digestFunction: 0,
-  };
+  return { instanceName: "", uris: [], qualifiers: [], digestFunction: 0 };
 }
 
 export const FetchDirectoryRequest: MessageFns<FetchDirectoryRequest> = {
@@ -380,6 +435,14 @@ export const FetchDirectoryRequest: MessageFns<FetchDirectoryRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(48).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -449,7 +512,19 @@ export const FetchDirectoryRequest: MessageFns<FetchDirectoryRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -459,14 +534,7 @@ export const FetchDirectoryRequest: MessageFns<FetchDirectoryRequest> = {
 };
 
 function createBaseFetchDirectoryResponse(): FetchDirectoryResponse {
-  return {
-    status: undefined,
-    uri: "",
-    qualifiers: [],
-    expiresAt: undefined,
-    rootDirectoryDigest: undefined,
-    digestFunction: 0,
-  };
+  return { uri: "", qualifiers: [], digestFunction: 0 };
 }
 
 export const FetchDirectoryResponse: MessageFns<FetchDirectoryResponse> = {
@@ -488,6 +556,14 @@ export const FetchDirectoryResponse: MessageFns<FetchDirectoryResponse> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(48).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -557,7 +633,19 @@ export const FetchDirectoryResponse: MessageFns<FetchDirectoryResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -571,8 +659,6 @@ function createBasePushBlobRequest(): PushBlobRequest {
     instanceName: "",
     uris: [],
     qualifiers: [],
-    expireAt: undefined,
-    blobDigest: undefined,
     referencesBlobs: [],
     referencesDirectories: [],
     digestFunction: 0,
@@ -604,6 +690,14 @@ export const PushBlobRequest: MessageFns<PushBlobRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(64).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -689,7 +783,19 @@ export const PushBlobRequest: MessageFns<PushBlobRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -703,7 +809,15 @@ function createBasePushBlobResponse(): PushBlobResponse {
 }
 
 export const PushBlobResponse: MessageFns<PushBlobResponse> = {
-  encode(_: PushBlobResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: PushBlobResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -724,7 +838,19 @@ export const PushBlobResponse: MessageFns<PushBlobResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -738,8 +864,6 @@ function createBasePushDirectoryRequest(): PushDirectoryRequest {
     instanceName: "",
     uris: [],
     qualifiers: [],
-    expireAt: undefined,
-    rootDirectoryDigest: undefined,
     referencesBlobs: [],
     referencesDirectories: [],
     digestFunction: 0,
@@ -771,6 +895,14 @@ export const PushDirectoryRequest: MessageFns<PushDirectoryRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(64).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -856,7 +988,19 @@ export const PushDirectoryRequest: MessageFns<PushDirectoryRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -870,7 +1014,15 @@ function createBasePushDirectoryResponse(): PushDirectoryResponse {
 }
 
 export const PushDirectoryResponse: MessageFns<PushDirectoryResponse> = {
-  encode(_: PushDirectoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: PushDirectoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -891,7 +1043,19 @@ export const PushDirectoryResponse: MessageFns<PushDirectoryResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

@@ -24,6 +24,7 @@ export interface GetActionResultRequest {
   inlineStderr: boolean;
   inlineOutputFiles: string[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface UpdateActionResultRequest {
@@ -32,41 +33,49 @@ export interface UpdateActionResultRequest {
   actionResult?: ActionResult | undefined;
   resultsCachePolicy?: ResultsCachePolicy | undefined;
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ResultsCachePolicy {
   priority: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FindMissingBlobsRequest {
   instanceName: string;
   blobDigests: Digest[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FindMissingBlobsResponse {
   missingBlobDigests: Digest[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchUpdateBlobsRequest {
   instanceName: string;
   requests: BatchUpdateBlobsRequest_Request[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchUpdateBlobsRequest_Request {
   digest?: Digest | undefined;
   data: Buffer;
   compressor: Compressor_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchUpdateBlobsResponse {
   responses: BatchUpdateBlobsResponse_Response[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchUpdateBlobsResponse_Response {
   digest?: Digest | undefined;
   status?: Status | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchReadBlobsRequest {
@@ -74,10 +83,12 @@ export interface BatchReadBlobsRequest {
   digests: Digest[];
   acceptableCompressors: Compressor_Value[];
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchReadBlobsResponse {
   responses: BatchReadBlobsResponse_Response[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface BatchReadBlobsResponse_Response {
@@ -85,6 +96,7 @@ export interface BatchReadBlobsResponse_Response {
   data: Buffer;
   compressor: Compressor_Value;
   status?: Status | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface GetTreeRequest {
@@ -93,11 +105,13 @@ export interface GetTreeRequest {
   pageSize: number;
   pageToken: string;
   digestFunction: DigestFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface GetTreeResponse {
   directories: Directory[];
   nextPageToken: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SplitBlobRequest {
@@ -105,11 +119,13 @@ export interface SplitBlobRequest {
   blobDigest?: Digest | undefined;
   digestFunction: DigestFunction_Value;
   chunkingFunction: ChunkingFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SplitBlobResponse {
   chunkDigests: Digest[];
   chunkingFunction: ChunkingFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SpliceBlobRequest {
@@ -118,14 +134,17 @@ export interface SpliceBlobRequest {
   chunkDigests: Digest[];
   digestFunction: DigestFunction_Value;
   chunkingFunction: ChunkingFunction_Value;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SpliceBlobResponse {
   blobDigest?: Digest | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface GetCapabilitiesRequest {
   instanceName: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ServerCapabilities {
@@ -133,9 +152,11 @@ export interface ServerCapabilities {
   deprecatedApiVersion?: SemVer | undefined;
   lowApiVersion?: SemVer | undefined;
   highApiVersion?: SemVer | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface DigestFunction {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export const DigestFunction_Value = {
@@ -171,6 +192,7 @@ export namespace DigestFunction_Value {
 }
 
 export interface ChunkingFunction {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export const ChunkingFunction_Value = { UNKNOWN: 0, FAST_CDC_2020: 1, REP_MAX_CDC: 2, UNRECOGNIZED: -1 } as const;
@@ -186,18 +208,22 @@ export namespace ChunkingFunction_Value {
 
 export interface ActionCacheUpdateCapabilities {
   updateEnabled: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PriorityCapabilities {
   priorities: PriorityCapabilities_PriorityRange[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface PriorityCapabilities_PriorityRange {
   minPriority: number;
   maxPriority: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SymlinkAbsolutePathStrategy {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export const SymlinkAbsolutePathStrategy_Value = { UNKNOWN: 0, DISALLOWED: 1, ALLOWED: 2, UNRECOGNIZED: -1 } as const;
@@ -213,6 +239,7 @@ export namespace SymlinkAbsolutePathStrategy_Value {
 }
 
 export interface Compressor {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export const Compressor_Value = { IDENTITY: 0, ZSTD: 1, DEFLATE: 2, BROTLI: 3, UNRECOGNIZED: -1 } as const;
@@ -240,21 +267,25 @@ export interface CacheCapabilities {
   spliceBlobSupport: boolean;
   fastCdc2020Params?: FastCdc2020Params | undefined;
   repMaxCdcParams?: RepMaxCdcParams | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FastCdc2020Params {
   avgChunkSizeBytes: number;
   seed: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface RepMaxCdcParams {
   minChunkSizeBytes: number;
   horizonSizeBytes: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ToolDetails {
   toolName: string;
   toolVersion: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface RequestMetadata {
@@ -265,17 +296,11 @@ export interface RequestMetadata {
   actionMnemonic: string;
   targetId: string;
   configurationId: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseGetActionResultRequest(): GetActionResultRequest {
-  return {
-    instanceName: "",
-    actionDigest: undefined,
-    inlineStdout: false,
-    inlineStderr: false,
-    inlineOutputFiles: [],
-    digestFunction: 0,
-  };
+  return { instanceName: "", inlineStdout: false, inlineStderr: false, inlineOutputFiles: [], digestFunction: 0 };
 }
 
 export const GetActionResultRequest: MessageFns<GetActionResultRequest> = {
@@ -297,6 +322,14 @@ export const GetActionResultRequest: MessageFns<GetActionResultRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(48).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -366,7 +399,19 @@ export const GetActionResultRequest: MessageFns<GetActionResultRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -376,13 +421,7 @@ export const GetActionResultRequest: MessageFns<GetActionResultRequest> = {
 };
 
 function createBaseUpdateActionResultRequest(): UpdateActionResultRequest {
-  return {
-    instanceName: "",
-    actionDigest: undefined,
-    actionResult: undefined,
-    resultsCachePolicy: undefined,
-    digestFunction: 0,
-  };
+  return { instanceName: "", digestFunction: 0 };
 }
 
 export const UpdateActionResultRequest: MessageFns<UpdateActionResultRequest> = {
@@ -401,6 +440,14 @@ export const UpdateActionResultRequest: MessageFns<UpdateActionResultRequest> = 
     }
     if (message.digestFunction !== 0) {
       writer.uint32(40).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -462,7 +509,19 @@ export const UpdateActionResultRequest: MessageFns<UpdateActionResultRequest> = 
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -479,6 +538,14 @@ export const ResultsCachePolicy: MessageFns<ResultsCachePolicy> = {
   encode(message: ResultsCachePolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.priority !== 0) {
       writer.uint32(8).int32(message.priority);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -508,7 +575,19 @@ export const ResultsCachePolicy: MessageFns<ResultsCachePolicy> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -531,6 +610,14 @@ export const FindMissingBlobsRequest: MessageFns<FindMissingBlobsRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(24).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -576,7 +663,19 @@ export const FindMissingBlobsRequest: MessageFns<FindMissingBlobsRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -593,6 +692,14 @@ export const FindMissingBlobsResponse: MessageFns<FindMissingBlobsResponse> = {
   encode(message: FindMissingBlobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.missingBlobDigests) {
       Digest.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -622,7 +729,19 @@ export const FindMissingBlobsResponse: MessageFns<FindMissingBlobsResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -645,6 +764,14 @@ export const BatchUpdateBlobsRequest: MessageFns<BatchUpdateBlobsRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(40).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -690,7 +817,19 @@ export const BatchUpdateBlobsRequest: MessageFns<BatchUpdateBlobsRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -700,7 +839,7 @@ export const BatchUpdateBlobsRequest: MessageFns<BatchUpdateBlobsRequest> = {
 };
 
 function createBaseBatchUpdateBlobsRequest_Request(): BatchUpdateBlobsRequest_Request {
-  return { digest: undefined, data: Buffer.alloc(0), compressor: 0 };
+  return { data: Buffer.alloc(0), compressor: 0 };
 }
 
 export const BatchUpdateBlobsRequest_Request: MessageFns<BatchUpdateBlobsRequest_Request> = {
@@ -713,6 +852,14 @@ export const BatchUpdateBlobsRequest_Request: MessageFns<BatchUpdateBlobsRequest
     }
     if (message.compressor !== 0) {
       writer.uint32(24).int32(message.compressor);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -758,7 +905,19 @@ export const BatchUpdateBlobsRequest_Request: MessageFns<BatchUpdateBlobsRequest
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -775,6 +934,14 @@ export const BatchUpdateBlobsResponse: MessageFns<BatchUpdateBlobsResponse> = {
   encode(message: BatchUpdateBlobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.responses) {
       BatchUpdateBlobsResponse_Response.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -804,7 +971,19 @@ export const BatchUpdateBlobsResponse: MessageFns<BatchUpdateBlobsResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -814,7 +993,7 @@ export const BatchUpdateBlobsResponse: MessageFns<BatchUpdateBlobsResponse> = {
 };
 
 function createBaseBatchUpdateBlobsResponse_Response(): BatchUpdateBlobsResponse_Response {
-  return { digest: undefined, status: undefined };
+  return {};
 }
 
 export const BatchUpdateBlobsResponse_Response: MessageFns<BatchUpdateBlobsResponse_Response> = {
@@ -824,6 +1003,14 @@ export const BatchUpdateBlobsResponse_Response: MessageFns<BatchUpdateBlobsRespo
     }
     if (message.status !== undefined) {
       Status.encode(message.status, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -861,7 +1048,19 @@ export const BatchUpdateBlobsResponse_Response: MessageFns<BatchUpdateBlobsRespo
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -891,6 +1090,14 @@ export const BatchReadBlobsRequest: MessageFns<BatchReadBlobsRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(32).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -954,7 +1161,19 @@ export const BatchReadBlobsRequest: MessageFns<BatchReadBlobsRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -971,6 +1190,14 @@ export const BatchReadBlobsResponse: MessageFns<BatchReadBlobsResponse> = {
   encode(message: BatchReadBlobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.responses) {
       BatchReadBlobsResponse_Response.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1000,7 +1227,19 @@ export const BatchReadBlobsResponse: MessageFns<BatchReadBlobsResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1010,7 +1249,7 @@ export const BatchReadBlobsResponse: MessageFns<BatchReadBlobsResponse> = {
 };
 
 function createBaseBatchReadBlobsResponse_Response(): BatchReadBlobsResponse_Response {
-  return { digest: undefined, data: Buffer.alloc(0), compressor: 0, status: undefined };
+  return { data: Buffer.alloc(0), compressor: 0 };
 }
 
 export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_Response> = {
@@ -1026,6 +1265,14 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
     }
     if (message.status !== undefined) {
       Status.encode(message.status, writer.uint32(26).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1079,7 +1326,19 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1089,7 +1348,7 @@ export const BatchReadBlobsResponse_Response: MessageFns<BatchReadBlobsResponse_
 };
 
 function createBaseGetTreeRequest(): GetTreeRequest {
-  return { instanceName: "", rootDigest: undefined, pageSize: 0, pageToken: "", digestFunction: 0 };
+  return { instanceName: "", pageSize: 0, pageToken: "", digestFunction: 0 };
 }
 
 export const GetTreeRequest: MessageFns<GetTreeRequest> = {
@@ -1108,6 +1367,14 @@ export const GetTreeRequest: MessageFns<GetTreeRequest> = {
     }
     if (message.digestFunction !== 0) {
       writer.uint32(40).int32(message.digestFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1169,7 +1436,19 @@ export const GetTreeRequest: MessageFns<GetTreeRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1189,6 +1468,14 @@ export const GetTreeResponse: MessageFns<GetTreeResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1226,7 +1513,19 @@ export const GetTreeResponse: MessageFns<GetTreeResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1236,7 +1535,7 @@ export const GetTreeResponse: MessageFns<GetTreeResponse> = {
 };
 
 function createBaseSplitBlobRequest(): SplitBlobRequest {
-  return { instanceName: "", blobDigest: undefined, digestFunction: 0, chunkingFunction: 0 };
+  return { instanceName: "", digestFunction: 0, chunkingFunction: 0 };
 }
 
 export const SplitBlobRequest: MessageFns<SplitBlobRequest> = {
@@ -1252,6 +1551,14 @@ export const SplitBlobRequest: MessageFns<SplitBlobRequest> = {
     }
     if (message.chunkingFunction !== 0) {
       writer.uint32(32).int32(message.chunkingFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1305,7 +1612,19 @@ export const SplitBlobRequest: MessageFns<SplitBlobRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1325,6 +1644,14 @@ export const SplitBlobResponse: MessageFns<SplitBlobResponse> = {
     }
     if (message.chunkingFunction !== 0) {
       writer.uint32(16).int32(message.chunkingFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1362,7 +1689,19 @@ export const SplitBlobResponse: MessageFns<SplitBlobResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1372,7 +1711,7 @@ export const SplitBlobResponse: MessageFns<SplitBlobResponse> = {
 };
 
 function createBaseSpliceBlobRequest(): SpliceBlobRequest {
-  return { instanceName: "", blobDigest: undefined, chunkDigests: [], digestFunction: 0, chunkingFunction: 0 };
+  return { instanceName: "", chunkDigests: [], digestFunction: 0, chunkingFunction: 0 };
 }
 
 export const SpliceBlobRequest: MessageFns<SpliceBlobRequest> = {
@@ -1391,6 +1730,14 @@ export const SpliceBlobRequest: MessageFns<SpliceBlobRequest> = {
     }
     if (message.chunkingFunction !== 0) {
       writer.uint32(40).int32(message.chunkingFunction);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1452,7 +1799,19 @@ export const SpliceBlobRequest: MessageFns<SpliceBlobRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1462,13 +1821,21 @@ export const SpliceBlobRequest: MessageFns<SpliceBlobRequest> = {
 };
 
 function createBaseSpliceBlobResponse(): SpliceBlobResponse {
-  return { blobDigest: undefined };
+  return {};
 }
 
 export const SpliceBlobResponse: MessageFns<SpliceBlobResponse> = {
   encode(message: SpliceBlobResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.blobDigest !== undefined) {
       Digest.encode(message.blobDigest, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1498,7 +1865,19 @@ export const SpliceBlobResponse: MessageFns<SpliceBlobResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1515,6 +1894,14 @@ export const GetCapabilitiesRequest: MessageFns<GetCapabilitiesRequest> = {
   encode(message: GetCapabilitiesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.instanceName !== "") {
       writer.uint32(10).string(message.instanceName);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1544,7 +1931,19 @@ export const GetCapabilitiesRequest: MessageFns<GetCapabilitiesRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1554,12 +1953,7 @@ export const GetCapabilitiesRequest: MessageFns<GetCapabilitiesRequest> = {
 };
 
 function createBaseServerCapabilities(): ServerCapabilities {
-  return {
-    cacheCapabilities: undefined,
-    deprecatedApiVersion: undefined,
-    lowApiVersion: undefined,
-    highApiVersion: undefined,
-  };
+  return {};
 }
 
 export const ServerCapabilities: MessageFns<ServerCapabilities> = {
@@ -1575,6 +1969,14 @@ export const ServerCapabilities: MessageFns<ServerCapabilities> = {
     }
     if (message.highApiVersion !== undefined) {
       SemVer.encode(message.highApiVersion, writer.uint32(42).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1628,7 +2030,19 @@ export const ServerCapabilities: MessageFns<ServerCapabilities> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1642,7 +2056,15 @@ function createBaseDigestFunction(): DigestFunction {
 }
 
 export const DigestFunction: MessageFns<DigestFunction> = {
-  encode(_: DigestFunction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DigestFunction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -1663,7 +2085,19 @@ export const DigestFunction: MessageFns<DigestFunction> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1677,7 +2111,15 @@ function createBaseChunkingFunction(): ChunkingFunction {
 }
 
 export const ChunkingFunction: MessageFns<ChunkingFunction> = {
-  encode(_: ChunkingFunction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ChunkingFunction, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -1698,7 +2140,19 @@ export const ChunkingFunction: MessageFns<ChunkingFunction> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1715,6 +2169,14 @@ export const ActionCacheUpdateCapabilities: MessageFns<ActionCacheUpdateCapabili
   encode(message: ActionCacheUpdateCapabilities, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.updateEnabled !== false) {
       writer.uint32(8).bool(message.updateEnabled);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1744,7 +2206,19 @@ export const ActionCacheUpdateCapabilities: MessageFns<ActionCacheUpdateCapabili
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1761,6 +2235,14 @@ export const PriorityCapabilities: MessageFns<PriorityCapabilities> = {
   encode(message: PriorityCapabilities, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.priorities) {
       PriorityCapabilities_PriorityRange.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1790,7 +2272,19 @@ export const PriorityCapabilities: MessageFns<PriorityCapabilities> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1810,6 +2304,14 @@ export const PriorityCapabilities_PriorityRange: MessageFns<PriorityCapabilities
     }
     if (message.maxPriority !== 0) {
       writer.uint32(16).int32(message.maxPriority);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1847,7 +2349,19 @@ export const PriorityCapabilities_PriorityRange: MessageFns<PriorityCapabilities
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1861,7 +2375,15 @@ function createBaseSymlinkAbsolutePathStrategy(): SymlinkAbsolutePathStrategy {
 }
 
 export const SymlinkAbsolutePathStrategy: MessageFns<SymlinkAbsolutePathStrategy> = {
-  encode(_: SymlinkAbsolutePathStrategy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: SymlinkAbsolutePathStrategy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -1882,7 +2404,19 @@ export const SymlinkAbsolutePathStrategy: MessageFns<SymlinkAbsolutePathStrategy
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1896,7 +2430,15 @@ function createBaseCompressor(): Compressor {
 }
 
 export const Compressor: MessageFns<Compressor> = {
-  encode(_: Compressor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: Compressor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
     return writer;
   },
 
@@ -1917,7 +2459,19 @@ export const Compressor: MessageFns<Compressor> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1929,8 +2483,6 @@ export const Compressor: MessageFns<Compressor> = {
 function createBaseCacheCapabilities(): CacheCapabilities {
   return {
     digestFunctions: [],
-    actionCacheUpdateCapabilities: undefined,
-    cachePriorityCapabilities: undefined,
     maxBatchTotalSizeBytes: 0,
     symlinkAbsolutePathStrategy: 0,
     supportedCompressors: [],
@@ -1938,8 +2490,6 @@ function createBaseCacheCapabilities(): CacheCapabilities {
     maxCasBlobSizeBytes: 0,
     splitBlobSupport: false,
     spliceBlobSupport: false,
-    fastCdc2020Params: undefined,
-    repMaxCdcParams: undefined,
   };
 }
 
@@ -1992,6 +2542,14 @@ export const CacheCapabilities: MessageFns<CacheCapabilities> = {
     }
     if (message.repMaxCdcParams !== undefined) {
       RepMaxCdcParams.encode(message.repMaxCdcParams, writer.uint32(98).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -2139,7 +2697,19 @@ export const CacheCapabilities: MessageFns<CacheCapabilities> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -2159,6 +2729,14 @@ export const FastCdc2020Params: MessageFns<FastCdc2020Params> = {
     }
     if (message.seed !== 0) {
       writer.uint32(16).uint32(message.seed);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -2196,7 +2774,19 @@ export const FastCdc2020Params: MessageFns<FastCdc2020Params> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -2216,6 +2806,14 @@ export const RepMaxCdcParams: MessageFns<RepMaxCdcParams> = {
     }
     if (message.horizonSizeBytes !== 0) {
       writer.uint32(16).uint64(message.horizonSizeBytes);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -2253,7 +2851,19 @@ export const RepMaxCdcParams: MessageFns<RepMaxCdcParams> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -2273,6 +2883,14 @@ export const ToolDetails: MessageFns<ToolDetails> = {
     }
     if (message.toolVersion !== "") {
       writer.uint32(18).string(message.toolVersion);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -2310,7 +2928,19 @@ export const ToolDetails: MessageFns<ToolDetails> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -2321,7 +2951,6 @@ export const ToolDetails: MessageFns<ToolDetails> = {
 
 function createBaseRequestMetadata(): RequestMetadata {
   return {
-    toolDetails: undefined,
     actionId: "",
     toolInvocationId: "",
     correlatedInvocationsId: "",
@@ -2353,6 +2982,14 @@ export const RequestMetadata: MessageFns<RequestMetadata> = {
     }
     if (message.configurationId !== "") {
       writer.uint32(58).string(message.configurationId);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -2430,7 +3067,19 @@ export const RequestMetadata: MessageFns<RequestMetadata> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

@@ -20,6 +20,7 @@ export const protobufFileName = "build/bazel/remote/execution/v2/remote_executio
 export interface Digest {
   hash: string;
   sizeBytes: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Action {
@@ -29,6 +30,7 @@ export interface Action {
   doNotCache: boolean;
   salt: Buffer;
   platform?: Platform | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Command {
@@ -40,31 +42,37 @@ export interface Command {
   workingDirectory: string;
   outputPaths: string[];
   outputNodeProperties: string[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Command_EnvironmentVariable {
   name: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Platform {
   properties: Platform_Property[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Platform_Property {
   name: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface NodeProperty {
   name: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface NodeProperties {
   properties: NodeProperty[];
   mtime?: Timestamp | undefined;
   unixMode?: number | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Directory {
@@ -72,6 +80,7 @@ export interface Directory {
   directories: DirectoryNode[];
   symlinks: SymlinkNode[];
   nodeProperties?: NodeProperties | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FileNode {
@@ -79,22 +88,26 @@ export interface FileNode {
   digest?: Digest | undefined;
   isExecutable: boolean;
   nodeProperties?: NodeProperties | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface DirectoryNode {
   name: string;
   digest?: Digest | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SymlinkNode {
   name: string;
   target: string;
   nodeProperties?: NodeProperties | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface Tree {
   root?: Directory | undefined;
   children: Directory[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface OutputFile {
@@ -103,6 +116,7 @@ export interface OutputFile {
   isExecutable: boolean;
   contents: Buffer;
   nodeProperties?: NodeProperties | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface OutputDirectory {
@@ -110,12 +124,14 @@ export interface OutputDirectory {
   treeDigest?: Digest | undefined;
   isTopologicallySorted: boolean;
   rootDirectoryDigest?: Digest | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface OutputSymlink {
   path: string;
   target: string;
   nodeProperties?: NodeProperties | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ExecutedActionMetadata {
@@ -131,6 +147,7 @@ export interface ExecutedActionMetadata {
   outputUploadCompletedTimestamp?: Timestamp | undefined;
   auxiliaryMetadata: Any[];
   virtualExecutionDuration?: Duration | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface ActionResult {
@@ -145,6 +162,7 @@ export interface ActionResult {
   outputFileSymlinks: OutputSymlink[];
   outputDirectorySymlinks: OutputSymlink[];
   outputSymlinks: OutputSymlink[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseDigest(): Digest {
@@ -158,6 +176,14 @@ export const Digest: MessageFns<Digest> = {
     }
     if (message.sizeBytes !== 0) {
       writer.uint32(16).int64(message.sizeBytes);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -195,7 +221,19 @@ export const Digest: MessageFns<Digest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -205,14 +243,7 @@ export const Digest: MessageFns<Digest> = {
 };
 
 function createBaseAction(): Action {
-  return {
-    commandDigest: undefined,
-    inputRootDigest: undefined,
-    timeout: undefined,
-    doNotCache: false,
-    salt: Buffer.alloc(0),
-    platform: undefined,
-  };
+  return { doNotCache: false, salt: Buffer.alloc(0) };
 }
 
 export const Action: MessageFns<Action> = {
@@ -234,6 +265,14 @@ export const Action: MessageFns<Action> = {
     }
     if (message.platform !== undefined) {
       Platform.encode(message.platform, writer.uint32(82).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -303,7 +342,19 @@ export const Action: MessageFns<Action> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -318,7 +369,6 @@ function createBaseCommand(): Command {
     environmentVariables: [],
     outputFiles: [],
     outputDirectories: [],
-    platform: undefined,
     workingDirectory: "",
     outputPaths: [],
     outputNodeProperties: [],
@@ -350,6 +400,14 @@ export const Command: MessageFns<Command> = {
     }
     for (const v of message.outputNodeProperties) {
       writer.uint32(66).string(v!);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -435,7 +493,19 @@ export const Command: MessageFns<Command> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -455,6 +525,14 @@ export const Command_EnvironmentVariable: MessageFns<Command_EnvironmentVariable
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -492,7 +570,19 @@ export const Command_EnvironmentVariable: MessageFns<Command_EnvironmentVariable
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -509,6 +599,14 @@ export const Platform: MessageFns<Platform> = {
   encode(message: Platform, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.properties) {
       Platform_Property.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -538,7 +636,19 @@ export const Platform: MessageFns<Platform> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -558,6 +668,14 @@ export const Platform_Property: MessageFns<Platform_Property> = {
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -595,7 +713,19 @@ export const Platform_Property: MessageFns<Platform_Property> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -615,6 +745,14 @@ export const NodeProperty: MessageFns<NodeProperty> = {
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -652,7 +790,19 @@ export const NodeProperty: MessageFns<NodeProperty> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -662,7 +812,7 @@ export const NodeProperty: MessageFns<NodeProperty> = {
 };
 
 function createBaseNodeProperties(): NodeProperties {
-  return { properties: [], mtime: undefined, unixMode: undefined };
+  return { properties: [] };
 }
 
 export const NodeProperties: MessageFns<NodeProperties> = {
@@ -675,6 +825,14 @@ export const NodeProperties: MessageFns<NodeProperties> = {
     }
     if (message.unixMode !== undefined) {
       UInt32Value.encode({ value: message.unixMode! }, writer.uint32(26).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -720,7 +878,19 @@ export const NodeProperties: MessageFns<NodeProperties> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -730,7 +900,7 @@ export const NodeProperties: MessageFns<NodeProperties> = {
 };
 
 function createBaseDirectory(): Directory {
-  return { files: [], directories: [], symlinks: [], nodeProperties: undefined };
+  return { files: [], directories: [], symlinks: [] };
 }
 
 export const Directory: MessageFns<Directory> = {
@@ -746,6 +916,14 @@ export const Directory: MessageFns<Directory> = {
     }
     if (message.nodeProperties !== undefined) {
       NodeProperties.encode(message.nodeProperties, writer.uint32(42).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -799,7 +977,19 @@ export const Directory: MessageFns<Directory> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -809,7 +999,7 @@ export const Directory: MessageFns<Directory> = {
 };
 
 function createBaseFileNode(): FileNode {
-  return { name: "", digest: undefined, isExecutable: false, nodeProperties: undefined };
+  return { name: "", isExecutable: false };
 }
 
 export const FileNode: MessageFns<FileNode> = {
@@ -825,6 +1015,14 @@ export const FileNode: MessageFns<FileNode> = {
     }
     if (message.nodeProperties !== undefined) {
       NodeProperties.encode(message.nodeProperties, writer.uint32(50).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -878,7 +1076,19 @@ export const FileNode: MessageFns<FileNode> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -888,7 +1098,7 @@ export const FileNode: MessageFns<FileNode> = {
 };
 
 function createBaseDirectoryNode(): DirectoryNode {
-  return { name: "", digest: undefined };
+  return { name: "" };
 }
 
 export const DirectoryNode: MessageFns<DirectoryNode> = {
@@ -898,6 +1108,14 @@ export const DirectoryNode: MessageFns<DirectoryNode> = {
     }
     if (message.digest !== undefined) {
       Digest.encode(message.digest, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -935,7 +1153,19 @@ export const DirectoryNode: MessageFns<DirectoryNode> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -945,7 +1175,7 @@ export const DirectoryNode: MessageFns<DirectoryNode> = {
 };
 
 function createBaseSymlinkNode(): SymlinkNode {
-  return { name: "", target: "", nodeProperties: undefined };
+  return { name: "", target: "" };
 }
 
 export const SymlinkNode: MessageFns<SymlinkNode> = {
@@ -958,6 +1188,14 @@ export const SymlinkNode: MessageFns<SymlinkNode> = {
     }
     if (message.nodeProperties !== undefined) {
       NodeProperties.encode(message.nodeProperties, writer.uint32(34).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1003,7 +1241,19 @@ export const SymlinkNode: MessageFns<SymlinkNode> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1013,7 +1263,7 @@ export const SymlinkNode: MessageFns<SymlinkNode> = {
 };
 
 function createBaseTree(): Tree {
-  return { root: undefined, children: [] };
+  return { children: [] };
 }
 
 export const Tree: MessageFns<Tree> = {
@@ -1023,6 +1273,14 @@ export const Tree: MessageFns<Tree> = {
     }
     for (const v of message.children) {
       Directory.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1060,7 +1318,19 @@ export const Tree: MessageFns<Tree> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1070,7 +1340,7 @@ export const Tree: MessageFns<Tree> = {
 };
 
 function createBaseOutputFile(): OutputFile {
-  return { path: "", digest: undefined, isExecutable: false, contents: Buffer.alloc(0), nodeProperties: undefined };
+  return { path: "", isExecutable: false, contents: Buffer.alloc(0) };
 }
 
 export const OutputFile: MessageFns<OutputFile> = {
@@ -1089,6 +1359,14 @@ export const OutputFile: MessageFns<OutputFile> = {
     }
     if (message.nodeProperties !== undefined) {
       NodeProperties.encode(message.nodeProperties, writer.uint32(58).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1150,7 +1428,19 @@ export const OutputFile: MessageFns<OutputFile> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1160,7 +1450,7 @@ export const OutputFile: MessageFns<OutputFile> = {
 };
 
 function createBaseOutputDirectory(): OutputDirectory {
-  return { path: "", treeDigest: undefined, isTopologicallySorted: false, rootDirectoryDigest: undefined };
+  return { path: "", isTopologicallySorted: false };
 }
 
 export const OutputDirectory: MessageFns<OutputDirectory> = {
@@ -1176,6 +1466,14 @@ export const OutputDirectory: MessageFns<OutputDirectory> = {
     }
     if (message.rootDirectoryDigest !== undefined) {
       Digest.encode(message.rootDirectoryDigest, writer.uint32(42).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1229,7 +1527,19 @@ export const OutputDirectory: MessageFns<OutputDirectory> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1239,7 +1549,7 @@ export const OutputDirectory: MessageFns<OutputDirectory> = {
 };
 
 function createBaseOutputSymlink(): OutputSymlink {
-  return { path: "", target: "", nodeProperties: undefined };
+  return { path: "", target: "" };
 }
 
 export const OutputSymlink: MessageFns<OutputSymlink> = {
@@ -1252,6 +1562,14 @@ export const OutputSymlink: MessageFns<OutputSymlink> = {
     }
     if (message.nodeProperties !== undefined) {
       NodeProperties.encode(message.nodeProperties, writer.uint32(34).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1297,7 +1615,19 @@ export const OutputSymlink: MessageFns<OutputSymlink> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1307,20 +1637,7 @@ export const OutputSymlink: MessageFns<OutputSymlink> = {
 };
 
 function createBaseExecutedActionMetadata(): ExecutedActionMetadata {
-  return {
-    worker: "",
-    queuedTimestamp: undefined,
-    workerStartTimestamp: undefined,
-    workerCompletedTimestamp: undefined,
-    inputFetchStartTimestamp: undefined,
-    inputFetchCompletedTimestamp: undefined,
-    executionStartTimestamp: undefined,
-    executionCompletedTimestamp: undefined,
-    outputUploadStartTimestamp: undefined,
-    outputUploadCompletedTimestamp: undefined,
-    auxiliaryMetadata: [],
-    virtualExecutionDuration: undefined,
-  };
+  return { worker: "", auxiliaryMetadata: [] };
 }
 
 export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
@@ -1360,6 +1677,14 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
     }
     if (message.virtualExecutionDuration !== undefined) {
       Duration.encode(message.virtualExecutionDuration, writer.uint32(98).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1477,7 +1802,19 @@ export const ExecutedActionMetadata: MessageFns<ExecutedActionMetadata> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -1492,10 +1829,7 @@ function createBaseActionResult(): ActionResult {
     outputDirectories: [],
     exitCode: 0,
     stdoutRaw: Buffer.alloc(0),
-    stdoutDigest: undefined,
     stderrRaw: Buffer.alloc(0),
-    stderrDigest: undefined,
-    executionMetadata: undefined,
     outputFileSymlinks: [],
     outputDirectorySymlinks: [],
     outputSymlinks: [],
@@ -1536,6 +1870,14 @@ export const ActionResult: MessageFns<ActionResult> = {
     }
     for (const v of message.outputSymlinks) {
       OutputSymlink.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -1645,7 +1987,19 @@ export const ActionResult: MessageFns<ActionResult> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {

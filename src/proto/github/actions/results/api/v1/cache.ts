@@ -13,6 +13,7 @@ export const protobufFileName = "github/actions/results/api/v1/cache.proto";
 export interface CreateCacheEntryRequest {
   key: string;
   version: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface CreateCacheEntryResponse {
@@ -20,30 +21,35 @@ export interface CreateCacheEntryResponse {
   signedUploadUrl: string;
   /** Why not. One that begins with "cache write denied:" is a policy, and no fault. */
   message: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FinalizeCacheEntryUploadRequest {
   key: string;
   sizeBytes: number;
   version: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface FinalizeCacheEntryUploadResponse {
   ok: boolean;
   entryId: number;
   message: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface GetCacheEntryDownloadURLRequest {
   key: string;
   restoreKeys: string[];
   version: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface GetCacheEntryDownloadURLResponse {
   ok: boolean;
   signedDownloadUrl: string;
   matchedKey: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseCreateCacheEntryRequest(): CreateCacheEntryRequest {
@@ -57,6 +63,14 @@ export const CreateCacheEntryRequest: MessageFns<CreateCacheEntryRequest> = {
     }
     if (message.version !== "") {
       writer.uint32(26).string(message.version);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -94,7 +108,19 @@ export const CreateCacheEntryRequest: MessageFns<CreateCacheEntryRequest> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -117,6 +143,14 @@ export const CreateCacheEntryResponse: MessageFns<CreateCacheEntryResponse> = {
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -162,7 +196,19 @@ export const CreateCacheEntryResponse: MessageFns<CreateCacheEntryResponse> = {
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -185,6 +231,14 @@ export const FinalizeCacheEntryUploadRequest: MessageFns<FinalizeCacheEntryUploa
     }
     if (message.version !== "") {
       writer.uint32(34).string(message.version);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -230,7 +284,19 @@ export const FinalizeCacheEntryUploadRequest: MessageFns<FinalizeCacheEntryUploa
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -253,6 +319,14 @@ export const FinalizeCacheEntryUploadResponse: MessageFns<FinalizeCacheEntryUplo
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -298,7 +372,19 @@ export const FinalizeCacheEntryUploadResponse: MessageFns<FinalizeCacheEntryUplo
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -321,6 +407,14 @@ export const GetCacheEntryDownloadURLRequest: MessageFns<GetCacheEntryDownloadUR
     }
     if (message.version !== "") {
       writer.uint32(34).string(message.version);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -366,7 +460,19 @@ export const GetCacheEntryDownloadURLRequest: MessageFns<GetCacheEntryDownloadUR
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
@@ -389,6 +495,14 @@ export const GetCacheEntryDownloadURLResponse: MessageFns<GetCacheEntryDownloadU
     }
     if (message.matchedKey !== "") {
       writer.uint32(26).string(message.matchedKey);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
     }
     return writer;
   },
@@ -434,7 +548,19 @@ export const GetCacheEntryDownloadURLResponse: MessageFns<GetCacheEntryDownloadU
         if ((tag & 7) === 4 || tag === 0) {
           break;
         }
-        reader.skip(tag & 7);
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
       }
       return message;
     } finally {
