@@ -25,11 +25,15 @@ async function keepingServer() {
   const kept = new Map<string, Buffer>()
   const asked: string[] = []
   const shown = new Set<string | undefined>()
+  /** Whose writes are refused. */
+  const rights = { refuse: (_token: string | undefined): boolean => false }
   const http = createServer(async (request, response) => {
     const url = request.url ?? ''
     asked.push(`${request.method} ${url}`)
     shown.add(request.headers.authorization)
     const body = Buffer.concat(await request.toArray())
+    if (request.method === 'PUT' && rights.refuse(request.headers.authorization))
+      return void response.writeHead(403).end()
     if (request.method === 'PUT') kept.set(url, body)
     const found = kept.get(url)
     const said = request.method === 'PUT' ? undefined : found
@@ -39,7 +43,7 @@ async function keepingServer() {
   await once(http, 'listening')
   return {
     address: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    ...{ kept, asked, shown },
+    ...{ kept, asked, shown, rights },
     async close() {
       http.closeAllConnections()
       await new Promise((resolve) => http.close(resolve))
@@ -167,4 +171,24 @@ test('no secret of the address is written down', async () => {
     expect(cache.records.names('upload', '').join()).not.toContain('secret')
   }
   expect(readdirSync(join(folder, 'a', 'remotes'))).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)])
+})
+
+test('a token that only reads is found out once, and not asked with again for hours; another token is tried', async () => {
+  server.rights.refuse = (token) => token !== 'Bearer writes'
+  const once = async (name: string, token: string) => {
+    server.asked.length = 0
+    await using cache = await machine('a', {
+      remote: { address: server.address, access: { token }, uploadWait: '10s' },
+    })
+    await cache.run({ name, fn: () => name })
+    return cache.records.names('upload', '').length
+  }
+  await once('one', 'reads')
+  expect(server.asked.some((line) => line.startsWith('PUT'))).toBe(true)
+  const left = await once('two', 'reads')
+  expect(server.asked.filter((line) => !line.startsWith('GET /ac'))).toEqual([])
+  // What was noted down before it was known is all that there is.
+  expect(await once('three', 'reads')).toBe(left)
+  await once('four', 'writes')
+  expect(server.asked.filter((line) => line.startsWith('PUT /ac')).length).toBeGreaterThan(0)
 })

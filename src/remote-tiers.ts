@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { isCacheError } from './errors.ts'
+import type { DenialMemory } from './store/guarded/denial-file.ts'
 import type { RemoteAccess } from './store/remote/remote-address.ts'
 import type { RemoteEnd } from './store/remote/remote-end.ts'
 import { hearRemote, type RemoteEvent } from './store/tiered/remote-events.ts'
@@ -28,8 +29,13 @@ export class RemoteTiers {
   readonly #cacheDir: string
   readonly #tiers = new Map<string, TieredStore>()
   readonly #ends = new Map<string, Promise<RemoteEnd>>()
+  /** By address, what is shown there. */
+  readonly #shown = new Map<string, Promise<RemoteAccess>>()
+  /** By place, which is what is heard of. */
+  readonly #options = new Map<string, RemoteCacheOptions>()
   readonly #told = new Set<string>()
   readonly #warn: (text: string) => void
+  readonly #noting: Promise<void>[] = []
   #hearing: Disposable | undefined
   #waitMs = 0
 
@@ -49,9 +55,16 @@ export class RemoteTiers {
     const known = this.#tiers.get(name)
     if (known !== undefined) return known
     const place = placeOf(address)
-    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write })
+    this.#options.set(place, options)
+    const isDenied = () => this.#isDenied(place, options)
+    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write, isDenied })
     this.#tiers.set(name, tier)
     return tier
+  }
+
+  /** What was learned of a remote that takes nothing does not count: somebody wants it tried. */
+  async tryAgain(address: string): Promise<void> {
+    ;(await this.#denials(placeOf(address))).forget()
   }
 
   /** Ends what moves, after it had its time. */
@@ -59,6 +72,7 @@ export class RemoteTiers {
     const tiers = [...this.#tiers.values()]
     await Promise.all(tiers.map((tier): Promise<Left> => tier.flush(this.#waitMs)))
     await Promise.allSettled(tiers.map((tier) => tier[Symbol.asyncDispose]()))
+    await Promise.allSettled(this.#noting)
     const ends = await Promise.allSettled(this.#ends.values())
     await Promise.allSettled(
       ends.map((end) => (end.status === 'fulfilled' ? end.value[Symbol.asyncDispose]() : undefined)),
@@ -66,36 +80,81 @@ export class RemoteTiers {
     this.#hearing?.[Symbol.dispose]()
   }
 
-  #end(place: string, { address, access }: RemoteCacheOptions): Promise<RemoteEnd> {
+  #end(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
+    const { address } = options
     let end = this.#ends.get(address)
     if (end === undefined) {
-      end = this.#open(place, address, access)
+      end = this.#open(place, options)
       this.#ends.set(address, end)
     }
     return end
   }
 
-  async #open(place: string, address: string, access: RemoteCacheOptions['access']): Promise<RemoteEnd> {
+  async #open(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
     const [{ openRemote }, { withProxy }, { guarded }, { breakerFile }] = await Promise.all([
       import('./store/remote/open-remote.ts'),
       import('./store/remote/proxy.ts'),
       import('./store/guarded/guarded.ts'),
       import('./store/guarded/breaker-file.ts'),
     ])
-    const shown = typeof access === 'function' ? await access() : access
+    const { address } = options
     const end = await openRemote(address, {
-      ...withProxy(address, shown ?? {}, process.env),
+      ...withProxy(address, await this.#access(options), process.env),
       tmpDir: join(this.#cacheDir, 'tmp'),
     })
     return guarded(end, { place, memory: breakerFile(join(this.#cacheDir, 'remotes'), place) })
   }
 
+  #access({ address, access = {} }: RemoteCacheOptions): Promise<RemoteAccess> {
+    let shown = this.#shown.get(address)
+    if (shown === undefined) {
+      shown = typeof access === 'function' ? access() : Promise.resolve(access)
+      this.#shown.set(address, shown)
+    }
+    return shown
+  }
+
+  async #isDenied(place: string, options: RemoteCacheOptions): Promise<boolean> {
+    const denials = await this.#denials(place)
+    // What it takes to know who asks is read only where it matters.
+    if (!denials.mayBeDenied()) return false
+    return this.#access(options).then(
+      (access) => denials.isDenied(access),
+      () => false,
+    )
+  }
+
+  async #noteDenied(place: string): Promise<void> {
+    const options = this.#options.get(place)
+    if (options === undefined) return
+    const [denials, access] = await Promise.all([this.#denials(place), this.#access(options)])
+    denials.deny(access)
+  }
+
+  async #denials(place: string): Promise<DenialMemory> {
+    const { denialFile } = await import('./store/guarded/denial-file.ts')
+    return denialFile(join(this.#cacheDir, 'remotes'), place)
+  }
+
   #hear(event: RemoteEvent): void {
+    if (event.kind === 'fault' && event.during === 'upload' && mayOnlyRead(event.error))
+      this.#noting.push(this.#noteDenied(event.place))
     if (event.kind !== 'fault' || this.#told.has(event.place) || !isNews(event)) return
     this.#told.add(event.place)
     this.#warn(`${wordsOf(event.error)} Work goes on with what is here.`)
   }
 }
+
+/** It is known, and its token is not one that writes. Of one that is unknown nothing is to be remembered: it will be put right. */
+function mayOnlyRead(error: unknown): boolean {
+  if (!isCacheError(error) || error.code !== 'remote.denied') return false
+  const { status, code } = error.context
+  // A bucket names a code of its own, and its credentials are looked up where others put them: they change without our knowing.
+  return code === undefined && (status === GRPC_PERMISSION_DENIED || status === HTTP_FORBIDDEN)
+}
+
+const GRPC_PERMISSION_DENIED = 7
+const HTTP_FORBIDDEN = 403
 
 /** Not what an earlier process has said already; and that a token may only read is no fault, but what its giver wanted. */
 function isNews({ error, during }: Extract<RemoteEvent, { kind: 'fault' }>): boolean {

@@ -37,7 +37,7 @@ const OWN_FOLDERS: readonly OwnFolder[] = [
   { folder: 'locks', part: 'other', files: /^[\w%.~!*'()-]+$/ },
   { folder: 'pins', part: 'other', files: /^[0-9a-f]{64}(-[0-9a-f]{32})?$/ },
   { folder: 'damaged', part: 'other', files: /^\d{13,}-/ },
-  { folder: 'remotes', part: 'other', files: /^[0-9a-f]{32}(\.\d+)?$/ },
+  { folder: 'remotes', part: 'other', files: /^[0-9a-f]{32}(\.(\d+|reads))?$/ },
   { folder: 'lent', part: 'other', files: /^([0-9a-f]{64}|making-[\w-]+|swept)$/ },
   {
     folder: 'tmp',

@@ -59,7 +59,7 @@ class ReapiActions implements ActionStore {
     if (!(await capabilities.get(scope.instance, signal)).takesResults)
       throw new CacheError('remote.denied', `${server.place} takes no results, or none of this token.`, {
         hint: 'To keep results a token is needed that may write.',
-        context: { server: server.place },
+        context: { server: server.place, status: GrpcCode.PERMISSION_DENIED },
       })
     const { instance: instanceName } = scope
     const request = { instanceName, actionDigest: action, actionResult: result, digestFunction }
