@@ -5,7 +5,8 @@ import type { ListenAddress } from '../../server/listen/address.ts'
 import type { RunningServer, ServeOptions } from '../../server/serve.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { isLocal, parseListenAddress } from '../listen-address.ts'
-import { accessLine, faultLine } from '../serve/access-log.ts'
+import { accessLine } from '../serve/access-log.ts'
+import { FaultLines } from '../serve/fault-lines.ts'
 import { gateFor } from '../serve/gate-for.ts'
 import { startLean } from '../serve/lean-start.ts'
 import { openServed } from '../serve/open-served.ts'
@@ -89,9 +90,10 @@ async function serveOptions(
     open: options.open,
   })
   const write = (line: string) => output.stdout.line(line)
+  const faults = new FaultLines((line) => output.stderr.line(line))
   const serving: ServeOptions = {
     ...{ http, grpc, gate, tls, graceMs: GRACE_MS, isShared: supervisor !== undefined },
-    onFault: (fault) => output.stderr.line(faultLine(fault)),
+    onFault: (fault) => faults.tell(fault),
     ...(options.accessLog && {
       onRequest: (entry) => {
         const line = accessLine(entry, { json })
@@ -100,7 +102,13 @@ async function serveOptions(
       },
     }),
   }
-  return { options: serving, [Symbol.dispose]: () => tls?.[Symbol.dispose]() }
+  return {
+    options: serving,
+    [Symbol.dispose]() {
+      faults[Symbol.dispose]()
+      tls?.[Symbol.dispose]()
+    },
+  }
 }
 
 async function tlsOf({ tlsCert, tlsKey, tlsClientCa }: ServeValues, cwd: string, warn: (text: string) => void) {

@@ -1,7 +1,6 @@
 import type { Cache } from '../../cache.ts'
 import { CacheError } from '../../errors.ts'
 import type { Served } from '../../server/protocol.ts'
-import type { RemoteEnd } from '../../store/remote/remote-end.ts'
 import type { ServeValues } from './serve-config.ts'
 
 /**
@@ -22,29 +21,17 @@ export async function openServed(cache: Cache, { cas, ac }: ServeValues): Promis
     const { blobs, frames, actions, names } = cache
     return { blobs, frames, actions, names, records, [Symbol.asyncDispose]: async () => undefined }
   }
-  const [far, { writeThrough }] = await Promise.all([
-    openShared(cas, ac),
+  const [{ openShared, placeOf }, { writeThrough }] = await Promise.all([
+    import('./shared-ends.ts'),
     import('../../store/write-through/write-through.ts'),
   ])
+  const far = await openShared({ cas, ac })
   const { blobs, frames, actions, names, fleetLeases, ...store } = writeThrough(cache, far, { place: placeOf(cas) })
   return {
-    ...{ blobs, frames, actions, names, records, fleetLeases },
+    ...{ blobs, frames, actions, names, records, fleetLeases, isOneOfMany: true },
     async [Symbol.asyncDispose]() {
       await store[Symbol.asyncDispose]()
       await far[Symbol.asyncDispose]()
     },
   }
-}
-
-async function openShared(cas: string, ac: string | undefined): Promise<RemoteEnd> {
-  const { openRemote } = await import('../../store/remote/open-remote.ts')
-  const blobs = await openRemote(cas)
-  if (ac === undefined) return blobs
-  const { splitEnds } = await import('../../store/split/split-ends.ts')
-  return splitEnds({ blobs, results: await openRemote(ac) })
-}
-
-/** Without what may stand before the host. */
-function placeOf(address: string): string {
-  return address.replace(/\/\/[^/?#]*@/, '//').replace(/[?#].*/, '')
 }

@@ -6,6 +6,8 @@ const CODES: Partial<Record<ErrorCode, { readonly code: GrpcCode; readonly messa
   'store.busy': { code: GrpcCode.UNAVAILABLE, message: 'The store is busy.' },
   'store.read-only': { code: GrpcCode.PERMISSION_DENIED, message: 'The store is read-only.' },
   'store.incomplete': { code: GrpcCode.FAILED_PRECONDITION, message: 'A blob that is named is not there.' },
+  'remote.unreachable': { code: GrpcCode.UNAVAILABLE, message: 'The storage behind this server does not answer.' },
+  'remote.timed-out': { code: GrpcCode.UNAVAILABLE, message: 'The storage behind this server does not answer.' },
   'store.no-entry': { code: GrpcCode.NOT_FOUND, message: 'Nothing is kept under that key.' },
 }
 

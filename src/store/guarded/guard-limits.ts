@@ -10,6 +10,8 @@ export interface GuardLimits extends BreakerLimits, MovementLimits {
   readonly mostFirstAnswerMs: number
   /** A look-up of an end that has answered, repetitions and all. */
   readonly lookUpMs: number
+  /** Of it, one attempt has so much at least, however quick the end mostly is. */
+  readonly leastPatienceMs: number
   readonly mostRetries: number
   /** Before the first retry, at most; twice as much before each that follows, and any part of it by chance. */
   readonly retryMs: number
@@ -31,6 +33,7 @@ export const GUARD_LIMITS: GuardLimits = {
   firstAnswerMs: 150,
   mostFirstAnswerMs: 1_000,
   lookUpMs: 600,
+  leastPatienceMs: 100,
   graceMs: 2_000,
   floorBytesPerSecond: 128 << 10,
   mostRetries: 2,

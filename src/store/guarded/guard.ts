@@ -4,7 +4,7 @@ import { AdaptiveLimit } from './adaptive-limit.ts'
 import { Breaker, type BreakerMemory } from './breaker.ts'
 import type { Clock } from './clock.ts'
 import { ExtraBudget } from './extra-budget.ts'
-import { faultKind } from './fault-kind.ts'
+import { type FaultKind, faultKind } from './fault-kind.ts'
 import { type Asked, type GuardEvent, tellGuard } from './guard-events.ts'
 import type { GuardLimits } from './guard-limits.ts'
 import { Latencies } from './latencies.ts'
@@ -37,6 +37,7 @@ export class Guard implements Disposable {
   /** Calls that nobody waits for: probes, and first answers that are late. */
   readonly #background = new Map<AbortController, Disposable>()
   readonly #retries: ExtraBudget
+  readonly #others = new WeakSet<object>()
   readonly #refusals = new Map<string, { readonly error: unknown; readonly untilMs: number }>()
 
   constructor({ place, memory, clock, limits, received }: GuardSettings) {
@@ -70,7 +71,7 @@ export class Guard implements Disposable {
   /** Waits before the next attempt, or throws what the last one threw. `leftMs`: how much longer somebody waits. */
   async beforeRetry(what: Asked, error: unknown, attempt: number, leftMs: number, signal?: AbortSignal): Promise<void> {
     const { mostRetries, retryMs } = this.limits
-    if (faultKind(error) !== 'away' || attempt >= mostRetries || signal?.aborted || this.breaker.isOpen) throw error
+    if (this.kindOf(error) !== 'away' || attempt >= mostRetries || signal?.aborted || this.breaker.isOpen) throw error
     // Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): what failed together does not come back together.
     const waitMs = this.clock.random() * retryMs * 2 ** attempt
     if (waitMs >= leftMs || !this.#retries.take()) throw error
@@ -78,15 +79,24 @@ export class Guard implements Disposable {
     await this.#pause(waitMs, signal)
   }
 
+  /** What was thrown by another end, which this one was asked together with, says nothing of this one. */
+  othersFailed(error: unknown): void {
+    if (error instanceof Error) this.#others.add(error)
+  }
+
+  kindOf(error: unknown): FaultKind {
+    return error instanceof Error && this.#others.has(error) ? 'ours' : faultKind(error)
+  }
+
   /** An attempt came to nothing; somebody had waited for it since `sinceMs` (elapsed). */
   lost(error: unknown, sinceMs: number): void {
-    const kind = faultKind(error)
+    const kind = this.kindOf(error)
     if (kind === 'away' || kind === 'failing') this.breaker.lost(error, sinceMs)
   }
 
   /** What the error that a call ends with says of the end. */
   failed(side: string, error: unknown): void {
-    switch (faultKind(error)) {
+    switch (this.kindOf(error)) {
       case 'away':
       case 'failing':
         this.breaker.failed(error)
@@ -168,7 +178,7 @@ export class Guard implements Disposable {
       this.answered(sinceMs)
       this.breaker.probed(true)
     } catch (error) {
-      const kind = faultKind(control.signal.reason ?? error)
+      const kind = this.kindOf(control.signal.reason ?? error)
       // Who lets nobody in is there.
       this.breaker.probed(kind === 'ours' ? undefined : kind === 'refusing' && isDenied(error), error)
     } finally {

@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
+import { CacheError } from '../../errors.ts'
 import { temporaryServer } from '../../server/temporary-server.fixture.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
-import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { type ActionStore, type BlobStore, DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { memoryStore } from '../memory/memory-store.ts'
 import { faultyHttp, faultyPort } from '../remote/fault-servers.fixture.ts'
 import { openRemote } from '../remote/open-remote.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
@@ -140,4 +142,48 @@ test('wrong bytes are asked for once, and are never handed out', async () => {
   }
   await expect(read()).rejects.toMatchObject({ code: 'store.corrupt' })
   expect(server.asked).toHaveLength(1)
+})
+
+test('faults of blobs that lie elsewhere say nothing of the end of the results', async () => {
+  const { actions: results, blobs } = memoryStore()
+  const down = new CacheError('remote.unreachable', 'elsewhere is down')
+  const fails = () => Promise.reject(down)
+  async function* breaks(): AsyncGenerator<never> {
+    yield await fails()
+  }
+  const readAll = async (items: AsyncIterable<unknown> | undefined) => {
+    for await (const _ of items ?? []);
+  }
+  const broken = { [Symbol.asyncIterator]: breaks, [Symbol.asyncDispose]: async () => undefined }
+  const ways: readonly ((others: BlobStore) => Promise<unknown>)[] = [
+    (others) => others.missing(scope, [digestOf(large)]),
+    (others) => others.read(scope, digestOf(large)),
+    (others) => readAll(others.readBatch(scope, [digestOf(large)])),
+    (others) => others.write(scope, digestOf(large), large),
+    // The one that is opened, and breaks off.
+    async (others) => readAll(await others.read(scope, digestOf(large), { offset: 1 })),
+  ]
+  for (const ask of ways) {
+    let isDown = true
+    const elsewhere: BlobStore = {
+      missing: fails,
+      read: async (_, __, options) => (options?.offset === 1 ? broken : fails()),
+      readBatch: breaks,
+      write: fails,
+    }
+    const actionsOver = (others: BlobStore): ActionStore => ({
+      async get(...asked) {
+        if (isDown) await ask(others)
+        return results.get(...asked)
+      },
+      put: (...asked) => results.put(...asked),
+      remove: (...asked) => results.remove(...asked),
+    })
+    const end = { blobs, actions: results, actionsOver, [Symbol.asyncDispose]: async () => undefined }
+    const actions = used.use(guarded(end, { place: 'results' })).actionsOver?.(elsewhere) as ActionStore
+    // Far more than any breaker bears of its own end.
+    for (let i = 0; i < 20; i++) await expect(actions.get(scope, action(`${i}`))).rejects.toBe(down)
+    isDown = false
+    expect(await actions.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'absent' })
+  }
 })

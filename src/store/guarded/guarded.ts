@@ -10,6 +10,7 @@ import { guardedFetches, guardedFrames } from './guarded-frames.ts'
 import { guardedLeases } from './guarded-leases.ts'
 import { guardedNames } from './guarded-names.ts'
 import { LookUps } from './look-up.ts'
+import { OthersBlobs } from './others-blobs.ts'
 import { Transfers } from './transfer.ts'
 
 export interface GuardOptions {
@@ -40,7 +41,10 @@ export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
   return {
     blobs: new GuardedBlobs(blobs, parts),
     actions: new GuardedActions(actions, parts),
-    ...(actionsOver !== undefined && { actionsOver: (others) => new GuardedActions(actionsOver(others), parts) }),
+    ...(actionsOver !== undefined && {
+      actionsOver: (others) =>
+        new GuardedActions(actionsOver(new OthersBlobs(others, (error) => guard.othersFailed(error))), parts),
+    }),
     ...(frames !== undefined && { frames: guardedFrames(frames, blobs, parts) }),
     ...(fetches !== undefined && { fetches: guardedFetches(fetches, blobs, parts) }),
     ...(names !== undefined && { names: guardedNames(names, parts) }),

@@ -1,4 +1,3 @@
-import { faultKind } from './fault-kind.ts'
 import type { Ask, Guard } from './guard.ts'
 import type { Asked } from './guard-events.ts'
 import { Latencies } from './latencies.ts'
@@ -54,7 +53,7 @@ export class LookUps {
       } catch (error) {
         if (lookUp.signal?.aborted) throw error
         this.#guard.lost(error, sinceMs)
-        if (faultKind(error) === 'away') lookUps.overloaded()
+        if (this.#guard.kindOf(error) === 'away') lookUps.overloaded()
         await this.#guard.beforeRetry(lookUp.what, error, attempt, deadlineMs - clock.elapsedMs(), lookUp.signal)
       }
     }
@@ -64,11 +63,10 @@ export class LookUps {
   #patienceMs(attempt: number): number {
     const median = this.#latencies.quantile(0.5)
     const usualMs = median === undefined ? Math.max(FIRST_PATIENCE_MS, 2 * this.#latencies.lastMs) : 8 * median
-    return Math.max(LEAST_PATIENCE_MS, usualMs) * 2 ** attempt
+    return Math.max(this.#guard.limits.leastPatienceMs, usualMs) * 2 ** attempt
   }
 }
 
-const LEAST_PATIENCE_MS = 100
 const FIRST_PATIENCE_MS = 250
 /** A look-up that brings contents may go on while they come, on an end that brings nothing else. */
 const LONGEST_ARRIVAL_MS = 10_000

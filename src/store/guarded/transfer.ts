@@ -1,6 +1,5 @@
 import { isCacheError } from '../../errors.ts'
 import { abortable } from '../remote/waiting.ts'
-import { faultKind } from './fault-kind.ts'
 import type { Ask, Guard } from './guard.ts'
 import type { Asked } from './guard-events.ts'
 import type { Watch } from './movement.ts'
@@ -143,7 +142,7 @@ export class Transfers {
       failed(failure) {
         const error = control.signal.aborted ? control.signal.reason : failure
         if (!over() || signal?.aborted) return error
-        if (faultKind(error) === 'away') guard.transfers.overloaded()
+        if (guard.kindOf(error) === 'away') guard.transfers.overloaded()
         if (isAwaited) guard.lost(error, sinceMs)
         return error
       },
