@@ -22,6 +22,8 @@ export interface Served {
   readonly actions: ActionStore
   readonly names: BlobNames
   readonly records: WorkspaceRecords
+  /** Other servers keep the same blobs and action results, and not the same records. */
+  readonly isOneOfMany?: boolean | undefined
   /** Shared with other servers of the fleet; undefined: between the clients of this one. */
   readonly fleetLeases?: FleetLeases | undefined
 }

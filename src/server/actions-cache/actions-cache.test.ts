@@ -232,6 +232,18 @@ describe('scopes of a runner', () => {
   })
 })
 
+test('a server of several keeps no entries, and says so in words that are no fault', async () => {
+  await save('a', content(100, 1))
+  await restarted({ ...store, isOneOfMany: true })
+  expect(await find('a')).toMatchObject({ ok: false })
+  for (const method of ['CreateCacheEntry', 'FinalizeCacheEntryUpload'])
+    expect(await said(method, { key: 'b', version, size_bytes: '1' })).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(/^cache write denied: .*shares its storage/),
+    })
+  expect(faults).toEqual([])
+})
+
 describe('an upload in blocks', () => {
   const id = (name: string) => Buffer.from(name).toString('base64')
   const block = (url: string, name: string, bytes: Uint8Array | string) =>

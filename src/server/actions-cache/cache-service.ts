@@ -60,6 +60,8 @@ async function answerMethod(
     return twirpError('invalid_argument', 'A key and a version are needed.')
   if (keysIn(message).some((key) => key.length > MOST_KEY) || keysIn(message).length > MOST_KEYS)
     return twirpError('invalid_argument', `At most ${MOST_KEYS} keys, of at most ${MOST_KEY} characters each.`)
+  // Its entries are found, and its addresses signed, by what each server keeps for itself.
+  if (served.isOneOfMany) return notOk(name, encoding, ONE_OF_MANY)
   const job = jobOf(request, served)
   const answers = { CreateCacheEntry: create, FinalizeCacheEntryUpload: finalize, GetCacheEntryDownloadURL: find } as {
     [M in MethodName]: (job: Job, message: RequestOf<M>) => Promise<Partial<ResponseOf<M>> | 'taken'>
@@ -138,6 +140,8 @@ function expiry(): number {
   return Date.now() + URL_MS
 }
 
+const ONE_OF_MANY =
+  'cache write denied: this server shares its storage with others, which keep no entries of GitHub Actions'
 const NO_TOKEN = 'cache write denied: a token is needed, in ACTIONS_RUNTIME_TOKEN'
 
 function notOk(name: MethodName, encoding: Encoding = 'json', message = ''): Reply {
