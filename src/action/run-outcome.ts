@@ -31,6 +31,8 @@ export interface RunOutcome {
   readonly outputBytes: number
   /** Output files that had to be written on a hit; the rest was as it should be. */
   readonly written: number
+  /** Of a hit at a remote: its outputs were left there, and the workspace as it was. */
+  readonly isLeft: boolean
   /** Why it missed, was not kept, or was not asked for: one line; undefined on a hit. */
   readonly reason: string | undefined
 }
@@ -50,6 +52,14 @@ export type RunNotice =
 export interface OutputSink {
   stdout(chunk: Uint8Array): Promise<void> | void
   stderr(chunk: Uint8Array): Promise<void> | void
+}
+
+/** The right to run a command, among so many at once. */
+export interface CommandTurn {
+  /** Others were at it first. */
+  readonly hasWaited: boolean
+  /** Somebody else may: this one waits for something else, and takes another turn then. */
+  giveBack(): void
 }
 
 /** How a run is to be done; nothing of it is in the key. */
@@ -77,6 +87,11 @@ export interface RunOptions {
   readonly liveOutput: boolean
   readonly sink: OutputSink
   readonly notice: (notice: RunNotice) => void
+  /**
+   * Waited for before the command begins, not before what is kept is looked up. Whoever gives it takes it back when the run has
+   * ended. What it throws ends the run, as if it had not begun.
+   */
+  readonly turn?: (() => Promise<CommandTurn>) | undefined
   /**
    * This process is there for the command alone: SIGINT, SIGTERM and SIGHUP do not end it while the command runs, but
    * reach the command, which is waited for. A library leaves its host's signals as they are.

@@ -18,6 +18,7 @@ export interface Runner {
 export interface Showing {
   readonly sink: OutputSink
   readonly notice: (notice: RunNotice) => void
+  readonly turn?: RunOptions['turn']
 }
 
 /** Runs one work, by the cache where there is one. Throws what `Cache.run` throws. */
@@ -38,10 +39,12 @@ export async function runWork(work: Work, runner: Runner, showing: Showing): Pro
 }
 
 function remoteOf({ settings }: Work, { remote }: Runner): Pick<CacheRunOptions, 'remote'> {
-  return remote === undefined ? {} : { remote: remote.forRun(cacheModeOf(settings.cache)) }
+  return remote === undefined
+    ? {}
+    : { remote: remote.forRun(cacheModeOf(settings.cache), settings.remoteDownload === 'none' ? 'none' : 'all') }
 }
 
-function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }: Showing): RunOptions {
+function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice, turn }: Showing): RunOptions {
   const { outputLogs } = settings
   const mode = cacheModeOf(settings.cache)
   return {
@@ -60,6 +63,7 @@ function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice }
     liveOutput: outputLogs === 'full' || outputLogs === 'new-only' || outputLogs === 'errors-only',
     sink,
     notice,
+    turn,
     hostSignals: true,
   }
 }

@@ -1,7 +1,7 @@
 import { isCacheError } from '../../errors.ts'
 import type { ActionStore } from '../../store/contracts.ts'
 import type { ActionRequest } from '../request.ts'
-import type { RunOptions } from '../run-outcome.ts'
+import type { CommandTurn, RunOptions } from '../run-outcome.ts'
 import type { Workspace } from '../workspace.ts'
 import { RunClock } from './run-action-clock.ts'
 import type { CommandEnd } from './run-action-command.ts'
@@ -13,6 +13,8 @@ export interface Engine extends Omit<Workspace, 'root'> {
   readonly actions: ActionStore
   /** The cache folder cannot be written, so nothing will be kept. */
   readonly isReadOnly?: boolean
+  /** Of what is found at a remote, the outputs are not fetched. */
+  readonly leavesOutputs?: boolean
 }
 
 /** Does the work itself. What it writes goes to `streams`, where there are any: then its result may be kept. */
@@ -36,6 +38,7 @@ export class ActiveRun {
   readonly workspace: Workspace
   readonly clock: RunClock = new RunClock()
   #fault: string | undefined
+  #turn: CommandTurn | undefined
 
   constructor(request: ActionRequest, engine: Engine, options: RunOptions, means: Means) {
     this.request = request
@@ -75,6 +78,19 @@ export class ActiveRun {
     } catch {
       this.options.signal?.throwIfAborted()
     }
+  }
+
+  /** Before the command may begin; taken once is enough. True where others were waited for. */
+  async takeTurn(): Promise<boolean> {
+    const take = this.options.turn
+    if (take === undefined || this.#turn !== undefined) return false
+    this.#turn = await this.clock.elsewhere(take)
+    return this.#turn.hasWaited
+  }
+
+  giveTurnBack(): void {
+    this.#turn?.giveBack()
+    this.#turn = undefined
   }
 
   /** The work, on its own time. */

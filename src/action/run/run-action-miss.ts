@@ -31,26 +31,37 @@ export async function runMiss(run: ActiveRun, action: KeyedAction, reason: strin
       return runAndKeep(run, action, reason)
     case 'lead':
       return lead(run, action, reason, boarding.flight)
-    case 'found': {
-      const end = await replayHit(run, action, boarding.value)
-      if (end.kind === 'replayed') return end.outcome
-      if (end.kind === 'refused') return runUnkept(run, action, action.key, end.reason)
-      return runAndKeep(run, action, end.reason)
-    }
+    case 'found':
+      return replayOrRun(run, action, boarding.value)
   }
+}
+
+async function replayOrRun(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<RunOutcome> {
+  const end = await replayHit(run, action, hit)
+  if (end.kind === 'replayed') return end.outcome
+  if (end.kind === 'refused') return runUnkept(run, action, action.key, end.reason)
+  return runAndKeep(run, action, end.reason)
 }
 
 /** Those who wait learn that there is nothing to wait for, whether the work was not kept or could not be done. */
 async function lead(run: ActiveRun, action: KeyedAction, reason: string, flight: Flight): Promise<RunOutcome> {
   await using leading = flight
+  // Whoever has no turn any more leaves the work to one of those who wait.
+  const hasWaited = await run.takeTurn()
   let isKept = false
   try {
-    const outcome = await runAndKeep(run, action, reason)
+    const outcome = await runInTurn(run, action, reason, hasWaited)
     isKept = outcome.status === 'miss'
     return outcome
   } finally {
     if (!isKept && run.options.signal?.aborted !== true) await run.quietly(() => leading.keptNothing())
   }
+}
+
+/** What was looked for before its turn came may be there now. */
+async function runInTurn(run: ActiveRun, action: KeyedAction, reason: string, hasWaited: boolean): Promise<RunOutcome> {
+  const again = hasWaited ? await look(run, action) : undefined
+  return again?.kind === 'hit' ? replayOrRun(run, action, again.hit) : runAndKeep(run, action, reason)
 }
 
 async function board(run: ActiveRun, action: KeyedAction): Promise<Boarding<Hit>> {
@@ -75,6 +86,7 @@ async function board(run: ActiveRun, action: KeyedAction): Promise<Boarding<Hit>
 const ALONE = { kind: 'alone', why: 'kept-nothing' } as const
 
 async function runAndKeep(run: ActiveRun, action: KeyedAction, missed: string): Promise<RunOutcome> {
+  await run.takeTurn()
   await using _outputs = await holdOutputs(run, action.outputs)
   const cleaned = await makeReady(run, action)
   let isKept = false

@@ -20,6 +20,7 @@ export async function runUncached(request: ActionRequest, options: RunOptions, r
     searchPath: environment.variables.PATH,
     extensions: environment.variables.PATHEXT,
   })
+  await clock.elsewhere(async () => options.turn?.())
   options.notice({ kind: 'started' })
   const what = { program, variables: environment.variables }
   const end = await clock.elsewhere(() => runCommand(request, what, options, undefined))
@@ -34,6 +35,7 @@ export async function runUnkept(
   key: ActionDigest | undefined,
   reason: string,
 ): Promise<RunOutcome> {
+  await run.takeTurn()
   await using _outputs = await holdOutputs(run, what.outputs)
   run.options.notice({ kind: 'started' })
   const end = await run.execute(what)

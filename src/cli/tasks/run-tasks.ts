@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { posix } from 'node:path'
-import type { RunOutcome } from '../../action/run-outcome.ts'
+import type { CommandTurn, RunOutcome } from '../../action/run-outcome.ts'
 import { formatDuration } from '../../units/duration.ts'
 import type { CommandContext } from '../command.ts'
 import { reportFailure } from '../failure.ts'
@@ -12,8 +12,9 @@ import { type Runner, runWork } from '../runner.ts'
 import type { Paint } from '../terminal.ts'
 import { openVoice, type Voice } from '../voice.ts'
 import { taskNamed, taskWork, type WorkSource } from '../work.ts'
+import { NO_MORE } from './command-turns.ts'
 import { type Plan, planOf } from './plan.ts'
-import { concurrencyOf, schedule } from './schedule.ts'
+import { concurrencyOf, schedule, type TaskEnd } from './schedule.ts'
 import { openScreen, type Screen } from './screen.ts'
 import { groupedOutput, prefixedOutput, prefixOf, type TaskOutput } from './task-output.ts'
 
@@ -29,16 +30,21 @@ export async function runTasks(
   const plan = planOf(context.args, source)
   const team = new Team(plan, context, source, runner)
   const concurrency = concurrencyOf(source.settings.concurrency, availableParallelism())
+  // One at a time: some count on the order, and an input that is read early would be an old one.
+  const ahead = runner.remote === undefined || concurrency === 1 ? 0 : AHEAD
   using interruption = hearInterruption()
   const notRun = await schedule(plan, {
-    concurrency,
+    ...{ concurrency, ahead },
     isStopped: () => interruption.exitCode !== undefined,
     keepGoing: source.settings.continue,
-    run: (name) => team.run(name),
+    run: (name, takeTurn) => team.run(name, takeTurn),
   })
   if (interruption.exitCode !== undefined) team.exitCode = interruption.exitCode
   return { exitCode: team.exitCode, report: team.finish(notRun, performance.now() - startedMs) }
 }
+
+/** Look-ups on a remote cache while others' commands run; a key costs a little of the processor they use. */
+const AHEAD = 16
 
 /** The children that run hear of it themselves and are waited for; after them nothing new is begun. */
 function hearInterruption(): Disposable & { readonly exitCode: number | undefined } {
@@ -86,21 +92,28 @@ class Team {
     })
   }
 
-  /** One task; false when it failed. What went wrong before its command could run is said here. */
-  async run(name: string): Promise<boolean> {
-    this.#running.add(name)
+  /** One task. What went wrong before its command could run is said here. */
+  async run(name: string, takeTurn: () => Promise<CommandTurn>): Promise<TaskEnd> {
     const output = this.#outputOf(name)
+    const turn = async () => {
+      const taken = await takeTurn()
+      this.#running.add(name)
+      return taken
+    }
     try {
-      const exitCode = await this.#runTask(name, output)
-      if (exitCode !== 0) this.#failed(exitCode)
-      return exitCode === 0
+      const exitCode = await this.#runTask(name, { output, turn })
+      this.#done++
+      if (exitCode === 0) return 'good'
+      this.#failed(exitCode)
+      return 'failed'
     } catch (error) {
       output.end()
+      if (error === NO_MORE) return 'not-begun'
+      this.#done++
       this.#failed(reportFailure(error, this.#stderr(), { verbose: this.#source.settings.verbose }))
-      return false
+      return 'failed'
     } finally {
       this.#running.delete(name)
-      this.#done++
     }
   }
 
@@ -123,16 +136,19 @@ class Team {
     if (this.exitCode === 0) this.exitCode = exitCode
   }
 
-  async #runTask(name: string, output: TaskOutput): Promise<number> {
+  async #runTask(name: string, { output, turn }: { output: TaskOutput; turn: () => Promise<CommandTurn> }) {
     const extra =
       this.#context.args.length === 1 && this.#context.args[0] === name ? this.#context.commandLine : undefined
     const alone = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
     // A task without a command stands for those it depends on.
     if (alone === undefined) return 0
     const scratch = [...alone.settings.scratch, ...outputsOfOthers(name, this.#plan, this.#source)]
-    const work = { ...alone, settings: { ...alone.settings, scratch } }
+    // What another task is to build on has to be here, and its key may be made of it.
+    const isNeeded = [...this.#plan.values()].some((dependencies) => dependencies.includes(name))
+    const remoteDownload = isNeeded ? 'all' : alone.settings.remoteDownload
+    const work = { ...alone, settings: { ...alone.settings, scratch, remoteDownload } }
     const voice = this.#voice((text) => this.#screen.write(2, text), name)
-    const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice) })
+    const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice), turn })
     output.end()
     const why = await whyMissed(work, outcome, this.#runner)
     // Without a key nothing can stand for what the task made: what depends on it is then never replayed.
