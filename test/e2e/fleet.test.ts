@@ -12,11 +12,11 @@ const BUILD = ['-i', 'src', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; cp src
 const NO_S3 = spawnSync(S3_SERVER, ['--version']).error !== undefined && `${S3_SERVER} is not installed`
 
 /** A build on a machine that nobody has seen before, against a server. */
-function buildOnNewMachine(box: Sandbox, runtime: Runtime, name: string, address: string): Report {
+function buildOnNewMachine(box: Sandbox, runtime: Runtime, name: string, address: string, text = 'content '): Report {
   const folder = path.join(box.folder, name)
   const project = path.join(folder, 'project')
   mkdirSync(path.join(project, 'src'), { recursive: true })
-  writeFileSync(path.join(project, 'src/a'), 'content '.repeat(1000))
+  writeFileSync(path.join(project, 'src/a'), text.repeat(1000))
   const [program = '', ...before] = runtime.argv
   const report = path.join(folder, 'report.json')
   const env = {
@@ -27,7 +27,8 @@ function buildOnNewMachine(box: Sandbox, runtime: Runtime, name: string, address
   }
   const words = [...before, 'run', '--report', report, '--upload-wait', '20s', ...BUILD]
   const { status, stderr } = spawnSync(program, words, { cwd: project, env, encoding: 'utf8' })
-  expect([status, stderr]).toEqual([0, expect.stringMatching(/^recue: (hit|miss)/)])
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/^recue: (hit|miss)/m)])
+  expect(readFileSync(path.join(project, 'out/b'), 'utf8')).toBe(text.repeat(1000))
   return JSON.parse(readFileSync(report, 'utf8')) as Report
 }
 

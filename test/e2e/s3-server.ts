@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -16,6 +16,12 @@ export interface S3Server extends AsyncDisposable {
   readonly endpoint: string
   /** Where the objects of the bucket lie as files of their names. */
   readonly objects: string
+  /** At the same port, with the same objects. */
+  start(): Promise<void>
+  kill(): Promise<void>
+  /** Stands still until it is let go. */
+  hold(): void
+  letGo(): void
 }
 
 /** A real S3 store with an empty bucket, on a folder of its own. */
@@ -28,16 +34,27 @@ export async function s3Server(): Promise<S3Server> {
   const port = await freePort()
   const keys = ['--access', S3_CREDENTIALS.accessKeyId, '--secret', S3_CREDENTIALS.secretAccessKey]
   const settings = ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`]
-  // Its attributes in files: the file systems of some machines have none.
-  const child = spawn(S3_SERVER, [...keys, ...settings, 'posix', '--sidecar', sidecar, data], { stdio: 'ignore' })
-  await answering(port)
+  let child: ChildProcess | undefined
+  const start = async () => {
+    // Its attributes in files: the file systems of some machines have none.
+    child = spawn(S3_SERVER, [...keys, ...settings, 'posix', '--sidecar', sidecar, data], { stdio: 'ignore' })
+    await answering(port)
+  }
+  const kill = async () => {
+    if (child === undefined) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+    child = undefined
+  }
+  await start()
   return {
     endpoint: `http://127.0.0.1:${port}`,
-    objects,
+    ...{ objects, start, kill },
+    hold: () => void child?.kill('SIGSTOP'),
+    letGo: () => void child?.kill('SIGCONT'),
     async [Symbol.asyncDispose]() {
-      const ended = once(child, 'exit')
-      child.kill('SIGKILL')
-      await ended
+      await kill()
       rmSync(folder, { recursive: true, force: true })
     },
   }
