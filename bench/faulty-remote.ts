@@ -1,0 +1,107 @@
+import path from 'node:path'
+import { type Runtime, runtimes } from '../test/e2e/runtimes.ts'
+import { ServeProcess } from '../test/e2e/serve-process.ts'
+import type { Faults } from '../test/fixtures/fault-proxy.ts'
+import { type FaultProxyProcess, startFaultProxy } from '../test/fixtures/fault-proxy-process.ts'
+import { type Benchmark, type BenchOptions, type Row, runAlone, scaled, shownTime } from './benchmark.ts'
+import { type Built, FaultyBuild } from './faulty-build.ts'
+import { median } from './paired-runs.ts'
+import { inPlace } from './place.ts'
+
+/**
+ * What a build costs whose remote cache is at the end of a bad line, against the same build with no remote right before it. Both
+ * on machines that have nothing; what they make is compared, and a difference ends the benchmark.
+ */
+export const faultyRemote: Benchmark = {
+  name: 'faulty-remote',
+  run: (options) => inPlace('faulty-remote', (folder) => measure(folder, options)),
+}
+
+/** On two cores a minute and more. */
+const TASKS = 70
+const TASK_MS = 1_850
+const MOST = 1.05
+const HOLE_ROUNDS = 7
+/** What one run may lose by a remote that swallows all; and what the noise of a process is, for the run after it. */
+const HOLE_MS = { first: 150, next: 15 }
+
+const BAD: Readonly<Record<string, Faults>> = {
+  'answers after 200 ms': { upMs: 100, downMs: 100 },
+  'loses 30 % of requests': { loss: { share: 0.3, of: 'requests', by: 'reset' } },
+  'leaves 30 % of requests unanswered': { loss: { share: 0.3, of: 'requests', by: 'stall' } },
+  'gives wrong bytes': { flipAfterBytes: 5_000 },
+  'dies half-way through blobs': { cutAfterBytes: 100_000 },
+  'is a black hole': { isHole: true },
+  refuses: { connect: 'refused' },
+}
+
+async function measure(folder: string, options: BenchOptions): Promise<Row[]> {
+  const build = new FaultyBuild(folder, {
+    tasks: scaled(TASKS, options, 10),
+    taskMs: Math.max(300, Math.min(1, 2 * options.scale) * TASK_MS),
+  })
+  await using filled = serve(path.join(folder, 'filled'))
+  const filledPort = await portOf(filled)
+  const { made } = build.build(`grpc://127.0.0.1:${filledPort}`)
+  const rows: Row[] = []
+  for (const [what, faults] of Object.entries(BAD)) {
+    const without = build.build()
+    await using empty = serve(path.join(folder, `empty ${what}`))
+    const runs = { 'that has nothing': await portOf(empty), 'that has all': filledPort }
+    for (const [has, port] of Object.entries(runs)) {
+      await using line = await badLine(port, faults)
+      const ours = build.build(addressOf(line))
+      for (const one of [without, ours]) if (one.made !== made) throw new Error(`${what}, ${has}: other outputs`)
+      rows.push(rowOf(`a build of ${shownTime(without.ms)} with a remote ${has} and ${what}`, ours, without))
+    }
+  }
+  return [...rows, ...(await hole(build, filledPort, scaled(HOLE_ROUNDS, options, 3)))]
+}
+
+function rowOf(what: string, ours: Built, without: Built): Row {
+  return {
+    what,
+    ours: `${shownTime(ours.ms)}, ${ours.hits} hits`,
+    theirs: `no remote ${shownTime(without.ms)}`,
+    ...{ ratio: ours.ms / without.ms, bar: MOST },
+  }
+}
+
+/** A run for one task each, the first on its machine and the one after it. */
+async function hole(build: FaultyBuild, port: number, rounds: number): Promise<Row[]> {
+  await using line = await badLine(port, { isHole: true })
+  const pairs = Array.from({ length: rounds }, () => ({
+    ours: build.oneByOne(HOLE_TASKS, addressOf(line)),
+    without: build.oneByOne(HOLE_TASKS),
+  }))
+  const timesOf = (kind: 'ours' | 'without', run: number) => median(pairs.map((pair) => pair[kind][run]?.ms ?? 0))
+  const extraOf = (run: number) =>
+    median(pairs.map(({ ours, without }) => (ours[run]?.ms ?? 0) - (without[run]?.ms ?? 0)))
+  return Object.values(HOLE_MS).map((bar, run) => ({
+    what: `what a run of one task loses by a black hole, ${run === 0 ? 'the first' : 'the next'}`,
+    ours: shownTime(timesOf('ours', run)),
+    theirs: `no remote ${shownTime(timesOf('without', run))}`,
+    ...{ ratio: Math.max(0, extraOf(run)), bar, unit: 'ms' },
+  }))
+}
+
+/** The first of the build's lengths and kinds, so that the second run is of a task as long as the first. */
+const HOLE_TASKS = [0, 7]
+
+function serve(cacheDir: string): ServeProcess {
+  return new ServeProcess(runtimes[0] as Runtime, cacheDir, ['--http', '0', '--grpc', '0'])
+}
+
+async function portOf(server: ServeProcess): Promise<number> {
+  return Number(new URL((await server.addresses()).grpc.replace('grpc:', 'http:')).port)
+}
+
+function badLine(port: number, faults: Faults): Promise<FaultProxyProcess> {
+  return startFaultProxy({ to: { host: '127.0.0.1', port }, seed: 5, faults })
+}
+
+function addressOf({ host, port }: FaultProxyProcess): string {
+  return `grpc://${host}:${port}`
+}
+
+if (import.meta.main) await runAlone(faultyRemote)
