@@ -17,10 +17,7 @@ export class SharedCalls<T> {
     try {
       return await abortable(shared.promise, signal)
     } finally {
-      if (--shared.wanted === 0) {
-        this.#forget(key, shared)
-        shared.control.abort()
-      }
+      if (--shared.wanted === 0 && this.#forget(key, shared)) shared.control.abort()
     }
   }
 
@@ -28,12 +25,13 @@ export class SharedCalls<T> {
     const control = new AbortController()
     const shared: Shared<T> = { promise: ask(control.signal), control, wanted: 0 }
     this.#calls.set(key, shared)
-    const over = () => this.#forget(key, shared)
+    const over = () => void this.#forget(key, shared)
     shared.promise.then(over, over)
     return shared
   }
 
-  #forget(key: string, shared: Shared<T>): void {
-    if (this.#calls.get(key) === shared) this.#calls.delete(key)
+  /** False: it was forgotten before, for it was over. */
+  #forget(key: string, shared: Shared<T>): boolean {
+    return this.#calls.get(key) === shared && this.#calls.delete(key)
   }
 }

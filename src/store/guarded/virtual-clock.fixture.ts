@@ -64,7 +64,7 @@ export class VirtualClock implements Clock {
   async pass(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms
     await settled()
-    while ((this.#timers[0]?.dueMs ?? Number.POSITIVE_INFINITY) <= endMs) await this.#step()
+    await this.#steps(() => (this.#next()?.dueMs ?? Number.POSITIVE_INFINITY) > endMs)
     this.skip(endMs - this.#nowMs)
   }
 
@@ -75,22 +75,49 @@ export class VirtualClock implements Clock {
       isSettled = true
     }
     promise.then(over, over)
-    for (await settled(); !isSettled; )
-      if (!(await this.#step())) throw new Error('nothing is due, and nothing settled')
+    await settled()
+    await this.#steps(() => isSettled)
+    if (!isSettled) throw new Error('nothing is due, and nothing settled')
     return promise
   }
 
-  async #step(): Promise<boolean> {
-    const timer = pop(this.#timers)
+  /** One timer after the other, until it is over or nothing is due any more. */
+  async #steps(isOver: () => boolean): Promise<void> {
+    let isMore = true
+    // What promises have to do is done between two calls of `setImmediate`; many in a row save the loop its look at the system.
+    const step = () => {
+      isMore &&= !isOver() && this.#step()
+    }
+    while (isMore) {
+      for (let i = 1; i < AT_ONCE; i++) setImmediate(step)
+      await new Promise<void>((resolve) =>
+        setImmediate(() => {
+          step()
+          resolve()
+        }),
+      )
+    }
+    await settled()
+  }
+
+  /** False where nothing is due. */
+  #step(): boolean {
+    const timer = this.#next()
     if (timer === undefined) return false
-    if (timer.isOver) return true
+    pop(this.#timers)
     this.skip(Math.max(0, timer.dueMs - this.#nowMs))
     timer.isOver = true
     timer.call()
-    await settled()
     return true
   }
+
+  #next(): Timer | undefined {
+    while (this.#timers[0]?.isOver) pop(this.#timers)
+    return this.#timers[0]
+  }
 }
+
+const AT_ONCE = 64
 
 /** All that promises had to do is done. */
 function settled(): Promise<void> {
