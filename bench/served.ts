@@ -28,10 +28,15 @@ export function pinned(core: string, argv: readonly string[]): [string, ...strin
 }
 
 /** As users start it, with its own cache folder. */
-export async function serveRecue(folder: string, runtime: 'executable' | 'node'): Promise<Serving> {
+export async function serveRecue(
+  folder: string,
+  runtime: 'executable' | 'node',
+  { words = [], variables = {} }: { readonly words?: readonly string[]; readonly variables?: NodeJS.ProcessEnv } = {},
+): Promise<Serving> {
   const argv = runtime === 'node' ? [node, nodeEntry] : [executable]
-  const child = spawn(...split(pinned(SERVER_CORE, [...argv, 'serve', '--http', '0', '--grpc', '0', '--json'])), {
-    env: { PATH: process.env.PATH, HOME: folder, RECUE_CACHE_DIR: path.join(folder, `recue-${runtime}`) },
+  const serve = [...argv, 'serve', '--http', '0', '--grpc', '0', '--json', ...words]
+  const child = spawn(...split(pinned(SERVER_CORE, serve)), {
+    env: { PATH: process.env.PATH, HOME: folder, RECUE_CACHE_DIR: path.join(folder, `recue-${runtime}`), ...variables },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await Promise.race([
@@ -117,7 +122,7 @@ function addressOf(url: string): Serving['http'] {
   return { host: hostname, port: Number(port) }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = net.createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as net.AddressInfo
