@@ -29,8 +29,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 function environment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const { PATH = '' } = process.env
-  return { PATH, HOME: folder, RECUE_CACHE_DIR: join(folder, 'cache'), ...extra }
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env
+  return { PATH, NODE_COMPILE_CACHE, HOME: folder, RECUE_CACHE_DIR: join(folder, 'cache'), ...extra }
 }
 
 function recue(args: readonly string[], options: { env?: Record<string, string>; cwd?: string; input?: string } = {}) {

@@ -14,7 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), 'recue-front-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const TOKEN = 'a-token-of-the-tests-0123'
-const environment = { PATH: process.env.PATH, HOME: folder, RECUE_TOKEN: TOKEN }
+const { PATH, NODE_COMPILE_CACHE } = process.env
+const environment = { PATH, NODE_COMPILE_CACHE, HOME: folder, RECUE_TOKEN: TOKEN }
 const start = (...args: string[]) => spawn(process.execPath, [entry, ...args], { cwd: folder, env: environment })
 const NX = '/v1/cache/13551001528064948760'
 

@@ -19,8 +19,9 @@ interface Entry {
 /** One hash in two instances, and one in an instance alone. */
 async function brought(bench: Bench): Promise<void> {
   const main = join(import.meta.dirname, '../../src/cli/main.ts')
+  const { PATH, NODE_COMPILE_CACHE } = process.env
   const server = spawn(process.execPath, [main, 'serve', '--http', '0', '--json'], {
-    env: { PATH: process.env.PATH, HOME: join(bench.base, 'home'), RECUE_CACHE_DIR: bench.cacheDir },
+    env: { PATH, NODE_COMPILE_CACHE, HOME: join(bench.base, 'home'), RECUE_CACHE_DIR: bench.cacheDir },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const ended = once(server, 'close')
