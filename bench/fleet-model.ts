@@ -84,7 +84,7 @@ export function nearShareOf({ skew, bytesPerResult }: Assumed, keptResults: numb
     last[one] = i
     order.push(one)
     while (held > room) {
-      const oldest = order[head]
+      const oldest = order[head] as number
       if (last[oldest] === head) {
         last[oldest] = -1
         held--
