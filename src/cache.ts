@@ -342,7 +342,8 @@ class LocalCache implements Cache {
     const tier = (await this.#remotes).tier(remote)
     const { blobs, files } = tier
     const actions = usual === undefined ? tier.actions : tier.actionsFor(async () => (await usual()).guessMs)
-    return { ...this.#engine, blobs, actions, ...(files !== undefined && { files }) }
+    const leavesOutputs = remote.download === 'none'
+    return { ...this.#engine, blobs, actions, leavesOutputs, ...(files !== undefined && { files }) }
   }
 
   #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {

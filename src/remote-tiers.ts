@@ -15,6 +15,8 @@ export interface RemoteCacheOptions {
   readonly read?: boolean
   /** Unless false, what is kept here is sent there, in the background. */
   readonly write?: boolean
+  /** `none`: of what is found there outputs are not fetched, and hits leave the workspace as it is; what was printed is replayed. */
+  readonly download?: 'all' | 'none'
   /** What is shown to it, and whom to trust; a function is called when there is first something to ask. */
   readonly access?: RemoteAccess | (() => Promise<RemoteAccess>)
   /** How long closing the cache waits for what moves; 1 s unless said. The next process that keeps something sends the rest. */
@@ -48,16 +50,17 @@ export class RemoteTiers {
 
   /** Both stores as one. */
   tier(options: RemoteCacheOptions): TieredStore {
-    const { address, read = true, write = true, uploadWait = UPLOAD_WAIT_MS } = options
+    const { address, read = true, write = true, download = 'all', uploadWait = UPLOAD_WAIT_MS } = options
     this.#waitMs = Math.max(this.#waitMs, typeof uploadWait === 'number' ? uploadWait : parseDuration(uploadWait))
     this.#hearing ??= hearRemote((event) => this.#hear(event))
-    const name = `${read} ${write} ${address}`
+    const name = `${read} ${write} ${download} ${address}`
     const known = this.#tiers.get(name)
     if (known !== undefined) return known
     const place = placeOf(address)
     this.#options.set(place, options)
+    const fetch = download === 'all' ? 'all' : 'asked'
     const isDenied = () => this.#isDenied(place, options)
-    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write, isDenied })
+    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write, fetch, isDenied })
     this.#tiers.set(name, tier)
     return tier
   }

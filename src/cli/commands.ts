@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   import: () => import('./commands/import.ts'),
   push: () => import('./commands/push.ts'),
   pull: () => import('./commands/pull.ts'),
+  warm: () => import('./commands/warm.ts'),
   serve: () => import('./commands/serve.ts'),
   connect: () => import('./commands/connect.ts'),
   front: () => import('./commands/front.ts'),

@@ -1,7 +1,7 @@
 import type { OptionTable } from './options.ts'
 
 /** The cache of another machine. What is shown to it, and whom to trust, is for the user alone to say: no project's config may. */
-export const REMOTE_OPTIONS = {
+export const REMOTE_ACCESS_OPTIONS = {
   remote: {
     kind: 'text',
     value: 'ADDRESS',
@@ -46,12 +46,25 @@ export const REMOTE_OPTIONS = {
     setting: 'remoteKey',
     group: 'Remote cache',
   },
+} as const satisfies OptionTable
+
+export const REMOTE_OPTIONS = {
+  ...REMOTE_ACCESS_OPTIONS,
   uploadWait: {
     kind: 'duration',
     value: 'TIME',
     summary: 'How long uploads may hold up the end of a command; the next one sends the rest.',
     default: '1s',
     setting: 'uploadWait',
+    group: 'Remote cache',
+  },
+  remoteDownload: {
+    kind: 'choice',
+    value: 'WHAT',
+    choices: ['all', 'none'],
+    default: 'all',
+    summary: 'none: do not fetch the outputs of what the remote cache has, but for those that another task needs.',
+    setting: 'remoteDownload',
     group: 'Remote cache',
   },
 } as const satisfies OptionTable

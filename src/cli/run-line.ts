@@ -35,7 +35,8 @@ function joined(parts: readonly (string | undefined)[]): string {
   return parts.filter((part) => part !== undefined && part !== '').join(' · ')
 }
 
-function restoredPart({ outputs, written, outputBytes }: RunOutcome): string | undefined {
+function restoredPart({ outputs, written, outputBytes, isLeft }: RunOutcome): string | undefined {
+  if (isLeft) return 'outputs not fetched'
   if (outputs.length === 0) return undefined
   if (written === 0)
     return outputs.length === 1 ? '1 file as it should be' : `${files(outputs.length)} as they should be`

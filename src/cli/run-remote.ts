@@ -22,12 +22,12 @@ export class CommandRemote {
   }
 
   /** For a run whose setting `cache` is this; undefined where it is neither to be read nor written. */
-  forRun(mode: CacheMode): RemoteCacheOptions | undefined {
+  forRun(mode: CacheMode, download: 'all' | 'none' = 'all'): RemoteCacheOptions | undefined {
     const bound = usersBound(this.#layers)
     const read = mode.remote.read && bound.read
     const write = mode.remote.write && bound.write
     if (!read && !write) return undefined
-    return { address: this.#address, read, write, uploadWait: this.#uploadWait, access: this.#access }
+    return { address: this.#address, read, write, download, uploadWait: this.#uploadWait, access: this.#access }
   }
 
   /** Shows on a terminal what moves, until it is disposed of. */

@@ -22,6 +22,8 @@ export interface RunReport {
   /** Relative to the root. */
   readonly outputs: readonly string[]
   readonly outputBytes: number
+  /** Of a hit at a remote: its outputs were left there. */
+  readonly isLeft: boolean
   /** Why it missed, was not kept, or was not asked for. */
   readonly reason: string | null
 }
@@ -50,6 +52,7 @@ export function reportOf({ task, request }: Work, outcome: RunOutcome): RunRepor
     source: outcome.source ?? null,
     outputs: outcome.outputs,
     outputBytes: outcome.outputBytes,
+    isLeft: outcome.isLeft,
     reason: outcome.reason ?? null,
   }
 }

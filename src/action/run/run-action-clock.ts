@@ -1,7 +1,14 @@
 import type { RunOutcome } from '../run-outcome.ts'
 
 type Measured = 'startedMs' | 'durationMs' | 'ownMs' | 'savedMs'
-const NOTHING = { source: undefined, outputs: [], outputBytes: 0, written: 0, reason: undefined } as const
+const NOTHING = {
+  source: undefined,
+  outputs: [],
+  outputBytes: 0,
+  written: 0,
+  isLeft: false,
+  reason: undefined,
+} as const
 
 type Said = Pick<RunOutcome, 'status' | 'key' | 'exitCode'> & Partial<Omit<RunOutcome, Measured>>
 

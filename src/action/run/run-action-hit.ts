@@ -23,14 +23,22 @@ export async function replayHit(run: ActiveRun, action: KeyedAction, hit: Hit): 
   const replay = await run.attempt(() => openReplay(hit.result, engine.blobs, engine.scope, options.signal))
   if (run.fault !== undefined) return { kind: 'refused', reason: run.fault }
   if (replay === undefined) return INCOMPLETE
-  const restored = standingOf(run, action, hit) ?? (await restoreAlone(run, action, hit))
+  const asItShouldBe = standingOf(run, action, hit)
+  const left = asItShouldBe === undefined ? await leftFar(run, action, hit) : undefined
+  const restored = asItShouldBe ?? left ?? (await restoreAlone(run, action, hit))
   if (restored.kind === 'refused') return restored
   if (restored.kind === 'incomplete') return INCOMPLETE
   run.trashed(restored.trashed)
   if (restored.left.length > 0) run.warn(`Left among the outputs, since it is not recue's: ${listed(restored.left)}.`)
   const isHeard = !options.replayOutput || (await show(run, replay))
   await run.quietly(() => action.inputs.remember())
-  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, { restored, isHeard }) }
+  return { kind: 'replayed', outcome: outcomeOf(run, action, hit, { restored, isHeard, isLeft: left !== undefined }) }
+}
+
+/** Loaded where outputs may be left at all. */
+async function leftFar(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<RestoreOutcome | undefined> {
+  if (hit.place === undefined || run.engine.leavesOutputs !== true) return undefined
+  return (await import('./run-action-left.ts')).leftFar(run, action, hit)
 }
 
 function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit): RestoreOutcome | undefined {
@@ -87,7 +95,11 @@ function outcomeOf(
   run: ActiveRun,
   action: KeyedAction,
   { result, place }: Hit,
-  { restored, isHeard }: { restored: Extract<RestoreOutcome, { kind: 'restored' }>; isHeard: boolean },
+  {
+    restored,
+    isHeard,
+    isLeft,
+  }: { restored: Extract<RestoreOutcome, { kind: 'restored' }>; isHeard: boolean; isLeft: boolean },
 ): RunOutcome {
   const { files, bytes, written } = restored
   return run.clock.outcome(
@@ -99,6 +111,7 @@ function outcomeOf(
       outputs: files,
       outputBytes: bytes,
       written,
+      isLeft,
     },
     commandDurationMs(result),
   )

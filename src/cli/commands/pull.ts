@@ -1,12 +1,12 @@
 import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { defineCommand } from '../command.ts'
-import { REMOTE_OPTIONS } from '../remote-options.ts'
+import { REMOTE_ACCESS_OPTIONS } from '../remote-options.ts'
 import { RUN_OPTIONS } from '../run-options.ts'
 
 const OPTIONS = {
   dryRun: { kind: 'flag', short: 'n', summary: 'Say what would be looked for; ask nobody.' },
   cache: RUN_OPTIONS.cache,
-  ...REMOTE_OPTIONS,
+  ...REMOTE_ACCESS_OPTIONS,
 } as const
 
 const INCOMPLETE_EXIT = 1

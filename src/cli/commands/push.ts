@@ -4,14 +4,14 @@ import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import type { TransferReport } from '../../store/tiered/tiered.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand, type Session } from '../command.ts'
-import { REMOTE_OPTIONS } from '../remote-options.ts'
+import { REMOTE_ACCESS_OPTIONS } from '../remote-options.ts'
 import { RUN_OPTIONS } from '../run-options.ts'
 
 const OPTIONS = {
   all: { kind: 'flag', short: 'a', summary: 'All results that are kept here, of all projects.' },
   dryRun: { kind: 'flag', short: 'n', summary: 'Say what would be sent; ask nobody.' },
   cache: RUN_OPTIONS.cache,
-  ...REMOTE_OPTIONS,
+  ...REMOTE_ACCESS_OPTIONS,
 } as const
 type Context = CommandContext<typeof OPTIONS>
 

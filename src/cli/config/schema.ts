@@ -66,6 +66,9 @@ const GLOBAL_SETTINGS = {
     .regex(REMOTE_OPTIONS.remote.shape, 'must be an address such as grpcs://HOST')
     .describe('A remote cache. One that a checkout names is used once you have said so: recue login ADDRESS.'),
   uploadWait: duration('How long uploads may hold up the end of a command. Default: 1s.'),
+  remoteDownload: z
+    .enum(['all', 'none'])
+    .describe('none: outputs of results that only the remote cache has are not fetched. Default: all.'),
   quiet: flag('Say nothing but errors.'),
   verbose: flag('Say more.'),
   concurrency: z

@@ -38,7 +38,7 @@ function byWhy(failed: TransferReport['failed']): Map<string, string[]> {
   return reasons
 }
 
-function whyOf(error: unknown): string {
+export function whyOf(error: unknown): string {
   if (isCacheError(error)) return error.hint === undefined ? error.message : `${error.message} ${error.hint}`
   return error instanceof Error ? error.message : 'it could not be kept here.'
 }

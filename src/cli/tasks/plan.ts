@@ -15,3 +15,12 @@ export function planOf(names: readonly string[], source: Pick<WorkSource, 'proje
   for (const name of names) add(name)
   return plan
 }
+
+/** Whether a command of the plan comes after this task, be it by way of tasks that have none. */
+export function isBuiltOn(name: string, plan: Plan, source: Pick<WorkSource, 'project' | 'place'>): boolean {
+  for (const [other, dependencies] of plan) {
+    if (!dependencies.includes(name)) continue
+    if (taskNamed(other, source).command !== undefined || isBuiltOn(other, plan, source)) return true
+  }
+  return false
+}

@@ -13,7 +13,7 @@ import type { Paint } from '../terminal.ts'
 import { openVoice, type Voice } from '../voice.ts'
 import { taskNamed, taskWork, type WorkSource } from '../work.ts'
 import { NO_MORE } from './command-turns.ts'
-import { type Plan, planOf } from './plan.ts'
+import { isBuiltOn, type Plan, planOf } from './plan.ts'
 import { concurrencyOf, schedule, type TaskEnd } from './schedule.ts'
 import { openScreen, type Screen } from './screen.ts'
 import { groupedOutput, prefixedOutput, prefixOf, type TaskOutput } from './task-output.ts'
@@ -144,8 +144,7 @@ class Team {
     if (alone === undefined) return 0
     const scratch = [...alone.settings.scratch, ...outputsOfOthers(name, this.#plan, this.#source)]
     // What another task is to build on has to be here, and its key may be made of it.
-    const isNeeded = [...this.#plan.values()].some((dependencies) => dependencies.includes(name))
-    const remoteDownload = isNeeded ? 'all' : alone.settings.remoteDownload
+    const remoteDownload = isBuiltOn(name, this.#plan, this.#source) ? 'all' : alone.settings.remoteDownload
     const work = { ...alone, settings: { ...alone.settings, scratch, remoteDownload } }
     const voice = this.#voice((text) => this.#screen.write(2, text), name)
     const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice), turn })
