@@ -381,7 +381,7 @@ describe('tasks', () => {
   })
 
   test('a command that was interrupted is not said to lack variables, one that failed is', async () => {
-    const env = environment({ MINE: 'x' })
+    const env = { ...environment({ MINE: 'x' }), NODE_COMPILE_CACHE: undefined }
     const says = async (script: string) => {
       const child = spawn(process.execPath, [MAIN, 'run', '-i', 'src', '--', 'sh', '-c', script], { cwd: root, env })
       let said = ''
