@@ -3,6 +3,7 @@ import { isCacheError } from './errors.ts'
 import type { DenialMemory } from './store/guarded/denial-file.ts'
 import type { RemoteAccess } from './store/remote/remote-address.ts'
 import type { RemoteEnd } from './store/remote/remote-end.ts'
+import { shownAddress } from './store/remote/shown-address.ts'
 import { hearRemote, type RemoteEvent } from './store/tiered/remote-events.ts'
 import { type Left, type NearTier, type TieredStore, tiered } from './store/tiered/tiered.ts'
 import { parseDuration } from './units/duration.ts'
@@ -56,7 +57,7 @@ export class RemoteTiers {
     const name = `${read} ${write} ${download} ${address}`
     const known = this.#tiers.get(name)
     if (known !== undefined) return known
-    const place = placeOf(address)
+    const place = shownAddress(address)
     this.#options.set(place, options)
     const fetch = download === 'all' ? 'all' : 'asked'
     const isDenied = () => this.#isDenied(place, options)
@@ -67,7 +68,7 @@ export class RemoteTiers {
 
   /** What was learned of a remote that takes nothing does not count: somebody wants it tried. */
   async tryAgain(address: string): Promise<void> {
-    ;(await this.#denials(placeOf(address))).forget()
+    ;(await this.#denials(shownAddress(address))).forget()
   }
 
   /** Ends what moves, after it had its time. */
@@ -169,9 +170,4 @@ function isNews({ error, during }: Extract<RemoteEvent, { kind: 'fault' }>): boo
 function wordsOf(error: unknown): string {
   if (isCacheError(error)) return error.hint === undefined ? error.message : `${error.message} ${error.hint}`
   return error instanceof Error ? error.message : String(error)
-}
-
-/** For people and for records: without what may stand before the host. */
-function placeOf(address: string): string {
-  return address.replace(/^([a-z0-9+]+:\/\/)[^@/?#]*@/i, '$1')
 }

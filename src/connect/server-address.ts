@@ -1,5 +1,6 @@
 import type { RequestOptions } from 'node:https'
 import { CacheError } from '../errors.ts'
+import { shownAddress } from '../store/remote/shown-address.ts'
 
 /** A recue somewhere, and what is shown to it. */
 export interface ServerAddress {
@@ -55,7 +56,7 @@ function parsed(text: string): { url: URL; ownToken: string | undefined } {
   const [, scheme = '', rest = ''] = /^([a-z]+:)\/\/(.+)$/i.exec(text) ?? []
   const known = SCHEMES[scheme.toLowerCase()]
   if (known === undefined || !URL.canParse(`${known}//${rest}`))
-    throw new CacheError('usage', `--server: "${withoutSecrets(text)}" is no address of a server.`, { hint: HINT })
+    throw new CacheError('usage', `--server: "${shownAddress(text)}" is no address of a server.`, { hint: HINT })
   const url = new URL(`${known}//${rest}`)
   const ownToken = url.password === '' ? undefined : decodeURIComponent(url.password)
   url.username = ''
@@ -64,11 +65,6 @@ function parsed(text: string): { url: URL; ownToken: string | undefined } {
   url.hash = ''
   url.pathname = url.pathname.replace(/\/+$/, '')
   return { url, ownToken }
-}
-
-/** An address that is said or written down shows no token. */
-function withoutSecrets(text: string): string {
-  return text.replace(/\/\/[^@/]*@/, '//')
 }
 
 /** For messages: where it is, without a secret. */

@@ -4,6 +4,7 @@ import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../actio
 import type { EnvironmentSelection } from '../../action/request.ts'
 import { isCacheError } from '../../errors.ts'
 import { quotaOf } from '../../store/local/collector/quota.ts'
+import { shownAddress } from '../../store/remote/shown-address.ts'
 import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
@@ -57,7 +58,13 @@ async function printSettings(context: Context, configured: Configured, cacheDir:
   const settings = [...SETTINGS].map(([name, { key, spec }]) => {
     const { value, origin, places } = resolved.get(key) as Resolved
     const inForce = name === 'cacheDir' ? (cacheDir ?? value) : (value ?? chosen[name])
-    return { name, spec, value: name === 'remote' ? withoutPassword(inForce) : inForce, origin, places }
+    return {
+      name,
+      spec,
+      value: name === 'remote' && typeof inForce === 'string' ? shownAddress(inForce) : inForce,
+      origin,
+      places,
+    }
   })
   const tasks = [...(project?.tasks.keys() ?? [])]
   if (options.json) {
@@ -105,11 +112,6 @@ async function remoteAccessOf(
     if (!isCacheError(error)) throw error
     return { used: false, why: error.hint === undefined ? error.message : `${error.message} ${error.hint}` }
   }
-}
-
-/** What stands before the host may be a token. */
-function withoutPassword(address: unknown): unknown {
-  return typeof address === 'string' ? address.replace(/^([a-z]+:\/\/)[^@/?#]*@/i, '$1…@') : address
 }
 
 /** What is in force where nobody said anything, for settings whose default depends on the machine. */

@@ -1,6 +1,7 @@
 import type { Cache } from '../../cache.ts'
 import { CacheError } from '../../errors.ts'
 import type { Served } from '../../server/protocol.ts'
+import { shownAddress } from '../../store/remote/shown-address.ts'
 import type { ServeValues } from './serve-config.ts'
 
 /**
@@ -21,12 +22,14 @@ export async function openServed(cache: Cache, { cas, ac }: ServeValues): Promis
     const { blobs, frames, actions, names } = cache
     return { blobs, frames, actions, names, records, [Symbol.asyncDispose]: async () => undefined }
   }
-  const [{ openShared, placeOf }, { writeThrough }] = await Promise.all([
+  const [{ openShared }, { writeThrough }] = await Promise.all([
     import('./shared-ends.ts'),
     import('../../store/write-through/write-through.ts'),
   ])
   const far = await openShared({ cas, ac })
-  const { blobs, frames, actions, names, fleetLeases, ...store } = writeThrough(cache, far, { place: placeOf(cas) })
+  const { blobs, frames, actions, names, fleetLeases, ...store } = writeThrough(cache, far, {
+    place: shownAddress(cas),
+  })
   return {
     ...{ blobs, frames, actions, names, records, fleetLeases, isOneOfMany: true },
     async [Symbol.asyncDispose]() {

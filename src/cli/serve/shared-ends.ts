@@ -1,5 +1,6 @@
 import type { GuardLimits } from '../../store/guarded/guard-limits.ts'
 import type { RemoteEnd } from '../../store/remote/remote-end.ts'
+import { shownAddress } from '../../store/remote/shown-address.ts'
 
 /**
  * What several servers share, as a server can bear it: storage that stands still costs those who wait a few seconds once, and
@@ -18,11 +19,6 @@ export async function openShared({
   return splitEnds({ blobs, results: await opened(ac, RESULTS_PATIENCE, RESULT_LIMITS) })
 }
 
-/** Without what may stand before the host. */
-export function placeOf(address: string): string {
-  return address.replace(/\/\/[^/?#]*@/, '//').replace(/[?#].*/, '')
-}
-
 async function opened(
   address: string,
   patience: typeof BLOBS_PATIENCE,
@@ -32,7 +28,7 @@ async function opened(
     import('../../store/remote/open-remote.ts'),
     import('../../store/guarded/guarded.ts'),
   ])
-  return guarded(await openRemote(address, patience), { place: placeOf(address), limits })
+  return guarded(await openRemote(address, patience), { place: shownAddress(address), limits })
 }
 
 /** Behind a build that waits stands a server that waits: less than the tools' own patience, more than a slow moment takes. */

@@ -1,6 +1,7 @@
 import { CacheError } from '../../errors.ts'
 import type { RemoteServer, RemoteTls } from './remote-server.ts'
 import type { S3Access } from './s3/s3-address.ts'
+import { shownAddress } from './shown-address.ts'
 
 export interface RemoteAccess {
   /** Sent as a bearer token. */
@@ -52,7 +53,7 @@ function shown(headers: Readonly<Record<string, string>>, token: string | undefi
 }
 
 function noAddress(text: string): CacheError {
-  return new CacheError('usage', `"${text.replace(/\/\/[^@]*@/, '//')}" is no address of a remote cache.`, {
+  return new CacheError('usage', `"${shownAddress(text)}" is no address of a remote cache.`, {
     hint: 'Write it as grpc://HOST:PORT, grpcs://HOST, unix:/path/of/socket, http://HOST:PORT/path or https://HOST.',
   })
 }

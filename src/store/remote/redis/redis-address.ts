@@ -4,6 +4,7 @@ import { parseSize } from '../../../units/size.ts'
 import { BATCH_BLOB_BYTES } from '../../contracts.ts'
 import type { RemoteAccess } from '../remote-address.ts'
 import type { RemoteServer } from '../remote-server.ts'
+import { shownAddress } from '../shown-address.ts'
 
 /** A Redis or Valkey, and how it is used. */
 export interface RedisServer extends RemoteServer {
@@ -62,7 +63,7 @@ export function parseRedis(text: string, { token, tls = {} }: RemoteAccess = {})
 }
 
 function noAddress(text: string): CacheError {
-  return new CacheError('usage', `"${text.replace(/\/\/.*@/, '//')}" is no address of a Redis.`, {
+  return new CacheError('usage', `"${shownAddress(text)}" is no address of a Redis.`, {
     hint: 'Write it as redis://USER:PASSWORD@HOST:PORT/DB, rediss://HOST or redis+unix:/path/of/socket; behind it ?ttl=14d&max-blob=1MiB.',
   })
 }
