@@ -21,7 +21,8 @@ export async function countedBucket(): Promise<CountedBucket> {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, url: key = '' } = request
     if (method === 'GET' || method === 'HEAD') {
-      reads++
+      if (key.includes('list-type=')) writes++
+      else reads++
       const object = objects.get(key)
       if (object === undefined) response.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>')
       else response.writeHead(200, { 'content-length': object.length }).end(method === 'HEAD' ? undefined : object)

@@ -10,7 +10,7 @@ import { actionStoreContract } from '../action-store.contract.ts'
 import { blobNamesContract } from '../blob-names.contract.ts'
 import { blobStoreContract } from '../blob-store.contract.ts'
 import { content } from '../content.fixture.ts'
-import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import { type BlobStore, type Ingest, DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { framesContract } from '../frames.contract.ts'
 import { openLocalStore } from '../local/local-store.ts'
 import { memoryStore } from '../memory/memory-store.ts'
@@ -137,6 +137,36 @@ test('nobody hears that a blob is there only because it is here', async () => {
     await expect(server.blobs.missing(scope, [digestOf(SMALL)])).rejects.toMatchObject({ code: 'remote.unreachable' })
   }
   rmSync(dir, { recursive: true })
+})
+
+test('a great many are asked for in parts, and those that were seen are not asked for again when one fails', async () => {
+  const asked: number[] = []
+  let failing = 3
+  const { blobs, actions } = farEnd()
+  const counted: BlobStore & Ingest = {
+    missing: async (_, digests) => {
+      asked.push(digests.length)
+      if (asked.length === failing) throw new CacheError('remote.timed-out', 'it took too long')
+      return digests.filter(({ sizeBytes }) => sizeBytes === 7)
+    },
+    read: (...all) => blobs.read(...all),
+    readBatch: (...all) => blobs.readBatch(...all),
+    write: (...all) => blobs.write(...all),
+    ingest: (...all) => blobs.ingest(...all),
+  }
+  await using server = await serverOver({ blobs: counted, actions, [Symbol.asyncDispose]: async () => undefined })
+  const many = Array.from({ length: 2500 }, (_, i) => ({
+    hash: `${i}`.padStart(64, '0'),
+    sizeBytes: i % 500 === 0 ? 7 : 8,
+  }))
+  await expect(server.blobs.missing(scope, many)).rejects.toMatchObject({ code: 'remote.timed-out' })
+  failing = 0
+  const missing = many.filter(({ sizeBytes }) => sizeBytes === 7)
+  expect(await server.blobs.missing(scope, many)).toEqual(missing)
+  // Of the first two parts those that are missing alone.
+  expect(asked).toEqual([1000, 1000, 500, 504])
+  expect(await server.blobs.missing(scope, many)).toEqual(missing)
+  expect(asked.at(-1)).toBe(5)
 })
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
