@@ -1,9 +1,9 @@
-import { temporaryServer } from '../../../server/temporary-server.fixture.ts'
-import { actionStoreContract } from '../../action-store.contract.ts'
-import { blobStoreContract } from '../../blob-store.contract.ts'
-import type { Frames } from '../../contracts.ts'
-import { framesContract } from '../../frames.contract.ts'
-import { openRemote } from '../open-remote.ts'
+import { temporaryServer } from '../../src/server/temporary-server.fixture.ts'
+import { actionStoreContract } from '../../src/store/action-store.contract.ts'
+import { blobStoreContract } from '../../src/store/blob-store.contract.ts'
+import type { Frames } from '../../src/store/contracts.ts'
+import { framesContract } from '../../src/store/frames.contract.ts'
+import { openRemote } from '../../src/store/remote/open-remote.ts'
 
 const open = async () => {
   const server = await temporaryServer()
