@@ -1,13 +1,15 @@
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RunNotice } from './action/run-outcome.ts'
 import { type Cache, type CacheOptions, openCache } from './cache.ts'
+import type { ActionDigest } from './digest/digest.ts'
 import { CacheError } from './errors.ts'
+import type { RemoteCacheOptions } from './remote-tiers.ts'
 
 let folder: string
 let server: Awaited<ReturnType<typeof keepingServer>>
@@ -191,4 +193,84 @@ test('a token that only reads is found out once, and not asked with again for ho
   expect(await once('three', 'reads')).toBe(left)
   await once('four', 'writes')
   expect(server.asked.filter((line) => line.startsWith('PUT /ac')).length).toBeGreaterThan(0)
+})
+
+describe('outputs that are left at the remote', () => {
+  /** Work on another machine, with a cache of its own, in a project of its own. */
+  async function build(name: string, remote: Partial<RemoteCacheOptions>, shell: string, outputs: readonly string[]) {
+    const root = join(folder, `${name}-project`)
+    mkdirSync(join(root, 'src'), { recursive: true })
+    writeFileSync(join(root, 'src/a'), 'content')
+    const warnings: string[] = []
+    const printed: Uint8Array[] = []
+    const cache = await machine(name, { remote: { address: server.address, uploadWait: '10s', ...remote } })
+    const outcome = await cache.run(
+      { shell, root, cwd: root, inputs: ['src'], outputs, implicitInputs: false },
+      {
+        notice: (notice) => notice.kind === 'warning' && warnings.push(notice.text),
+        sink: { stdout: (chunk) => void printed.push(chunk), stderr() {} },
+      },
+    )
+    // What is on its way has arrived by then.
+    await cache.close()
+    await using offline = await machine(name, {})
+    const { kind } = await offline.get(outcome.key as ActionDigest)
+    return { ...outcome, warnings, printed: Buffer.concat(printed).toString(), root, isKept: kind === 'hit' }
+  }
+  const none = { download: 'none' } as const
+  const MAKE = 'mkdir -p out; cp src/a out/a; cp src/a one; echo made'
+
+  test('cost no fetch and change nothing; what was printed is printed', async () => {
+    await build('a', {}, MAKE, ['out', 'one'])
+    server.asked.length = 0
+    const left = await build('b', none, MAKE, ['out', 'one'])
+    expect(left).toMatchObject({
+      status: 'hit',
+      source: 'remote',
+      isLeft: true,
+      outputs: [],
+      written: 0,
+      printed: 'made\n',
+    })
+    expect(server.asked.filter((line) => line.includes('/cas/'))).toEqual([])
+    expect([left.isKept, left.warnings, readdirSync(left.root)]).toEqual([false, [], ['src']])
+    const fetched = await build('c', { download: 'all' }, MAKE, ['out', 'one'])
+    expect(fetched).toMatchObject({ isLeft: false, outputs: ['one', 'out/a'], isKept: true })
+  })
+
+  test('are as they should be where they stand already', async () => {
+    await build('a', {}, MAKE, ['out', 'one'])
+    const stands = await build('a', none, MAKE, ['out', 'one'])
+    expect(stands).toMatchObject({
+      status: 'hit',
+      source: 'local',
+      isLeft: false,
+      outputs: ['one', 'out/a'],
+      written: 0,
+    })
+    rmSync(join(stands.root, 'out'), { recursive: true })
+    // What is here is restored, whatever was asked.
+    expect(await build('a', none, MAKE, ['out', 'one'])).toMatchObject({ source: 'local', isLeft: false, written: 1 })
+  })
+
+  test('are told from what stands in their place', async () => {
+    await build('a', {}, MAKE, ['out', 'one'])
+    mkdirSync(join(folder, 'b-project/out'), { recursive: true })
+    writeFileSync(join(folder, 'b-project/out/own'), 'of the user')
+    const left = await build('b', none, MAKE, ['out', 'one'])
+    expect(left.isLeft).toBe(true)
+    expect(left.warnings).toEqual(['Not of this result, which was not fetched: out. It stays as it was.'])
+    expect(readdirSync(join(left.root, 'out'))).toEqual(['own'])
+  })
+
+  test('may be a link alone; and where there are none, there is nothing to leave', async () => {
+    await build('a', {}, 'ln -s src/a link', ['link'])
+    expect(await build('b', none, 'ln -s src/a link', ['link'])).toMatchObject({ source: 'remote', isLeft: true })
+    await build('c', {}, 'echo only', [])
+    expect(await build('d', none, 'echo only', [])).toMatchObject({
+      source: 'remote',
+      isLeft: false,
+      printed: 'only\n',
+    })
+  })
 })
