@@ -1,3 +1,5 @@
+import { type RemoteChannel, remoteChannel } from '../remote/remote-channel.ts'
+
 /** What a guard tells on the channel `recue:remote`. Nobody needs to do anything. */
 export type GuardEvent =
   /** The end is left alone for so long; `error` is what it did. Told once until it is back. */
@@ -11,17 +13,7 @@ export type GuardEvent =
 /** What was asked of a remote end. */
 export type Asked = 'get' | 'missing' | 'read' | 'write' | 'put' | 'remove'
 
-export const GUARD_CHANNEL = 'recue:remote'
+const channel: RemoteChannel<GuardEvent> = remoteChannel()
 
-const listeners = new Set<(event: GuardEvent) => void>()
-
-export function tellGuard(event: GuardEvent): void {
-  for (const listener of listeners) listener(event)
-  process.getBuiltinModule('node:diagnostics_channel').channel(GUARD_CHANNEL).publish(event)
-}
-
-/** For this process alone: what the channel says of guards, without loading `node:diagnostics_channel`. */
-export function hearGuard(listener: (event: GuardEvent) => void): Disposable {
-  listeners.add(listener)
-  return { [Symbol.dispose]: () => void listeners.delete(listener) }
-}
+export const tellGuard: (event: GuardEvent) => void = channel.tell
+export const hearGuard: (listener: (event: GuardEvent) => void) => Disposable = channel.hear
