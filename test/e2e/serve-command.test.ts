@@ -61,12 +61,16 @@ describe.each(runtimes)('recue serve by $name', (runtime) => {
       expect.arrayContaining(['MALLOC_ARENA_MAX=1', expect.stringMatching(/^BUN_JSC_forceRAMSize=\d+$/)]),
     )
     vi.stubEnv('MALLOC_ARENA_MAX', '3')
+    vi.stubEnv('NODE_OPTIONS', '--max-semi-space-size=9')
     onTestFinished(() => void vi.unstubAllEnvs())
     await using other = serving('--http', '0')
     await other.addresses()
     const environment = environmentOf(other.child.pid)
     expect(environment).toContain('MALLOC_ARENA_MAX=3')
     expect(environment).not.toContain('MALLOC_ARENA_MAX=1')
+    // Node goes by the last one.
+    const ofNode = environment.find((setting) => setting.startsWith('NODE_OPTIONS='))
+    expect(ofNode).toMatch(runtime.name === 'Node' ? /=--max-semi-space-size=4 .*=9$/ : /^NODE_OPTIONS=--[a-z-]+=9$/)
   })
 
   test('lets finish what is under way, and cuts it at the second signal', async () => {
