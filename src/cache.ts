@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { ActionDescription } from './action/describe-action.ts'
 import { keyOf } from './action/key/key.ts'
 import type { Keyed } from './action/key/keyed-action.ts'
@@ -14,7 +14,7 @@ import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
 import { type Ledger, openLedger } from './observe/ledger.ts'
 import type { CacheStats } from './observe/stats.ts'
 import { labelOf, thingOf } from './observe/thing.ts'
-import type { Usual, usualRuns } from './observe/usual-runs.ts'
+import type { Usual, UsualRuns } from './observe/usual-runs.ts'
 import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { RemoteCacheOptions, RemoteTiers } from './remote-tiers.ts'
 import type { CachedStore } from './store/cached/cached-store.ts'
@@ -36,6 +36,7 @@ import { DEFAULT_SCOPE } from './store/contracts.ts'
 import { defaultCacheDir } from './store/local/cache-dir.ts'
 import { hearCorruption } from './store/local/corrupt.ts'
 import { type LocalStore, type LocalStoreOptions, openLocalStore } from './store/local/local-store.ts'
+import type { TieredStore } from './store/tiered/tiered.ts'
 import { parseDuration } from './units/duration.ts'
 import { parseSize } from './units/size.ts'
 
@@ -187,7 +188,7 @@ class LocalCache implements Cache {
   #common: Engine
   #remote: RemoteCacheOptions | undefined
   #remotes: Promise<RemoteTiers> | undefined
-  #usual: Promise<ReturnType<typeof usualRuns>> | undefined
+  #usual: Promise<UsualRuns> | undefined
   readonly #warnings: RemoteWarnings = new RemoteWarnings()
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #corrupt: CorruptionReports = new CorruptionReports()
@@ -325,14 +326,16 @@ class LocalCache implements Cache {
   #engineOf(request: ActionRequest, options: CacheRunOptions): Engine | Promise<Engine> {
     const remote = 'remote' in options ? options.remote : this.#remote
     if (remote === undefined) return this.#engine
-    return this.#engineWith(remote, async () => {
-      this.#usual ??= import('./observe/usual-runs.ts').then(({ usualRuns }) => usualRuns(this.ledger))
-      return (await this.#usual)(request, options.task)
-    })
+    const usual = async () => {
+      this.#usual ??= import('./observe/usual-runs.ts').then(({ UsualRuns }) => new UsualRuns(this.ledger))
+      return (await this.#usual).of(request, options.task)
+    }
+    // Never the whole command line: it may hold what is nobody else's business.
+    return this.#engineWith(remote, { usual, label: options.task ?? basename(request.argv[0] ?? '') })
   }
 
-  /** `usual`: how long the work takes as a rule for which it is used. */
-  async #engineWith(remote: RemoteCacheOptions, usual?: () => Promise<Usual>): Promise<Engine> {
+  /** With `work`, for that alone. */
+  async #engineWith(remote: RemoteCacheOptions, work?: RemoteWork): Promise<Engine> {
     if (this.readOnly) return this.#engine
     this.#remotes ??= import('./remote-tiers.ts').then(({ RemoteTiers }) => {
       const { blobs, actions, records, leases, files } = this.#engine
@@ -341,14 +344,15 @@ class LocalCache implements Cache {
     })
     const tier = (await this.#remotes).tier(remote)
     const { blobs, files } = tier
-    const actions = usual === undefined ? tier.actions : tier.actionsFor(async () => (await usual()).guessMs)
+    const ofWork = work && remoteWork(tier, work)
+    const { actions } = ofWork ?? tier
     const leavesOutputs = remote.download === 'none'
-    return { ...this.#engine, blobs, actions, leavesOutputs, ...(files !== undefined && { files }) }
+    return { ...this.#engine, ...ofWork, blobs, actions, leavesOutputs, ...(files !== undefined && { files }) }
   }
 
   #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {
     if (this.readOnly) return
-    this.ledger.append({
+    const record = {
       thing: thingOf({ root: request.root, workingDirectory: request.workingDirectory, task, argv: request.argv }),
       label: labelOf(task, request.argv),
       root: request.root,
@@ -363,13 +367,31 @@ class LocalCache implements Cache {
       source: outcome.source ?? '',
       bytes: outcome.outputBytes,
       ...OWN_RUN,
-    })
+    }
+    this.ledger.append(record)
+    void this.#usual?.then((usual) => usual.add(record))
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
     const done = work.finally(() => this.#underWay.delete(done))
     this.#underWay.add(done)
     return done
+  }
+}
+
+interface RemoteWork {
+  readonly usual: () => Promise<Usual>
+  readonly label: string
+}
+
+function remoteWork(tier: TieredStore, { usual, label }: RemoteWork): Pick<Engine, 'actions' | 'fleet'> {
+  return {
+    actions: tier.actionsFor(async () => (await usual()).guessMs),
+    fleet: {
+      label,
+      usualMs: async () => (await usual()).knownMs,
+      hold: (...asked) => tier.hold(...asked),
+    },
   }
 }
 

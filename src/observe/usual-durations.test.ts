@@ -53,6 +53,14 @@ test('of what has not run, what others of the same root take on average, where t
   expect(usual(...others.slice(1)).ofOthers('/project')).toBe(undefined)
 })
 
+test('what runs meanwhile counts as the newest, once', () => {
+  const durations = usual(...[5, 4, 3, 2, 1].map((durationMs) => ({ durationMs })))
+  durations.add({ ...RUN, durationMs: 900 })
+  expect(durations.of('a')).toBe(3)
+  for (const durationMs of [900, 900, 900]) durations.add({ ...RUN, durationMs })
+  expect([durations.of('a'), durations.ofOthers('/project')]).toEqual([900, (2700 + 15) / 8])
+})
+
 test('the ledger is read once, and not far back', () => {
   let read = 0
   const ledger = {

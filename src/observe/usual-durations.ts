@@ -29,6 +29,11 @@ export class UsualDurations {
     return count < LEAST_OTHERS ? undefined : sumMs / count
   }
 
+  /** A run of this process, which has ended. Nothing to do before the first question: it is in the ledger by then. */
+  add(record: RunRecord): void {
+    if (this.#known !== undefined) count(this.#known, record, 'newest')
+  }
+
   #all(): Known {
     this.#known ??= readKnown(this.#ledger)
     return this.#known
@@ -36,25 +41,28 @@ export class UsualDurations {
 }
 
 interface Known {
-  readonly byThing: ReadonlyMap<string, readonly number[]>
-  readonly byRoot: ReadonlyMap<string, { readonly sumMs: number; readonly count: number }>
+  /** The newest first. */
+  readonly byThing: Map<string, number[]>
+  readonly byRoot: Map<string, { readonly sumMs: number; readonly count: number }>
 }
 
 function readKnown(ledger: Pick<Ledger, 'records'>): Known {
-  const byThing = new Map<string, number[]>()
-  const byRoot = new Map<string, { sumMs: number; count: number }>()
+  const known: Known = { byThing: new Map(), byRoot: new Map() }
   let left = MOST_RECORDS
   for (const record of ledger.records({ newestFirst: true })) {
     if (left-- === 0) break
-    const ms = commandMs(record)
-    if (ms === undefined) continue
-    const runs = byThing.get(record.thing)
-    if (runs === undefined) byThing.set(record.thing, [ms])
-    else if (runs.length < MOST_OF_ONE) runs.push(ms)
-    const others = byRoot.get(record.root) ?? { sumMs: 0, count: 0 }
-    byRoot.set(record.root, { sumMs: others.sumMs + ms, count: others.count + 1 })
+    count(known, record, 'oldest')
   }
-  return { byThing, byRoot }
+  return known
+}
+
+function count({ byThing, byRoot }: Known, record: RunRecord, place: 'newest' | 'oldest'): void {
+  const ms = commandMs(record)
+  if (ms === undefined) return
+  const runs = byThing.get(record.thing) ?? []
+  byThing.set(record.thing, (place === 'newest' ? [ms, ...runs] : [...runs, ms]).slice(0, MOST_OF_ONE))
+  const others = byRoot.get(record.root) ?? { sumMs: 0, count: 0 }
+  byRoot.set(record.root, { sumMs: others.sumMs + ms, count: others.count + 1 })
 }
 
 /** What the command itself took; of a hit, what it took when it ran. Undefined of one that says nothing of it. */

@@ -1,4 +1,5 @@
 import type { ActionRequest } from '../action/request.ts'
+import type { RunRecord } from '../proto/recue/v1/recue.ts'
 import type { Ledger } from './ledger.ts'
 import { thingOf } from './thing.ts'
 import { UsualDurations } from './usual-durations.ts'
@@ -17,11 +18,21 @@ const UNKNOWN_MS = 10_000
 const TIMES_OTHERS = 2
 
 /** What the ledger says of commands; reads it at the first question. Loaded when a remote cache is asked. */
-export function usualRuns(ledger: Ledger): (request: ActionRequest, task: string | undefined) => Usual {
-  const durations = new UsualDurations(ledger)
-  return ({ root, workingDirectory, argv }, task) => {
-    const knownMs = durations.of(thingOf({ root, workingDirectory, task, argv }))
-    const others = durations.ofOthers(root)
+export class UsualRuns {
+  readonly #durations: UsualDurations
+
+  constructor(ledger: Ledger) {
+    this.#durations = new UsualDurations(ledger)
+  }
+
+  of({ root, workingDirectory, argv }: ActionRequest, task: string | undefined): Usual {
+    const knownMs = this.#durations.of(thingOf({ root, workingDirectory, task, argv }))
+    const others = this.#durations.ofOthers(root)
     return { knownMs, guessMs: knownMs ?? (others === undefined ? UNKNOWN_MS : TIMES_OTHERS * others) }
+  }
+
+  /** A run of this process has ended. */
+  add(record: RunRecord): void {
+    this.#durations.add(record)
   }
 }

@@ -1,5 +1,6 @@
 import { isCacheError } from '../../errors.ts'
 import type { ActionStore } from '../../store/contracts.ts'
+import type { TieredStore } from '../../store/tiered/tiered.ts'
 import type { ActionRequest } from '../request.ts'
 import type { CommandTurn, RunOptions } from '../run-outcome.ts'
 import type { Workspace } from '../workspace.ts'
@@ -13,8 +14,19 @@ export interface Engine extends Omit<Workspace, 'root'> {
   readonly actions: ActionStore
   /** The cache folder cannot be written, so nothing will be kept. */
   readonly isReadOnly?: boolean
+  /** Where what this run keeps goes to other machines, too. */
+  readonly fleet?: Fleet
   /** Of what is found at a remote, the outputs are not fetched. */
   readonly leavesOutputs?: boolean
+}
+
+/** Other machines, that may be at the same work. */
+export interface Fleet {
+  /** What is done and by whom, for those who wait for it. */
+  readonly label: string
+  /** How long the work takes as a rule, in milliseconds; undefined where nobody knows. */
+  usualMs(): Promise<number | undefined>
+  hold: TieredStore['hold']
 }
 
 /** Does the work itself. What it writes goes to `streams`, where there are any: then its result may be kept. */

@@ -58,10 +58,21 @@ async function lead(run: ActiveRun, action: KeyedAction, reason: string, flight:
   }
 }
 
-/** What was looked for before its turn came may be there now. */
+/** What was looked for before its turn came may be there now; else another machine may be at it. */
 async function runInTurn(run: ActiveRun, action: KeyedAction, reason: string, hasWaited: boolean): Promise<RunOutcome> {
   const again = hasWaited ? await look(run, action) : undefined
-  return again?.kind === 'hit' ? replayOrRun(run, action, again.hit) : runAndKeep(run, action, reason)
+  if (again?.kind === 'hit') return replayOrRun(run, action, again.hit)
+  if (run.engine.fleet === undefined) return runAndKeep(run, action, reason)
+  const { boardFleet, leadFleet } = await import('./run-action-fleet.ts')
+  const boarding = await boardFleet(run, action, run.engine.fleet)
+  switch (boarding.kind) {
+    case 'alone':
+      return runAndKeep(run, action, reason)
+    case 'found':
+      return replayOrRun(run, action, boarding.value)
+    case 'lead':
+      return leadFleet(boarding.lease, () => runAndKeep(run, action, reason))
+  }
 }
 
 async function board(run: ActiveRun, action: KeyedAction): Promise<Boarding<Hit>> {

@@ -29,6 +29,27 @@ fleetLeasesContract(async () => {
   }
 })
 
+test('a hundred that wait all hear the end', async () => {
+  await using server = await temporaryServer()
+  await using used = new AsyncDisposableStack()
+  const ends = await Promise.all(Array.from({ length: 5 }, async () => used.use(await endOf(server.url))))
+  const turn = await ends[0]?.fleetLeases?.hold(DEFAULT_SCOPE, ACTION, { label: 'one' })
+  let waitingNow = 0
+  const all = Promise.withResolvers<void>()
+  const turns = Array.from({ length: 100 }, (_, i) =>
+    ends[i % 5]?.fleetLeases?.hold(DEFAULT_SCOPE, ACTION, {
+      label: `other ${i}`,
+      onWait: () => {
+        if (++waitingNow === 100) all.resolve()
+      },
+    }),
+  )
+  await all.promise
+  if (turn?.kind === 'held') await turn.lease.end(true)
+  const heard = await Promise.all(turns)
+  expect(heard).toEqual(Array.from({ length: 100 }, () => ({ kind: 'ended', isKept: true })))
+})
+
 test('a client that is gone holds nothing', async () => {
   await using server = await temporaryServer()
   const dying = await endOf(server.url)

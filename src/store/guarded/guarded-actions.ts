@@ -39,6 +39,11 @@ export class GuardedActions implements ActionStore {
     }
   }
 
+  /** Somebody else may have put what was absent a moment ago. */
+  putElsewhere(): void {
+    this.#absent.put()
+  }
+
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
     const probe = (within: AbortSignal) => this.#inner.get(scope, action, within)
     const kind = { what: 'remove', side: writeSide(scope), isRepeatable: false, isAwaited: false } as const

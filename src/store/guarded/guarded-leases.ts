@@ -4,14 +4,24 @@ import type { FleetHoldOptions, FleetLease, FleetLeases, FleetTurn } from '../fl
 import { abortable } from '../remote/waiting.ts'
 import type { GuardedParts } from './guarded-blobs.ts'
 
+export interface GuardedLeasesOptions {
+  /** Asked by a probe. */
+  readonly actions: ActionStore
+  readonly parts: GuardedParts
+  /** Another one has done work: its result may be there now. */
+  readonly onDone: () => void
+}
+
 /** Leases whose first word comes as quickly as a look-up's answer, and which are waited for as long as the caller likes from then on. */
-export function guardedLeases(inner: FleetLeases, actions: ActionStore, { guard }: GuardedParts): FleetLeases {
+export function guardedLeases(inner: FleetLeases, { actions, parts, onDone }: GuardedLeasesOptions): FleetLeases {
+  const { guard } = parts
   return {
     async hold(scope, action, options) {
       const { signal, onWait } = options
       signal?.throwIfAborted()
       guard.admit(LEASES, (within) => actions.get(scope, action, within))
       const startMs = guard.clock.elapsedMs()
+      let hasWaited = false
       using patience = new Patience(guard, signal)
       const heard = () => {
         patience.end()
@@ -21,6 +31,7 @@ export function guardedLeases(inner: FleetLeases, actions: ActionStore, { guard 
         ...options,
         signal: patience.signal,
         onWait: (holder) => {
+          hasWaited = true
           heard()
           onWait?.(holder)
         },
@@ -28,6 +39,7 @@ export function guardedLeases(inner: FleetLeases, actions: ActionStore, { guard 
       try {
         const turn = await patience.wait(inner.hold(scope, action, watched))
         heard()
+        if (hasWaited || turn.kind === 'ended') onDone()
         return turn.kind === 'held' ? { kind: 'held', lease: bounded(turn.lease, guard) } : turn
       } catch (error) {
         if (signal?.aborted) throw error

@@ -39,6 +39,7 @@ export class FarActions {
   readonly #asking = new Map<string, Asking>()
   readonly #absent: Recently
   readonly #late = new Map<string, Hit>()
+  #quickestMs: number | undefined
 
   constructor(options: FarActionsOptions) {
     this.#options = options
@@ -126,7 +127,7 @@ export class FarActions {
   #begin(key: string, scope: Scope, action: ActionDigest): Asking {
     const sinceMs = this.#options.now()
     const look = async () => {
-      const found = await this.#look(scope, action)
+      const found = await this.#timed(() => this.#look(scope, action))
       this.#learn(found, sinceMs)
       // What was forgotten meanwhile is nobody's business any more.
       const isCurrent = this.#asking.get(key) === asking
@@ -140,6 +141,21 @@ export class FarActions {
     const asking: Asking = { found: look(), sinceMs, waiting: 0 }
     this.#asking.set(key, asking)
     return asking
+  }
+
+  /** The quickest answer of this process, in milliseconds: about what a question costs once the way there is open. */
+  get quickestMs(): number | undefined {
+    return this.#quickestMs
+  }
+
+  async #timed<T>(ask: () => Promise<T | undefined>): Promise<T | undefined> {
+    const { far, now } = this.#options
+    await far.opened().catch(() => undefined)
+    const sinceMs = now()
+    const found = await ask()
+    if (found !== undefined)
+      this.#quickestMs = Math.min(this.#quickestMs ?? Number.POSITIVE_INFINITY, Math.max(0, now() - sinceMs))
+    return found
   }
 
   #learn(found: Hit | Miss | undefined, sinceMs: number): void {

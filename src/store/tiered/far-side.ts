@@ -7,9 +7,10 @@ import { Downloads } from './downloads.ts'
 import { FarActions } from './far-actions.ts'
 import { FarBlobs } from './far-blobs.ts'
 import { FarEnd } from './far-end.ts'
+import { FleetTurns } from './fleet-turns.ts'
 import { HitOdds } from './hit-odds.ts'
 import { Promotions } from './promotions.ts'
-import type { FarTier, Left, NearTier, SavesMs, TieredOptions, TransferReport } from './tiered.ts'
+import type { FarTier, Left, NearTier, SavesMs, TieredOptions, TransferReport, WorkTurn } from './tiered.ts'
 import { type Moved, moveEach } from './transfers.ts'
 import { UploadRecords } from './upload-records.ts'
 import { uploadResult } from './upload-result.ts'
@@ -32,6 +33,7 @@ export class FarSide implements AsyncDisposable {
   readonly #actions: FarActions
   readonly #records: UploadRecords
   readonly #uploads: Uploads
+  readonly #turns: FleetTurns
   readonly #sending = new Map<string, Promise<void>>()
   readonly #left = new AbortController()
 
@@ -53,6 +55,7 @@ export class FarSide implements AsyncDisposable {
     this.#actions = new FarActions({ far, promotions: this.#promotions, odds: this.#odds, now })
     this.#records = new UploadRecords(near.records, place, now)
     this.#uploads = new Uploads({ near, far, sending: this.#sending, records: this.#records, now })
+    this.#turns = new FleetTurns({ far, actions: this.#actions, uploads: this.#uploads })
   }
 
   get(
@@ -72,11 +75,17 @@ export class FarSide implements AsyncDisposable {
     try {
       const outcome = await this.#near.actions.put(scope, action, result, signal)
       if (upload !== undefined) await this.#uploads.begin(upload)
+      else this.#uploads.tell({ scope, action }, false)
       return outcome
     } catch (error) {
       if (upload !== undefined) await this.#uploads.cancel(upload)
       throw error
     }
+  }
+
+  async hold(...[scope, action, options]: Parameters<FleetTurns['hold']>): Promise<WorkTurn | undefined> {
+    // Who cannot share what comes of it, is not to be waited for.
+    return (await this.#isDenied()) ? undefined : this.#turns.hold(scope, action, options)
   }
 
   /** Far as well, where it can: it would come back. */
@@ -99,7 +108,11 @@ export class FarSide implements AsyncDisposable {
     await this.resume()
     const over = Promise.withResolvers<void>()
     const timer = setTimeout(over.resolve, budgetMs)
-    const moved = Promise.all([this.#promotions.settled(), this.#downloads.settled(), this.#uploads.settled()])
+    const moved = Promise.all([
+      this.#promotions.settled(),
+      this.#downloads.settled(),
+      this.#uploads.settled().then(() => this.#turns.settled()),
+    ])
     try {
       await abortable(Promise.race([moved, over.promise]), signal)
     } catch {
@@ -135,6 +148,8 @@ export class FarSide implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#actions.leave()
     this.#left.abort()
+    this.#uploads.leave()
+    await this.#turns.settled()
     await this.#odds.save()
     await Promise.all([this.#promotions.settled(), this.#downloads.settled(), this.#uploads.settled()])
   }

@@ -17,6 +17,7 @@ import type {
   Scope,
   WorkspaceRecords,
 } from '../contracts.ts'
+import type { FleetHoldOptions, FleetLeases, FleetTurn } from '../fleet-leases.ts'
 import type { Fetches } from '../remote/remote-end.ts'
 import type { FarSide } from './far-side.ts'
 
@@ -38,6 +39,18 @@ export interface FarTier {
   readonly actions: ActionStore
   readonly frames?: Frames
   readonly fetches?: Fetches
+  readonly fleetLeases?: FleetLeases
+}
+
+/** As {@link FleetTurn}, for work whose result is put near and goes far from there. */
+export type WorkTurn =
+  | { readonly kind: 'held'; readonly lease: WorkLease }
+  | Extract<FleetTurn, { readonly kind: 'ended' }>
+
+/** Disposed of before its end is told, the work is for one of those who wait. */
+export interface WorkLease extends AsyncDisposable {
+  /** `kept`: it was put, and those who wait hear of it once it is far. `found`: it is far already. Does not wait, `flush` does. */
+  end(how: 'kept' | 'found' | 'nothing'): void
 }
 
 /** How long the work takes as a rule that a hit saves, in milliseconds. Asked for when near has nothing. */
@@ -91,6 +104,11 @@ export interface TieredStore extends AsyncDisposable {
    * late. Then the look-up is a miss, and goes on for who asks later.
    */
   actionsFor(savesMs: SavesMs): ActionStore
+  /**
+   * Whose turn it is to do work that other machines may be at, too. Undefined where nobody can say, and where the work is too short
+   * to ask. Rejects only when aborted.
+   */
+  hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<WorkTurn | undefined>
   /**
    * Waits until nothing moves any more, for `budgetMs` at most; does not throw. Nothing to wait for where all was found near
    * and nothing was put.
@@ -148,6 +166,11 @@ class NearFirst implements TieredStore, ActionStore {
       put: (...asked) => this.put(...asked),
       remove: (...asked) => this.remove(...asked),
     }
+  }
+
+  async hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<WorkTurn | undefined> {
+    const { read, write } = this.#options
+    return read === false || write === false ? undefined : (await this.#load()).hold(scope, action, options)
   }
 
   async #get(

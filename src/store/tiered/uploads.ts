@@ -17,6 +17,12 @@ export interface UploadsOptions extends UploadParts {
   readonly now: () => number
 }
 
+/** The next upload of a result. Disposed of, nobody waits for it. */
+export interface ArrivingUpload extends Disposable {
+  /** Undefined: this process does not bring it there. */
+  readonly isThere: Promise<boolean | undefined>
+}
+
 interface UnderWay {
   readonly upload: Upload
   isWanted: boolean
@@ -31,6 +37,7 @@ export class Uploads {
   /** What earlier processes left, and what this one could not do. */
   #others = new Map<string, Upload>()
   readonly #underWay = new Map<string, UnderWay>()
+  readonly #awaited = new Map<string, Set<(isThere: boolean | undefined) => void>>()
   #pausedUntilMs = 0
   #resumed: Promise<void> | undefined
 
@@ -43,20 +50,45 @@ export class Uploads {
     return this.#options.records.add(scope, action)
   }
 
+  /** To be asked for before the result is put. */
+  arriving(scope: Scope, action: ActionDigest): ArrivingUpload {
+    const key = uploadKey({ scope, action })
+    const { promise, resolve } = Promise.withResolvers<boolean | undefined>()
+    const waiting = this.#awaited.get(key) ?? new Set()
+    this.#awaited.set(key, waiting.add(resolve))
+    return { isThere: promise, [Symbol.dispose]: () => void waiting.delete(resolve) }
+  }
+
   async begin(upload: Upload): Promise<void> {
     void this.resume()
-    await this.#enqueue(upload, this.#own)
+    const isQueued = await this.#enqueue(upload, this.#own)
+    if (!isQueued) this.tell(upload, undefined)
     this.#more()
+  }
+
+  /** What came of it, to those who wait for it: true, it is far. */
+  tell(upload: Pick<Upload, 'scope' | 'action'>, isThere: boolean | undefined): void {
+    const key = uploadKey(upload)
+    for (const resolve of this.#awaited.get(key) ?? []) resolve(isThere)
+    this.#awaited.delete(key)
+  }
+
+  /** The process ends: others do what is left. */
+  leave(): void {
+    for (const waiting of this.#awaited.values()) for (const resolve of waiting) resolve(undefined)
+    this.#awaited.clear()
   }
 
   /** It was not put after all. */
   async cancel(upload: Upload): Promise<void> {
+    this.tell(upload, false)
     await this.#options.records.remove(upload)
   }
 
   /** What is being sent of it is not published. */
   async forget(scope: Scope, action: ActionDigest): Promise<void> {
     const key = uploadKey({ scope, action })
+    this.tell({ scope, action }, false)
     const entry = this.#underWay.get(key)
     if (entry !== undefined) entry.isWanted = false
     for (const waiting of [this.#own, this.#others]) {
@@ -85,16 +117,18 @@ export class Uploads {
     while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ done }) => done))
   }
 
-  async #enqueue(upload: Upload, to: Map<string, Upload>): Promise<void> {
+  /** False where too many wait already. */
+  async #enqueue(upload: Upload, to: Map<string, Upload>): Promise<boolean> {
     const key = uploadKey(upload)
-    if (this.#underWay.get(key)?.upload.name === upload.name) return
+    if (this.#underWay.get(key)?.upload.name === upload.name) return true
     const waiting = this.#own.get(key) ?? this.#others.get(key)
     if (waiting !== undefined) {
       if (waiting.name !== upload.name) await this.#options.records.remove(upload)
-      return
+      return true
     }
-    if (to.size >= MOST_WAITING) return
+    if (to.size >= MOST_WAITING) return false
     to.set(key, upload)
+    return true
   }
 
   #more(): void {
@@ -127,6 +161,8 @@ export class Uploads {
       // Near is in trouble, and says so to those who wait for it. The record stays.
     } finally {
       this.#underWay.delete(uploadKey(upload))
+      // Unless it was told already, another process is at it or has done it.
+      this.tell(upload, undefined)
       this.#more()
     }
   }
@@ -143,6 +179,7 @@ export class Uploads {
 
   async #settle(upload: Upload, uploaded: Moved): Promise<void> {
     const { far, records, now } = this.#options
+    if (!far.signal.aborted) this.tell(upload, uploaded.kind === 'done')
     if (uploaded.kind !== 'failed') return records.remove(upload)
     if (far.signal.aborted) return
     far.failed('upload', uploaded.error)

@@ -1,0 +1,217 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { CacheError } from '../../errors.ts'
+import { action, result } from '../action-store.contract.ts'
+import { content } from '../content.fixture.ts'
+import { DEFAULT_SCOPE as scope } from '../contracts.ts'
+import type { FleetLeases } from '../fleet-leases.ts'
+import { memoryFleetLeases } from '../memory/memory-fleet-leases.ts'
+import { type TieredOptions, type TieredStore, tiered, type WorkLease, type WorkTurn } from './tiered.ts'
+import { forgetfulStore, gate, keepResult } from './tiers.fixture.ts'
+import { type Before, watchedEnd } from './watched-end.fixture.ts'
+
+let used: AsyncDisposableStack
+let kept: ReturnType<typeof forgetfulStore>
+let leases: FleetLeases
+let nowMs: number
+beforeEach(() => {
+  used = new AsyncDisposableStack()
+  kept = forgetfulStore()
+  leases = memoryFleetLeases()
+  nowMs = 1_700_000_000_000
+})
+afterEach(() => used.disposeAsync())
+
+const files = [content(1000, 1)]
+const work = action('a')
+const PATIENT_MS = 10_000
+
+/** A machine, which has its own near store and shares what is far. */
+function machine(before?: Before, options: Partial<TieredOptions> = {}): { tier: TieredStore; near: typeof kept } {
+  const near = forgetfulStore()
+  const far = { ...watchedEnd(kept, before), fleetLeases: leases }
+  const now = () => nowMs
+  return { near, tier: used.use(tiered(near, async () => far, { place: 'far', now, ...options })) }
+}
+
+/** Begins to wait, which others know of by then. */
+async function waits(tier: TieredStore): Promise<{ turn: Promise<WorkTurn | undefined> }> {
+  const told = Promise.withResolvers<void>()
+  const turn = tier.hold(scope, work, { label: 'other', usualMs: 60_000, onWait: () => told.resolve() })
+  await told.promise
+  return { turn }
+}
+
+async function leads(tier: TieredStore): Promise<WorkLease> {
+  const turn = await tier.hold(scope, work, { label: 'one', usualMs: 60_000 })
+  if (turn?.kind !== 'held') throw new Error('not held')
+  return turn.lease
+}
+
+test('who waits hears of a result when it is far, not before, and finds it though it was absent a moment ago', async () => {
+  const put = gate()
+  const { tier } = machine((call) => (call === 'put' ? put.pass() : undefined))
+  const other = machine().tier
+  expect(await other.actions.get(scope, work)).toMatchObject({ kind: 'miss' })
+  const lease = await leads(tier)
+  const waiting = await waits(other)
+  await keepResult(tier, 'a', files)
+  lease.end('kept')
+  await put.isReached
+  expect(await Promise.race([waiting.turn, 'still waiting'])).toBe('still waiting')
+  put.open()
+  await tier.flush(PATIENT_MS)
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
+  expect(await other.actions.get(scope, work)).toMatchObject({ kind: 'hit', place: 'far' })
+})
+
+test('an upload that was there before its end was told counts', async () => {
+  const { tier } = machine()
+  const lease = await leads(tier)
+  const waiting = await waits(machine().tier)
+  await keepResult(tier, 'a', files)
+  await tier.flush(PATIENT_MS)
+  lease.end('kept')
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
+})
+
+test.each([
+  ['nothing', false],
+  ['found', true],
+] as const)('that there is %s is told at once', async (how, isKept) => {
+  const { tier } = machine()
+  const lease = await leads(tier)
+  const waiting = await waits(machine().tier)
+  lease.end(how)
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept })
+})
+
+test('an end is told once', async () => {
+  const { tier } = machine()
+  const lease = await leads(tier)
+  const waiting = await waits(machine().tier)
+  lease.end('nothing')
+  lease.end('found')
+  await lease[Symbol.asyncDispose]()
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
+})
+
+test('what the end of a process leaves, another machine does', async () => {
+  for (const leave of ['lease', 'process'] as const) {
+    const put = gate()
+    const { tier } = machine((call, signal) => {
+      signal?.addEventListener('abort', put.open)
+      return call === 'put' ? put.pass() : undefined
+    })
+    const lease = await leads(tier)
+    const waiting = await waits(machine().tier)
+    if (leave === 'lease') await lease[Symbol.asyncDispose]()
+    else {
+      await keepResult(tier, 'a', files)
+      lease.end('kept')
+      await put.isReached
+      await tier[Symbol.asyncDispose]()
+    }
+    const turn = await waiting.turn
+    expect(turn?.kind).toBe('held')
+    if (turn?.kind === 'held') turn.lease.end('nothing')
+  }
+})
+
+test('of a result that does not get there, others hear that nothing is kept', async () => {
+  const refused = machine((call) => {
+    if (call === 'put') throw new CacheError('remote.denied', 'as the test says')
+  }).tier
+  const lease = await leads(refused)
+  const waiting = await waits(machine().tier)
+  await keepResult(refused, 'a', files)
+  lease.end('kept')
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
+})
+
+test('a result that cannot be put, or is removed again, is told as none', async () => {
+  const { tier, near } = machine()
+  for (const what of ['put', 'removed']) {
+    const lease = await leads(tier)
+    const waiting = await waits(machine().tier)
+    lease.end('kept')
+    if (what === 'put') {
+      near.isFull = true
+      await tier.actions.put(scope, work, result(await keepNowhere())).catch(() => undefined)
+    } else await tier.actions.remove(scope, work)
+    expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
+  }
+})
+
+/** Blobs that are not there. */
+async function keepNowhere() {
+  return keepResult(forgetfulStore(), 'a', [content(10, 3)])
+}
+
+test('who cannot write it down is as one who keeps nothing for others; who may not write asks nobody', async () => {
+  const { tier, near } = machine()
+  const lease = await leads(tier)
+  const waiting = await waits(machine().tier)
+  near.records.save = async () => {
+    throw new CacheError('store.full', 'as the test says')
+  }
+  await keepResult(tier, 'a', files)
+  lease.end('kept')
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
+  const own = { label: '', usualMs: 60_000 }
+  expect(await machine(undefined, { write: false }).tier.hold(scope, work, own)).toBe(undefined)
+  expect(await machine(undefined, { read: false }).tier.hold(scope, work, own)).toBe(undefined)
+  expect(await machine(undefined, { isDenied: async () => true }).tier.hold(scope, work, own)).toBe(undefined)
+})
+
+test('what is short, or of unknown length, is not asked for; nor what is short beside an answer', async () => {
+  let asked = 0
+  const inner = leases
+  leases = { hold: (...all) => [inner.hold(...all), asked++][0] as ReturnType<FleetLeases['hold']> }
+  const answer = gate()
+  const { tier } = machine((call) => (call === 'get' ? answer.pass() : undefined))
+  expect(await tier.hold(scope, work, { label: '', usualMs: 1_999 })).toBe(undefined)
+  expect(await tier.hold(scope, work, { label: '' })).toBe(undefined)
+  const look = tier.actions.get(scope, action('b'))
+  await answer.isReached
+  nowMs += 200
+  answer.open()
+  await look
+  expect(await tier.hold(scope, work, { label: '', usualMs: 3_999 })).toBe(undefined)
+  expect(asked).toBe(0)
+  const turn = await tier.hold(scope, work, { label: '', usualMs: 4_000 })
+  expect([turn?.kind, asked]).toEqual(['held', 1])
+  if (turn?.kind === 'held') turn.lease.end('nothing')
+})
+
+test.each([
+  ['remote.incompatible', 1],
+  ['remote.denied', 1],
+  ['remote.unreachable', 2],
+] as const)('after %s it is asked %d times in two, and nothing is thrown', async (code, times) => {
+  let asked = 0
+  leases = {
+    async hold() {
+      asked++
+      throw new CacheError(code, 'as the test says')
+    },
+  }
+  const { tier } = machine()
+  for (let i = 0; i < 2; i++) expect(await tier.hold(scope, work, { label: '', usualMs: 60_000 })).toBe(undefined)
+  expect(asked).toBe(times)
+})
+
+test('who has waited enough leaves with the reason, and so does who closes', async () => {
+  const { tier } = machine()
+  const lease = await leads(tier)
+  const enough = new AbortController()
+  const other = machine().tier
+  const waiting = other.hold(scope, work, {
+    ...{ label: '', usualMs: 60_000, signal: enough.signal },
+    onWait: () => enough.abort(new Error('enough')),
+  })
+  await expect(waiting).rejects.toThrow('enough')
+  const closing = await waits(other)
+  await other[Symbol.asyncDispose]()
+  expect(await closing.turn).toBe(undefined)
+  lease.end('nothing')
+})
