@@ -26,7 +26,10 @@ export class FaultLines implements Disposable {
     const kind = kindOf(fault.error)
     if (kind === 'left alone') return
     const line = faultLine(fault)
-    if (kind === undefined) return this.#say(line)
+    if (kind === undefined) {
+      this.#say(line)
+      return
+    }
     const before = this.#said.get(kind)
     const now = this.#now()
     if (before !== undefined && now - before.atMs < AGAIN_MS) {

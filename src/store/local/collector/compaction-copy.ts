@@ -10,7 +10,6 @@ import {
   type BlobPlace,
   blobKey,
   decodeActionRow,
-  decodeBlobPlace,
   encodeActionRow,
   encodeBlobPlace,
 } from '../rows.ts'
