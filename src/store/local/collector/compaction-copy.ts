@@ -5,14 +5,7 @@ import { reportCorruption } from '../corrupt.ts'
 import { segmentPath } from '../layout.ts'
 import { segmentsOf } from '../rebuild.ts'
 import { readRecord } from '../record-file.ts'
-import {
-  actionKey,
-  type BlobPlace,
-  blobKey,
-  decodeActionRow,
-  encodeActionRow,
-  encodeBlobPlace,
-} from '../rows.ts'
+import { actionKey, type BlobPlace, blobKey, decodeActionRow, encodeActionRow, encodeBlobPlace } from '../rows.ts'
 import { type FoundRecord, scanSegment } from '../salvage.ts'
 import type { RecordPlace, SegmentRecord } from '../segment.ts'
 import type { Collected } from './collected.ts'
