@@ -18,6 +18,8 @@ export interface RemoteCacheOptions {
   readonly write?: boolean
   /** `none`: of what is found there outputs are not fetched, and hits leave the workspace as it is; what was printed is replayed. */
   readonly download?: 'all' | 'none'
+  /** Somebody asked for it in so many words: it is given time to answer, and tried though it was away before. */
+  readonly isWanted?: boolean
   /** What is shown to it, and whom to trust; a function is called when there is first something to ask. */
   readonly access?: RemoteAccess | (() => Promise<RemoteAccess>)
   /** How long closing the cache waits for what moves; 1 s unless said. The next process that keeps something sends the rest. */
@@ -95,17 +97,18 @@ export class RemoteTiers {
   }
 
   async #open(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
-    const [{ openRemote }, { withProxy }, { guarded }, { breakerFile }] = await Promise.all([
+    const [{ openRemote }, { withProxy }, { guarded }, { breakerFile, breakerInMemory }] = await Promise.all([
       import('./store/remote/open-remote.ts'),
       import('./store/remote/proxy.ts'),
       import('./store/guarded/guarded.ts'),
       import('./store/guarded/breaker-file.ts'),
     ])
-    const { address } = options
+    const { address, isWanted = false } = options
     const end = await openRemote(address, {
       ...withProxy(address, await this.#access(options), process.env),
       tmpDir: join(this.#cacheDir, 'tmp'),
     })
+    if (isWanted) return guarded(end, { place, memory: breakerInMemory(), limits: PATIENT })
     return guarded(end, { place, memory: breakerFile(join(this.#cacheDir, 'remotes'), place) })
   }
 
@@ -156,6 +159,9 @@ function mayOnlyRead(error: unknown): boolean {
   // A bucket names a code of its own, and its credentials are looked up where others put them: they change without our knowing.
   return code === undefined && (status === GRPC_PERMISSION_DENIED || status === HTTP_FORBIDDEN)
 }
+
+/** Of somebody who waits for nothing else. */
+const PATIENT = { firstAnswerMs: 10_000, mostFirstAnswerMs: 10_000, lookUpMs: 10_000, leastPatienceMs: 3_000 }
 
 const GRPC_PERMISSION_DENIED = 7
 const HTTP_FORBIDDEN = 403

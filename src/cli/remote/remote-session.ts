@@ -36,7 +36,7 @@ export async function openRemoteSession(
   // What fails is in the reports; a line about it besides would say it twice.
   const tiers = new RemoteTiers({ blobs, actions, records, leases, frames }, cache.dir, () => undefined)
   if (use === 'write') await tiers.tryAgain(remote.address)
-  const tier = tiers.tier({ ...remote, uploadWait: 0 })
+  const tier = tiers.tier({ ...remote, isWanted: true, uploadWait: 0 })
   const line = settings.quiet ? undefined : new MovingLine().show(context.output.stderr)
   return {
     tier,
