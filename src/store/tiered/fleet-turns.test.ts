@@ -86,13 +86,41 @@ test.each([
 })
 
 test('an end is told once', async () => {
+  const told: unknown[] = []
+  const lease = {
+    end: async (kept: boolean) => void told.push(kept),
+    [Symbol.asyncDispose]: async () => void told.push(''),
+  }
+  leases = { hold: async () => ({ kind: 'held', lease }) }
   const { tier } = machine()
-  const lease = await leads(tier)
-  const waiting = await waits(machine().tier)
-  lease.end('nothing')
-  lease.end('found')
-  await lease[Symbol.asyncDispose]()
-  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
+  const own = await leads(tier)
+  own.end('nothing')
+  own.end('found')
+  await own[Symbol.asyncDispose]()
+  await tier.flush(PATIENT_MS)
+  expect(told).toEqual([false])
+})
+
+test('an upload that waits for a better time, or is another process’s, leaves the work to another machine', async () => {
+  for (const whose of ['ours', 'theirs']) {
+    let isAway = whose === 'ours'
+    const { tier, near } = machine((call) => {
+      if (isAway && call !== 'get') throw new CacheError('remote.unreachable', 'as the test says')
+    })
+    await keepResult(tier, 'b', files)
+    await tier.flush(PATIENT_MS)
+    isAway = false
+    const theirs = await near.leases.tryHold(`upload ${work.hash} ${scope.instance} far`)
+    const lease = await leads(tier)
+    const waiting = await waits(machine().tier)
+    await keepResult(tier, 'a', files)
+    lease.end('kept')
+    if (whose === 'ours') await tier[Symbol.asyncDispose]()
+    const turn = await waiting.turn
+    expect(turn?.kind).toBe('held')
+    if (turn?.kind === 'held') turn.lease.end('nothing')
+    await theirs?.[Symbol.asyncDispose]()
+  }
 })
 
 test('what the end of a process leaves, another machine does', async () => {

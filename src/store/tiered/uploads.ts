@@ -179,7 +179,7 @@ export class Uploads {
 
   async #settle(upload: Upload, uploaded: Moved): Promise<void> {
     const { far, records, now } = this.#options
-    if (!far.signal.aborted) this.tell(upload, uploaded.kind === 'done')
+    this.tell(upload, uploaded.kind === 'done')
     if (uploaded.kind !== 'failed') return records.remove(upload)
     if (far.signal.aborted) return
     far.failed('upload', uploaded.error)
