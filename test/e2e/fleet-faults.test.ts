@@ -41,7 +41,14 @@ async function fleetOf(runtime: Runtime): Promise<Fleet> {
 }
 
 /** One task on a machine that has no cache of its own yet. */
-async function build(box: Sandbox, runtime: Runtime, machine: string, address: string, text: string): Promise<Report> {
+async function build(
+  box: Sandbox,
+  runtime: Runtime,
+  machine: string,
+  address: string,
+  text: string,
+  cache = 'local:rw,remote:rw',
+): Promise<Report> {
   const folder = path.join(box.folder, machine)
   const project = path.join(folder, `project-${text}`)
   mkdirSync(path.join(project, 'src'), { recursive: true })
@@ -56,12 +63,21 @@ async function build(box: Sandbox, runtime: Runtime, machine: string, address: s
     RECUE_REMOTE: address,
   }
   const command = ['-i', 'src', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; cp src/a out/b']
-  const words = [...before, 'run', '--report', report, '--upload-wait', '5s', ...command]
+  const words = [...before, 'run', '--report', report, '--upload-wait', '5s', '--cache', cache, ...command]
   const child = spawn(program, words, { cwd: project, env, stdio: ['ignore', 'ignore', 'pipe'] })
   const [said, [code]] = await Promise.all([child.stderr.toArray(), once(child, 'exit')])
   expect([code, Buffer.concat(said).toString()]).toEqual([0, expect.stringMatching(/^recue: (hit|miss)/m)])
   expect(readFileSync(path.join(project, 'out/b'), 'utf8')).toBe(text.repeat(1000))
   return JSON.parse(readFileSync(report, 'utf8')) as Report
+}
+
+/** Found by a machine that puts nothing there itself. One that is too busy to hear the first answer in its time is no miss of the fleet. */
+async function hits(box: Sandbox, runtime: Runtime, machine: string, address: string, text: string): Promise<boolean> {
+  for (let i = 0; i < 5; i++) {
+    const report = await build(box, runtime, `${machine}-${text}-${i}`, address, text, 'local:rw,remote:r')
+    if (report.status === 'hit') return true
+  }
+  return false
 }
 
 async function status(url: string, init?: RequestInit): Promise<number> {
@@ -99,41 +115,46 @@ const LACKING = REDIS_SKIPPED || (!installed(S3_SERVER) && `${S3_SERVER} is not 
 describe.each(runtimes)('a fleet: $name', (runtime) => {
   beforeEach((context) => skipIf(LACKING, context))
 
-  test.each<[string, (fleet: Fleet) => unknown, (fleet: Fleet) => unknown]>([
-    ['Redis is killed', ({ redis }) => redis.kill(), ({ redis }) => redis.start()],
-    ['Redis stands still', ({ redis }) => redis.hold(), ({ redis }) => redis.letGo()],
-    ['the S3 server is killed', ({ s3 }) => s3.kill(), ({ s3 }) => s3.start()],
-    ['the S3 server stands still', ({ s3 }) => s3.hold(), ({ s3 }) => s3.letGo()],
-  ])('%s: builds go on, nothing is acknowledged that is lost, and all is well afterwards', async (_, hurt, heal) => {
-    await using fleet = await fleetOf(runtime)
-    const { box, servers } = fleet
-    const [one, other] = await Promise.all(servers.map((server) => server.addresses()))
-    if (one === undefined || other === undefined) throw new Error('there are two')
-    expect((await build(box, runtime, 'first', one.grpc, 'before')).status).toBe('miss')
+  test.each<[string, string, (fleet: Fleet) => unknown, (fleet: Fleet) => unknown]>([
+    ['Redis', 'is killed', ({ redis }) => redis.kill(), ({ redis }) => redis.start()],
+    ['Redis', 'stands still', ({ redis }) => redis.hold(), ({ redis }) => redis.letGo()],
+    ['the S3 server', 'is killed', ({ s3 }) => s3.kill(), ({ s3 }) => s3.start()],
+    ['the S3 server', 'stands still', ({ s3 }) => s3.hold(), ({ s3 }) => s3.letGo()],
+  ])(
+    '%s %s: builds go on, nothing is acknowledged that is lost, and all is well afterwards',
+    async (part, _, hurt, heal) => {
+      await using fleet = await fleetOf(runtime)
+      const { box, servers } = fleet
+      const [one, other] = await Promise.all(servers.map((server) => server.addresses()))
+      if (one === undefined || other === undefined) throw new Error('there are two')
+      expect((await build(box, runtime, 'first', one.grpc, 'before')).status).toBe('miss')
 
-    await hurt(fleet)
-    const kept = await putMany(one.http, 30)
-    expect((await build(box, runtime, 'second', one.grpc, 'during')).status).toBe('miss')
-    for (const { http } of [one, other]) {
-      // All servers share what is away: were they not ready, nobody would be there to say that it is a miss.
-      for (const path of ['/readyz', '/healthz']) expect(await status(`${http}${path}`)).toBe(200)
-      expect(await status(`${http}/v1/cache/1`)).toBe(404)
-      expect(await status(`${http}/ac/${AN_ACTION}`)).toBe(404)
-      // To nx all but 200, 403 and 409 is a broken build.
-      expect([200, 403, 409]).toContain(await status(`${http}/v1/cache/2`, { method: 'PUT', body: 'a' }))
-    }
+      await hurt(fleet)
+      const kept = await putMany(one.http, 30)
+      expect((await build(box, runtime, 'second', one.grpc, 'during')).status).toBe('miss')
+      // Of the bucket, what is on the server's disk and was seen there a while ago needs nobody; of the Redis nothing is known.
+      if (part === 'the S3 server') expect(await hits(box, runtime, 'newcomer', one.grpc, 'before')).toBe(true)
+      for (const { http } of [one, other]) {
+        // All servers share what is away: were they not ready, nobody would be there to say that it is a miss.
+        for (const path of ['/readyz', '/healthz']) expect(await status(`${http}${path}`)).toBe(200)
+        expect(await status(`${http}/v1/cache/1`)).toBe(404)
+        expect(await status(`${http}/ac/${AN_ACTION}`)).toBe(404)
+        // To nx all but 200, 403 and 409 is a broken build.
+        expect([200, 403, 409]).toContain(await status(`${http}/v1/cache/2`, { method: 'PUT', body: 'a' }))
+      }
 
-    await heal(fleet)
-    for (const { http } of [one, other]) await isWhole(http)
-    for (const blob of kept) {
-      const answer = await fetch(`${other.http}/cas/${sha256Hex(blob)}`)
-      expect([answer.status, blob.equals(Buffer.from(await answer.arrayBuffer()))]).toEqual([200, true])
-    }
-    await build(box, runtime, 'third', one.grpc, 'after')
-    expect((await build(box, runtime, 'fourth', other.grpc, 'after')).status).toBe('hit')
-    await servers[0].said(/answers again/)
-    expect(servers[0].errors.length).toBeLessThan(20)
-  })
+      await heal(fleet)
+      for (const { http } of [one, other]) await isWhole(http)
+      for (const blob of kept) {
+        const answer = await fetch(`${other.http}/cas/${sha256Hex(blob)}`)
+        expect([answer.status, blob.equals(Buffer.from(await answer.arrayBuffer()))]).toEqual([200, true])
+      }
+      for (const machine of ['third', 'third-too']) await build(box, runtime, machine, one.grpc, 'after')
+      expect(await hits(box, runtime, 'fourth', other.grpc, 'after')).toBe(true)
+      await servers[0].said(/answers again/)
+      expect(servers[0].errors.length).toBeLessThan(20)
+    },
+  )
 
   test('a server is killed in the middle of a build: the others go on with it', async () => {
     await using fleet = await fleetOf(runtime)
@@ -144,7 +165,7 @@ describe.each(runtimes)('a fleet: $name', (runtime) => {
       if (step === '4') servers[0].child.kill('SIGKILL')
       expect((await build(box, runtime, 'first', balancer.address, step)).status).toBe('miss')
     }
-    for (const step of steps) expect((await build(box, runtime, 'second', balancer.address, step)).status).toBe('hit')
+    for (const step of steps) expect(await hits(box, runtime, 'second', balancer.address, step)).toBe(true)
   })
 })
 
