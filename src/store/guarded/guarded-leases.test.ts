@@ -76,3 +76,25 @@ test('the end of the work is told, and nobody waits for a server that does not l
   await clock.until(turn.lease[Symbol.asyncDispose]() as Promise<void>)
   expect(clock.elapsedMs()).toBe(2 * GUARD_LIMITS.lookUpMs)
 })
+
+test('what was absent before another one was at it is asked for again', async () => {
+  const fleet = memoryFleetLeases()
+  const { leases, actions, asked } = over(fleet, new VirtualClock())
+  const looksUp = async () => {
+    await actions.get(scope, action('a'))
+    return asked.length
+  }
+  const first = await looksUp()
+  expect(await looksUp()).toBe(first)
+  const mine = await leases.hold(scope, action('a'), { label: '' })
+  // Nobody was at it.
+  expect(await looksUp()).toBe(first)
+  if (mine.kind === 'held') await mine.lease.end(true)
+  const theirs = await fleet.hold(scope, action('a'), { label: '' })
+  const told = Promise.withResolvers<void>()
+  const turn = leases.hold(scope, action('a'), { label: '', onWait: () => told.resolve() })
+  await told.promise
+  if (theirs.kind === 'held') await theirs.lease.end(true)
+  await turn
+  expect(await looksUp()).toBe(first + 1)
+})
