@@ -22,6 +22,8 @@ export interface RemoteCacheOptions {
   readonly isWanted?: boolean
   /** What is shown to it, and whom to trust; a function is called when there is first something to ask. */
   readonly access?: RemoteAccess | (() => Promise<RemoteAccess>)
+  /** How long its first answer may take until it is taken to be away; 150 ms unless said, since a build may have to wait that long in vain. */
+  readonly timeout?: number | string
   /** How long closing the cache waits for what moves; 1 s unless said. The next process that keeps something sends the rest. */
   readonly uploadWait?: number | string
 }
@@ -97,19 +99,26 @@ export class RemoteTiers {
   }
 
   async #open(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
-    const [{ openRemote }, { withProxy }, { guarded }, { breakerFile, breakerInMemory }] = await Promise.all([
-      import('./store/remote/open-remote.ts'),
-      import('./store/remote/proxy.ts'),
-      import('./store/guarded/guarded.ts'),
-      import('./store/guarded/breaker-file.ts'),
-    ])
-    const { address, isWanted = false } = options
+    const [{ openRemote }, { withProxy }, { guarded }, { breakerFile, breakerInMemory }, { limitsWithin }] =
+      await Promise.all([
+        import('./store/remote/open-remote.ts'),
+        import('./store/remote/proxy.ts'),
+        import('./store/guarded/guarded.ts'),
+        import('./store/guarded/breaker-file.ts'),
+        import('./store/guarded/guard-limits.ts'),
+      ])
+    const { address, isWanted = false, timeout } = options
     const end = await openRemote(address, {
       ...withProxy(address, await this.#access(options), process.env),
       tmpDir: join(this.#cacheDir, 'tmp'),
     })
     if (isWanted) return guarded(end, { place, memory: breakerInMemory(), limits: PATIENT })
-    return guarded(end, { place, memory: breakerFile(join(this.#cacheDir, 'remotes'), place) })
+    return guarded(end, {
+      ...{ place, memory: breakerFile(join(this.#cacheDir, 'remotes'), place) },
+      ...(timeout !== undefined && {
+        limits: limitsWithin(typeof timeout === 'number' ? timeout : parseDuration(timeout)),
+      }),
+    })
   }
 
   #access({ address, access = {} }: RemoteCacheOptions): Promise<RemoteAccess> {

@@ -58,6 +58,14 @@ export const REMOTE_OPTIONS = {
     setting: 'uploadWait',
     group: 'Remote cache',
   },
+  remoteTimeout: {
+    kind: 'duration',
+    value: 'TIME',
+    summary: 'How long the first answer of the remote cache may take until it is taken to be away.',
+    default: '150ms',
+    setting: 'remoteTimeout',
+    group: 'Remote cache',
+  },
   remoteDownload: {
     kind: 'choice',
     value: 'WHAT',

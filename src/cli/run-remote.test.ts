@@ -31,8 +31,9 @@ function forRun(layers: readonly Layer[], cache: string) {
 }
 
 test('a run gets what both its setting and its user say', () => {
-  const layers = [user({ remote: 'grpc://a', cache: 'local:rw,remote:r', uploadWait: '3s' })]
-  expect(forRun(layers, 'local:rw')).toMatchObject({ address: 'grpc://a', read: true, write: false, uploadWait: 3_000 })
+  const layers = [user({ remote: 'grpc://a', cache: 'local:rw,remote:r', uploadWait: '3s', remoteTimeout: '2s' })]
+  const times = { uploadWait: 3_000, timeout: 2_000 }
+  expect(forRun(layers, 'local:rw')).toMatchObject({ address: 'grpc://a', read: true, write: false, ...times })
   expect(forRun(layers, 'local:rw,remote:w')).toBe(undefined)
   expect(forRun([user({ remote: 'grpc://a' })], 'local:rw,remote:w')).toMatchObject({ read: false, write: true })
   expect(forRun([user({ remote: 'grpc://a' })], 'off')).toBe(undefined)

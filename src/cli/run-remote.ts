@@ -9,15 +9,15 @@ import { ALL_OPTIONS, type Layer, resolve, type Settings } from './settings.ts'
 export class CommandRemote {
   readonly #address: string
   readonly #layers: readonly Layer[]
-  readonly #uploadWait: number
+  readonly #times: RemoteTimes
   readonly #context: Pick<CommandContext, 'cwd' | 'environment' | 'output'>
   readonly #access = () => this.#opened()
   #line: MovingLine | undefined
 
-  constructor(address: string, { layers, uploadWait, context }: CommandRemoteOptions) {
+  constructor(address: string, { layers, times, context }: CommandRemoteOptions) {
     this.#address = address
     this.#layers = layers
-    this.#uploadWait = uploadWait
+    this.#times = times
     this.#context = context
   }
 
@@ -27,7 +27,7 @@ export class CommandRemote {
     const read = mode.remote.read && bound.read
     const write = mode.remote.write && bound.write
     if (!read && !write) return undefined
-    return { address: this.#address, read, write, download, uploadWait: this.#uploadWait, access: this.#access }
+    return { address: this.#address, read, write, download, ...this.#times, access: this.#access }
   }
 
   /** Shows on a terminal what moves, until it is disposed of. */
@@ -50,9 +50,11 @@ export class CommandRemote {
   }
 }
 
+type RemoteTimes = Required<Pick<RemoteCacheOptions, 'uploadWait' | 'timeout'>>
+
 interface CommandRemoteOptions {
   readonly layers: readonly Layer[]
-  readonly uploadWait: number
+  readonly times: RemoteTimes
   readonly context: Pick<CommandContext, 'cwd' | 'environment' | 'output'>
 }
 
@@ -62,8 +64,9 @@ export function commandRemote(
   context: CommandRemoteOptions['context'],
 ): CommandRemote | undefined {
   const { settings, layers } = configured
-  if (settings.remote === undefined || settings.remote === '') return undefined
-  return new CommandRemote(settings.remote, { layers, uploadWait: settings.uploadWait, context })
+  const { remote, uploadWait, remoteTimeout: timeout } = settings
+  if (remote === undefined || remote === '') return undefined
+  return new CommandRemote(remote, { layers, times: { uploadWait, timeout }, context })
 }
 
 /**

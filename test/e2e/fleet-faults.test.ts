@@ -61,6 +61,7 @@ async function build(
     HOME: folder,
     RECUE_CACHE_DIR: path.join(folder, 'cache'),
     RECUE_REMOTE: address,
+    RECUE_REMOTE_TIMEOUT: '10s',
   }
   const command = ['-i', 'src', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; cp src/a out/b']
   const words = [...before, 'run', '--report', report, '--upload-wait', '5s', '--cache', cache, ...command]

@@ -23,7 +23,7 @@ const NAME = 'long work'
 
 /** One that knows from experience that the work takes a minute. */
 async function machine(name: string): Promise<Cache> {
-  const remote = { address, uploadWait: '10s' }
+  const remote = { address, uploadWait: '10s', timeout: '20s' }
   const cache = used.use(await openCache({ cacheDir: join(folder, name), remote }))
   const { root, workingDirectory, argv } = functionRequest({ name: NAME, fn: () => 0, root: folder, cwd: folder })
   const thing = thingOf({ root, workingDirectory, task: NAME, argv })

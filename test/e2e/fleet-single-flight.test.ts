@@ -35,6 +35,7 @@ class Machine {
       HOME: this.folder,
       RECUE_CACHE_DIR: path.join(this.folder, 'cache'),
       RECUE_REMOTE: this.#address,
+      RECUE_REMOTE_TIMEOUT: '10s',
     }
     const cwd = path.join(this.folder, 'project')
     const child = spawn(program, [...words, 'sh', '-c', script], { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })

@@ -24,6 +24,7 @@ function buildOnNewMachine(box: Sandbox, runtime: Runtime, name: string, address
     HOME: folder,
     RECUE_CACHE_DIR: path.join(folder, 'cache'),
     RECUE_REMOTE: address,
+    RECUE_REMOTE_TIMEOUT: '10s',
   }
   const words = [...before, 'run', '--report', report, '--upload-wait', '20s', ...BUILD]
   const { status, stderr } = spawnSync(program, words, { cwd: project, env, encoding: 'utf8' })

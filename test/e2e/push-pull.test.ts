@@ -53,6 +53,7 @@ function machine(box: Sandbox, runtime: Runtime, name: string): Machine {
 const remote = (served: Served, token: string) => ({
   RECUE_REMOTE: served.url.replace(/^http/, 'grpc'),
   RECUE_REMOTE_TOKEN: token,
+  RECUE_REMOTE_TIMEOUT: '10s',
 })
 const json = ({ stdout, stderr }: Ended) => {
   expect(stdout, stderr).not.toBe('')
@@ -193,6 +194,7 @@ describe.each(runtimes)('on $name', (runtime) => {
       RECUE_REMOTE: served.url.replace(/^http/, scheme),
       RECUE_REMOTE_TOKEN: READ_TOKEN,
       RECUE_UPLOAD_WAIT: '1m',
+      RECUE_REMOTE_TIMEOUT: '10s',
     }
     a.run(reads, '-i', 'src', '--', 'sh', '-c', 'sleep 0.5; echo one')
     const uploads = async () =>

@@ -56,6 +56,7 @@ export interface Config extends RunSettings {
   durability?: 'fast' | 'full'
   remote?: string
   uploadWait?: Duration
+  remoteTimeout?: Duration
   remoteDownload?: 'all' | 'none'
   quiet?: boolean
   verbose?: boolean

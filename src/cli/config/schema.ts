@@ -66,6 +66,7 @@ const GLOBAL_SETTINGS = {
     .regex(REMOTE_OPTIONS.remote.shape, 'must be an address such as grpcs://HOST')
     .describe('A remote cache. One that a checkout names is used once you have said so: recue login ADDRESS.'),
   uploadWait: duration('How long uploads may hold up the end of a command. Default: 1s.'),
+  remoteTimeout: duration('How long the first answer of the remote cache may take. Default: 150ms.'),
   remoteDownload: z
     .enum(['all', 'none'])
     .describe('none: outputs of results that only the remote cache has are not fetched. Default: all.'),

@@ -45,3 +45,15 @@ export const GUARD_LIMITS: GuardLimits = {
   lookUps: { first: 64, least: 4, most: 512 },
   transfers: { first: 64, least: 4, most: 256 },
 }
+
+/** For an end whose first answer may take so long: those that follow may, too. */
+export function limitsWithin(
+  firstAnswerMs: number,
+): Pick<GuardLimits, 'firstAnswerMs' | 'mostFirstAnswerMs' | 'lookUpMs'> {
+  const { mostFirstAnswerMs, lookUpMs } = GUARD_LIMITS
+  return {
+    firstAnswerMs,
+    mostFirstAnswerMs: Math.max(firstAnswerMs, mostFirstAnswerMs),
+    lookUpMs: Math.max(firstAnswerMs, lookUpMs),
+  }
+}
