@@ -17,7 +17,7 @@ import type { RemoteEnd } from '../src/store/remote/remote-end.ts'
 import { sharded } from '../src/store/sharded/sharded.ts'
 import { type Benchmark, type BenchOptions, type Row, runAlone, scaled, shownTime } from './benchmark.ts'
 
-export const availability: Benchmark = { name: 'availability', run: measure }
+export const availability: Benchmark = { name: 'availability', takesLong: true, run: measure }
 
 const REQUESTS = 1_000_000
 const SERVERS = 4

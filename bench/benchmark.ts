@@ -15,12 +15,14 @@ export interface Row {
 export interface BenchOptions {
   /** 1 is the real size; 0.1 makes a quick look of a tenth of the files, bytes and rounds. */
   readonly scale: number
-  /** Also the sizes that take long: a curve up to 10 million entries. */
+  /** Also what takes long, such as a curve up to 10 million entries. */
   readonly curve: boolean
 }
 
 export interface Benchmark {
   readonly name: string
+  /** It runs where it is named, or with `--curve`. */
+  readonly takesLong?: boolean
   readonly run: (options: BenchOptions) => Promise<readonly Row[]>
 }
 

@@ -14,6 +14,7 @@ import { inPlace } from './place.ts'
  */
 export const faultyRemote: Benchmark = {
   name: 'faulty-remote',
+  takesLong: true,
   run: (options) => inPlace('faulty-remote', (folder) => measure(folder, options)),
 }
 

@@ -63,7 +63,14 @@ if (unknown.length > 0)
 
 const rows: Row[] = []
 for (const benchmark of all) {
-  if (wanted.length > 0 && !wanted.includes(benchmark.name)) continue
+  const isNamed = wanted.includes(benchmark.name)
+  if (wanted.length > 0 && !isNamed) continue
+  if (benchmark.takesLong && !isNamed && !values.curve) {
+    rows.push(
+      skippedRow(benchmark.name, `it takes long, and runs by its name: node bench/run.ts --only ${benchmark.name}`),
+    )
+    continue
+  }
   const start = performance.now()
   const own = await rowsOf(benchmark)
   const seconds = (performance.now() - start) / 1000

@@ -90,6 +90,15 @@ async function commandRuns(box: Sandbox, runs: number): Promise<void> {
   }
 }
 
+/** On a busy machine an answer may take so long that asking others is not worth it, and all do the work. */
+async function attempt<T>(work: (number: number) => Promise<T | undefined>): Promise<T> {
+  for (let number = 0; number < 5; number++) {
+    const done = await work(number)
+    if (done !== undefined) return done
+  }
+  throw new Error('nobody waited')
+}
+
 describe.each(runtimes)('machines that miss the same long command at once: $name', (runtime) => {
   test('one runs it and the others have it; where that one is killed, another one runs it', async () => {
     await using box = sandbox('fleet-flight')
@@ -101,20 +110,33 @@ describe.each(runtimes)('machines that miss the same long command at once: $name
     for (const build of first) expect((await build.report()).status).toBe('miss')
     expect(runsOf(box)).toBe(2)
 
-    const both = [one.begin('the same'), other.begin('the same')]
-    const line = await Promise.any(both.map(({ waits }) => waits))
-    expect(line).toMatch(/^waiting for the same work elsewhere: sh on .+ \(another machine.*; usually 5\.\d s\)$/)
-    const reports = await Promise.all(both.map((build) => build.report()))
-    expect(reports.map(({ status }) => status).toSorted()).toEqual(['hit', 'miss'])
-    expect(runsOf(box)).toBe(3)
-    expect(readFileSync(path.join(other.folder, 'project/out/b'), 'utf8')).toBe('the same')
+    const shared = await attempt(async (number) => {
+      const before = runsOf(box)
+      const both = [one, other].map((machine) => machine.begin(`the same ${number}`))
+      const line = await Promise.any(both.map(({ waits }) => waits)).catch(() => undefined)
+      const reports = await Promise.all(both.map((build) => build.report()))
+      return line === undefined
+        ? undefined
+        : { line, reports, runs: runsOf(box) - before, content: `the same ${number}` }
+    })
+    expect(shared.line).toMatch(
+      /^waiting for the same work elsewhere: sh on .+ \(another machine.*; usually 5\.\d s\)$/,
+    )
+    expect(shared.reports.map(({ status }) => status).toSorted()).toEqual(['hit', 'miss'])
+    expect(shared.runs).toBe(1)
+    for (const { folder } of [one, other])
+      expect(readFileSync(path.join(folder, 'project/out/b'), 'utf8')).toBe(shared.content)
 
-    const dying = one.begin('another')
-    await commandRuns(box, 3)
-    const heir = other.begin('another')
-    await heir.waits
-    dying.child.kill('SIGKILL')
-    expect((await heir.report()).status).toBe('miss')
-    expect(runsOf(box)).toBe(5)
+    const inherited = await attempt(async (number) => {
+      const before = runsOf(box)
+      const dying = one.begin(`another ${number}`)
+      await commandRuns(box, before)
+      const heir = other.begin(`another ${number}`)
+      const line = await heir.waits.catch(() => undefined)
+      dying.child.kill('SIGKILL')
+      const { status } = await heir.report()
+      return line === undefined ? undefined : { status, runs: runsOf(box) - before }
+    })
+    expect(inherited).toEqual({ status: 'miss', runs: 2 })
   })
 })

@@ -13,6 +13,8 @@ type Hit = Extract<ActionLookup, { kind: 'hit' }>
 
 /** A run that misses looks twice, once before and once after it has waited for its turn: the second time is not worth a round trip. */
 const ABSENT_MS = 10_000
+/** The same after a fault; who has waited longer for its turn asks an end that answers by now. */
+const FAULT_MS = 1_000
 const MOST_REMEMBERED = 100_000
 
 /** Found when nobody waited for it any longer; a few KiB each. */
@@ -38,12 +40,14 @@ export class FarActions {
   readonly #options: FarActionsOptions
   readonly #asking = new Map<string, Asking>()
   readonly #absent: Recently
+  readonly #failed: Recently
   readonly #late = new Map<string, Hit>()
   #quickestMs: number | undefined
 
   constructor(options: FarActionsOptions) {
     this.#options = options
     this.#absent = new Recently(MOST_REMEMBERED, ABSENT_MS, options.now)
+    this.#failed = new Recently(MOST_REMEMBERED, FAULT_MS, options.now)
   }
 
   /**
@@ -64,7 +68,7 @@ export class FarActions {
       this.#promote(key, scope, action, late)
       return late
     }
-    if (this.#absent.has(key)) return miss
+    if (this.#absent.has(key) || this.#failed.has(key)) return miss
     const asking = this.#asking.get(key) ?? this.#begin(key, scope, action)
     asking.waiting++
     const found = await this.#within(asking, signal, savesMs)
@@ -88,6 +92,7 @@ export class FarActions {
     this.#asking.delete(key)
     this.#late.delete(key)
     this.#absent.remove(key)
+    this.#failed.remove(key)
   }
 
   /** The process ends, and does not hear how slow far is. */
@@ -132,8 +137,9 @@ export class FarActions {
       // What was forgotten meanwhile is nobody's business any more.
       const isCurrent = this.#asking.get(key) === asking
       if (isCurrent) this.#asking.delete(key)
-      // After a fault, too: the run that asked has gone on without.
-      if (found?.kind !== 'hit') this.#absent.add(key)
+      // The run that asked has gone on without.
+      if (found === undefined) this.#failed.add(key)
+      else if (found.kind === 'miss') this.#absent.add(key)
       else if (isCurrent && asking.waiting === 0) this.#keepLate(key, found)
       else if (isCurrent) this.#promote(key, scope, action, found)
       return found

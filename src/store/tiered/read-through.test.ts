@@ -308,6 +308,24 @@ describe('a far end that fails', () => {
     expect(faults[0]).toMatchObject({ place: 'far', error: { code: 'remote.unreachable' } })
   })
 
+  test('is asked again for what it failed at by who comes some time later', async () => {
+    await keepResult(kept, 'a', files)
+    const far = watchedEnd(kept)
+    let isAway = true
+    const { get } = far.actions
+    far.actions.get = async (...asked) => {
+      if (isAway) throw new CacheError('remote.timed-out', 'as the test says')
+      return get.apply(kept.actions, asked)
+    }
+    const tier = tierOver(far)
+    expect((await tier.actions.get(scope, wanted)).kind).toBe('miss')
+    isAway = false
+    nowMs += 999
+    expect((await tier.actions.get(scope, wanted)).kind).toBe('miss')
+    nowMs += 1
+    expect((await tier.actions.get(scope, wanted)).kind).toBe('hit')
+  })
+
   test('is none when it cannot even be opened', async () => {
     const tier = used.use(tiered(near, () => Promise.reject(new Error('no such module')), { place: 'far' }))
     expect(await tier.actions.get(scope, wanted)).toEqual({ kind: 'miss', why: 'absent' })
