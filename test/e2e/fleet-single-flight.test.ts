@@ -78,16 +78,9 @@ function runsOf(box: Sandbox): number {
   return readFileSync(path.join(box.folder, 'count'), 'utf8').trim().split('\n').length
 }
 
+/** Done when more than so many have begun. */
 async function commandRuns(box: Sandbox, runs: number): Promise<void> {
-  const count = path.join(box.folder, 'count')
-  for (;;) {
-    try {
-      if (readFileSync(count, 'utf8').split('\n').length > runs) return
-    } catch {
-      // It has not begun.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  while (runsOf(box) <= runs) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 /** On a busy machine an answer may take so long that asking others is not worth it, and all do the work. */
