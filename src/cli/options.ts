@@ -57,6 +57,11 @@ export function hasVariable({ setting, variable }: OptionSpec): boolean {
   return setting !== undefined || variable === true
 }
 
+/** A folder or a file, which the empty text is not, though it would be taken for the working directory. */
+export function namesPlace({ kind, value }: OptionSpec): boolean {
+  return kind === 'text' && (value === 'DIR' || value === 'FILE')
+}
+
 /** `maxCacheSize` → `RECUE_MAX_CACHE_SIZE`. */
 export function variableName(key: string): string {
   return `RECUE_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`

@@ -57,6 +57,7 @@ test.each([
   [{ outputLogs: ['ful'] }, '--output-logs: "ful" is none of'],
   [{ clean: ['maybe'] }, '--no-clean: "maybe" is neither true nor false.'],
   [{ platform: ['x'] }, '--platform: "x" is not NAME=VALUE.'],
+  [{ cacheDir: [''] }, '--cache-dir: The name is empty.'],
   [{ normalize: ['colour'] }, '--normalize: "colour" is none of locale, timezone.'],
   [{ maxCacheSize: ['0'] }, '--max-cache-size: "0" is too little.'],
   [{ ttl: ['0'] }, '--ttl: "0" is too little.'],
@@ -135,6 +136,12 @@ test('flags, variables and short names are unambiguous', () => {
   expect(keys.map(variableName)).toContain('RECUE_MAX_CACHE_SIZE')
   const shorts = Object.values(ALL_OPTIONS).flatMap((spec) => ('short' in spec ? [spec.short] : []))
   expect(new Set(shorts).size).toBe(shorts.length)
+})
+
+test('a variable that is empty names no folder and no file, while an empty text is one', () => {
+  const environment = { RECUE_CACHE_DIR: '', RECUE_REPORT: '', RECUE_SALT: '', RECUE_REMOTE: '' }
+  const { values } = environmentLayer(ALL_OPTIONS, environment)
+  expect(values).toEqual(new Map([['salt', ['']], ['remote', ['']]]))
 })
 
 test('what a number, a size or a duration is by default is what its text means', () => {

@@ -6,6 +6,7 @@ import {
   flagOf,
   hasVariable,
   keyOfVariable,
+  namesPlace,
   type OptionSpec,
   type OptionTable,
   type Values,
@@ -91,7 +92,7 @@ export function environmentLayer(table: OptionTable, environment: Readonly<Recor
     const spec = Object.hasOwn(table, key) ? table[key] : undefined
     const text = environment[name]
     if (spec === undefined || !hasVariable(spec) || text === undefined) continue
-    if (text === '' && spec.kind !== 'text') continue
+    if (text === '' && (spec.kind !== 'text' || namesPlace(spec))) continue
     values.set(key, spec.kind === 'list' || spec.kind === 'map' ? splitList(text) : [text])
   }
   return { origin: 'environment', place: '', values }
@@ -177,6 +178,8 @@ function convertText(spec: OptionSpec, text: string): unknown {
     case 'choice':
       return oneOf(spec.choices ?? [], text)
     default:
+      if (text === '' && namesPlace(spec))
+        throw new CacheError('usage', 'The name is empty.', { hint: 'A variable of a script may not be set.' })
       if (spec.shape?.test(text) === false)
         throw new CacheError('usage', `"${text}" is not understood.`, { hint: spec.summary })
       return text
