@@ -10,10 +10,10 @@ import { reportCorruption } from '../../local/corrupt.ts'
 import { ALL_OUTPUT_FILES } from '../all-output-files.ts'
 import { decoded } from '../grpc/grpc-channel.ts'
 import { abortable } from '../waiting.ts'
-import type { ArrivedBlobs } from './arrived-blobs.ts'
+import type { ArrivedBlobs } from '../arrived-blobs.ts'
 import type { ReapiOptions } from './reapi-blobs.ts'
 import { GET_RESULT, UPDATE_RESULT } from './reapi-methods.ts'
-import { hasCode, statusFault } from './status-fault.ts'
+import { hasCode, keepFault, statusFault } from './status-fault.ts'
 
 const digestFunction = DigestFunction_Value.SHA256
 const NOTHING = Buffer.alloc(0)
@@ -66,7 +66,7 @@ class ReapiActions implements ActionStore {
     try {
       await channel.unary(UPDATE_RESULT, request, signal)
     } catch (error) {
-      if (!hasCode(error, GrpcCode.FAILED_PRECONDITION) && !isNoTree(error)) throw statusFault(server, error)
+      if (!hasCode(error, GrpcCode.FAILED_PRECONDITION) && !isNoTree(error)) throw keepFault(server, error)
       throw new CacheError('store.incomplete', `${server.place} did not keep the action result: ${error.message}`)
     }
     if (before.kind === 'miss') return 'new'

@@ -16,7 +16,7 @@ import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import { once } from '../new-blob.ts'
 import type { BatchItem } from './batch-queue.ts'
 import { BATCH_READ, BATCH_UPDATE } from './reapi-methods.ts'
-import { statusFault } from './status-fault.ts'
+import { keepFault, statusFault } from './status-fault.ts'
 
 const digestFunction = DigestFunction_Value.SHA256
 /** A digest, a status and their fields. */
@@ -125,7 +125,7 @@ export async function writeSmall(
       return refusal(channel, digest, status ?? new GrpcStatus(GrpcCode.UNKNOWN, 'nothing was said of a blob'))
     })
   } catch (error) {
-    throw statusFault(server, error)
+    throw keepFault(server, error)
   }
 }
 
@@ -135,7 +135,7 @@ export function refusal({ server }: GrpcChannel, { hash }: Digest, status: unkno
     return new CacheError('store.corrupt', `${server.place} did not take blob ${hash}: ${status.message}`, {
       context: { hash },
     })
-  return statusFault(server, status) as Error
+  return keepFault(server, status) as Error
 }
 
 function isBlob({ hash, sizeBytes }: Digest, data: Uint8Array): boolean {

@@ -38,6 +38,16 @@ export function statusFault({ place }: RemoteServer, error: unknown): unknown {
   }
 }
 
+/** The same of a call that was to keep something. */
+export function keepFault(server: RemoteServer, error: unknown): unknown {
+  if (!hasCode(error, GrpcCode.RESOURCE_EXHAUSTED)) return statusFault(server, error)
+  const { place } = server
+  return new CacheError('store.full', `${place} has no room for more: ${error.message} (RESOURCE_EXHAUSTED).`, {
+    hint: 'Its own words are in its log. What it has can be had all the same.',
+    context: { server: place, status: error.code },
+  })
+}
+
 export function hasCode(error: unknown, ...codes: readonly GrpcCode[]): error is GrpcStatus {
   return error instanceof GrpcStatus && codes.includes(error.code)
 }

@@ -1,5 +1,5 @@
 import type { Compression } from '../../local/compression.ts'
-import type { ArrivedBlobs } from '../reapi/arrived-blobs.ts'
+import type { ArrivedBlobs } from '../arrived-blobs.ts'
 import type { NewObjects } from './new-objects.ts'
 import type { S3Client } from './s3-client.ts'
 import type { StoredBlobs } from './stored-blobs.ts'

@@ -1,13 +1,13 @@
 import { sha256Hex } from '../../../digest/sha256.ts'
-import type { CacheError } from '../../../errors.ts'
+import { type CacheError, isCacheError } from '../../../errors.ts'
 import { head } from '../../head.ts'
 import { notSpoken } from '../connection-fault.ts'
 import { type Answer, HttpClient } from '../http/http-client.ts'
 import { once } from '../new-blob.ts'
 import type { Patience, RemoteServer } from '../remote-server.ts'
-import type { CredentialSource } from './credential-source.ts'
-import type { S3Address } from './s3-address.ts'
-import { codeIn, type Refusal, s3Fault } from './s3-fault.ts'
+import type { KeptCredentials } from './credentials/kept-credentials.ts'
+import type { S3Address, S3Credentials } from './s3-address.ts'
+import { codeIn, isOfOldCredentials, type Refusal, s3Fault } from './s3-fault.ts'
 import { encodedPath, encodedQuery, Signer } from './sigv4.ts'
 
 export interface S3Question {
@@ -27,14 +27,14 @@ export class S3Client implements Disposable {
   readonly address: S3Address
   readonly #http: HttpClient
   readonly #signer: Signer
-  readonly #credentials: CredentialSource
+  readonly #credentials: KeptCredentials
   /** Of the bodies of answers. */
   receivedBytes = 0
 
   constructor(
     address: S3Address,
     server: Omit<RemoteServer, 'url' | 'place'>,
-    credentials: CredentialSource,
+    credentials: KeptCredentials,
     patience: Patience,
   ) {
     this.address = address
@@ -48,36 +48,55 @@ export class S3Client implements Disposable {
     return this.#http.server
   }
 
-  /** Throws CacheError for what the network does and the store refuses, and the signal's reason. */
+  /**
+   * Throws CacheError for what the network does and the store refuses, and the signal's reason. Where credentials have ended, it is asked
+   * once more with others.
+   */
   async ask(question: S3Question): Promise<Answer> {
-    const answer = await this.#asked(question)
-    const { status } = answer
-    if (status >= 200 && status < 300 && !isPage(answer)) return answer
-    if (question.accepted?.includes(status)) return answer
-    if (question.method === 'HEAD') return status === 404 ? answer : this.#refusedHead(question, answer)
-    const text = await wordsOf(answer)
-    const mayBeAbsent = question.method === 'GET' || question.method === 'DELETE'
-    if (status === 404 && mayBeAbsent && !isPage(answer) && ABSENT.has(codeIn(text))) return answer
-    throw this.fault({ status, headers: answer.headers, text })
+    const { signal } = question
+    signal?.throwIfAborted()
+    const credentials = await this.#credentials.get(signal)
+    try {
+      return await this.#answered(question, credentials)
+    } catch (error) {
+      if (!isOfOldCredentials(error)) {
+        if (isCacheError(error) && error.code === 'remote.denied') this.#credentials.forget(credentials)
+        throw error
+      }
+      const others = await this.#credentials.insteadOf(credentials, signal)
+      if (others === undefined) throw error
+      return this.#answered(question, others)
+    }
   }
 
   fault(refusal: Refusal): CacheError {
     if (isPage(refusal)) return notSpoken(this.server, 'HTTP', `a web page, HTTP ${refusal.status}`)
-    const fault = s3Fault(this.address, refusal)
-    if (fault.code === 'remote.denied') this.#credentials.renew()
-    return fault
+    return s3Fault(this.address, refusal)
   }
 
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]()
   }
 
-  async #asked({ method, key, query = {}, headers = {}, body, signal }: S3Question): Promise<Answer> {
-    signal?.throwIfAborted()
+  async #answered(question: S3Question, credentials: S3Credentials | undefined): Promise<Answer> {
+    const answer = await this.#asked(question, credentials)
+    const { status } = answer
+    if (status >= 200 && status < 300 && !isPage(answer)) return answer
+    if (question.accepted?.includes(status)) return answer
+    if (question.method === 'HEAD') return status === 404 ? answer : this.#refusedHead(question, answer, credentials)
+    const text = await wordsOf(answer)
+    const mayBeAbsent = question.method === 'GET' || question.method === 'DELETE'
+    if (status === 404 && mayBeAbsent && !isPage(answer) && ABSENT.has(codeIn(text))) return answer
+    throw this.fault({ status, headers: answer.headers, text })
+  }
+
+  async #asked(
+    { method, key, query = {}, headers = {}, body, signal }: S3Question,
+    credentials: S3Credentials | undefined,
+  ): Promise<Answer> {
     const { url } = this.address
     const path = `/${encodedPath(key)}`
     const asked = encodedQuery(query)
-    const credentials = await this.#credentials.get(signal)
     const unsigned = {
       ...{ method, host: url.host, headers },
       path: `${url.pathname.replace(/\/+$/, '')}${path}`,
@@ -101,9 +120,17 @@ export class S3Client implements Disposable {
   }
 
   /** An answer to HEAD has no words: why is asked again so that they come, unless that would only add to its load. */
-  async #refusedHead({ key, signal }: S3Question, { status, headers }: Answer): Promise<never> {
+  async #refusedHead(
+    { key, signal }: S3Question,
+    answer: Answer,
+    credentials: S3Credentials | undefined,
+  ): Promise<never> {
+    // Else its connection would stay taken.
+    await answer[Symbol.asyncDispose]()
+    const { status, headers } = answer
     if (status < 500) {
-      await using _ = await this.ask({ method: 'GET', key, headers: { range: 'bytes=0-0' }, signal })
+      const first = { range: 'bytes=0-0' }
+      await using _ = await this.#answered({ method: 'GET', key, headers: first, signal }, credentials)
     }
     throw this.fault({ status, headers, text: '' })
   }

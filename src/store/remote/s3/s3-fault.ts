@@ -1,4 +1,4 @@
-import { CacheError, type ErrorCode } from '../../../errors.ts'
+import { CacheError, type ErrorCode, isCacheError } from '../../../errors.ts'
 import type { S3Address } from './s3-address.ts'
 
 /** An answer of an S3 store that is of no use. */
@@ -30,6 +30,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
   gt: '>',
 }
 
+/** Whether others would do: those that were shown have ended, or are not known any more. */
+export function isOfOldCredentials(error: unknown): boolean {
+  return isCacheError(error) && error.code === 'remote.denied' && OLD.has(String(error.context.code))
+}
+
+const OLD = new Set([
+  ...['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'InvalidToken'],
+  ...['InvalidAccessKeyId', 'SignatureDoesNotMatch'],
+])
+
 /** What the store said, in a person's words, with the cure where there is one. Its own words may repeat keys, so only its code is. */
 export function s3Fault({ place, region }: Pick<S3Address, 'place' | 'region'>, refusal: Refusal): CacheError {
   const { status, headers, text } = refusal
@@ -54,6 +64,7 @@ export function s3Fault({ place, region }: Pick<S3Address, 'place' | 'region'>, 
       `${answered}: these credentials may not do that.`,
       'They need s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and s3:ListBucket on the bucket: without that S3 denies what is merely not there.',
     )
+  if (status === 507) return fault(FULL[0], `${answered}: ${FULL[1]}.`, FULL[2])
   if (status === 429 || status === 500 || status === 502 || status === 503 || status === 504)
     return fault('remote.unreachable', `${answered}.`, 'It is busy or restarting; later it may answer.')
   if (status === 405 || status === 501 || said === '')
@@ -62,6 +73,7 @@ export function s3Fault({ place, region }: Pick<S3Address, 'place' | 'region'>, 
 }
 
 const BUSY = ['remote.unreachable', 'it is busy', 'It may answer later.'] as const
+const FULL = ['store.full', 'it has no room for more', 'Give it some, or let its rules take more away.'] as const
 const KEY = 'Are the access key and its secret right, and for this store?'
 const TOKEN = 'Get new ones, such as by `aws sso login`.'
 
@@ -83,6 +95,9 @@ const KNOWN: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
   InternalError: BUSY,
   OperationAborted: BUSY,
   RequestTimeout: BUSY,
+  XMinioStorageFull: FULL,
+  XMinioAdminBucketQuotaExceeded: FULL,
+  QuotaExceeded: FULL,
   XAmzContentSHA256Mismatch: [
     'remote.unreachable',
     'what arrived is not what was sent',

@@ -95,6 +95,10 @@ test.each<[number, string, string, RegExp]>([
   [500, refusal('InternalError'), 'remote.unreachable', /InternalError/],
   [502, '', 'remote.unreachable', /HTTP 502/],
   [429, 'later', 'remote.unreachable', /HTTP 429/],
+  [507, '', 'store.full', /HTTP 507: it has no room/],
+  [507, refusal('XMinioStorageFull'), 'store.full', /no room/],
+  [400, refusal('XMinioAdminBucketQuotaExceeded'), 'store.full', /no room/],
+  [403, refusal('QuotaExceeded'), 'store.full', /no room/],
   [
     400,
     refusal('AuthorizationHeaderMalformed', '<Region>eu-west-1</Region>'),
@@ -144,26 +148,56 @@ test('an upload to what knows no such path is not taken for kept', async () => {
   await expect(blobs.write(scope, digestOf(small), small)).rejects.toMatchObject(fault)
 })
 
-test('credentials that are refused are looked for again', async () => {
+/** A store that takes only what its own lender gave last, and says so in these words. */
+async function lendingBucket(refused: string, status = 400) {
+  let lentTimes = 0
   const ids: string[] = []
   const server = used.use(
     await faultyHttp((request, response) => {
       if (request.url === '/lent') {
-        response.end(JSON.stringify({ AccessKeyId: `number${ids.length}`, SecretAccessKey: 'x' }))
+        response.end(JSON.stringify({ AccessKeyId: `number${++lentTimes}`, SecretAccessKey: 'x' }))
         return
       }
-      ids.push(/Credential=(\w+)/.exec(request.headers.authorization ?? '')?.[1] ?? '')
-      if (ids.length === 2) refuse(response, 400, refusal('ExpiredToken'))
+      request.resume()
+      const id = /Credential=(\w+)/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+      ids.push(`${request.method} ${id}`)
+      if (id === 'number1') refuse(response, status, request.method === 'HEAD' ? '' : refusal(refused))
+      else if (request.method === 'PUT') response.end()
       else response.writeHead(404).end()
     }),
   )
   const environment = { HOME: '/nowhere', AWS_CONTAINER_CREDENTIALS_FULL_URI: `${server.address}/lent` }
-  const { actions } = used.use(await openRemote(`s3://cache?endpoint=${server.address}`, { s3: { environment } }))
-  const ask = () => actions.get(scope, action('a'))
-  expect(await ask()).toMatchObject({ kind: 'miss' })
-  await expect(ask()).rejects.toMatchObject({ code: 'remote.denied' })
-  expect(await ask()).toMatchObject({ kind: 'miss' })
-  expect(ids).toEqual(['number0', 'number0', 'number2'])
+  const end = used.use(await openRemote(`s3://cache?endpoint=${server.address}`, { s3: { environment } }))
+  return { ...end, ids, lentTimes: () => lentTimes }
+}
+
+test('what was refused since its credentials had ended is asked again with others, which are got once', async () => {
+  const { actions, blobs, ids, lentTimes } = await lendingBucket('ExpiredToken')
+  const digest = digestOf(small)
+  const [found, missing] = await Promise.all([
+    actions.get(scope, action('a')),
+    blobs.missing(scope, [digest]),
+    blobs.write(scope, digest, small),
+  ])
+  expect([found, missing]).toMatchObject([{ kind: 'miss' }, [digest]])
+  expect(lentTimes()).toBe(2)
+  const [number1, number2] = [1, 2].map((n) => ids.filter((id) => id.endsWith(`number${n}`)).sort())
+  // Why a HEAD was refused is asked by GET.
+  expect(number1).toEqual(['GET number1', 'GET number1', 'HEAD number1', 'PUT number1'])
+  expect(number2).toEqual(['GET number2', 'HEAD number2', 'PUT number2'])
+})
+
+test('what is denied for another reason is not asked again, and credentials are looked for anew by the next', async () => {
+  const { actions, ids } = await lendingBucket('AccessDenied', 403)
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.denied' })
+  expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'miss' })
+  expect(ids).toEqual(['GET number1', 'GET number2'])
+})
+
+test('credentials that do not change are refused once', async () => {
+  const { actions, asked } = await bucket((_, response) => refuse(response, 400, refusal('ExpiredToken')))
+  await expect(actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.denied' })
+  expect(asked).toHaveLength(1)
 })
 
 test('requests are not signed where headers say who asks', async () => {
@@ -229,6 +263,17 @@ test('a store that is busy is not asked again for its words', async () => {
   const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
   await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject({ code: 'remote.unreachable' })
   expect(asked).toHaveLength(1)
+})
+
+test('what a store refused leaves its connection to the next', async () => {
+  const connections = new Set<unknown>()
+  const { blobs } = await bucket((request, response) => {
+    connections.add(request.socket)
+    refuse(response, request.method === 'GET' ? 403 : 503, '', { 'content-length': '0' })
+  })
+  for (let i = 0; i < 5; i++) await expect(blobs.missing(scope, [digestOf(small)])).rejects.toThrow('503')
+  for (let i = 0; i < 5; i++) await expect(readWhole(blobs, scope, digestOf(small))).rejects.toThrow('403')
+  expect(connections.size).toBe(1)
 })
 
 test('what is there is not written over; a store that knows no conditions, or is writing it, is asked without', async () => {

@@ -16,21 +16,23 @@ export interface UnsignedRequest {
 }
 
 /**
- * Signs requests to S3 with AWS Signature Version 4, as Amazon's "Authenticating Requests: Using the Authorization Header" has it,
+ * Signs requests to S3, or to what gives roles away (STS), with AWS Signature Version 4, as Amazon's "Authenticating Requests: Using the Authorization Header" has it,
  * the body in one chunk.
  */
 export class Signer {
   readonly #region: string
+  readonly #service: string
   #key: { readonly for: string; readonly bytes: Buffer } | undefined
 
-  constructor(region: string) {
+  constructor(region: string, service: 's3' | 'sts' = 's3') {
     this.#region = region
+    this.#service = service
   }
 
   /** The headers of the request with those that sign it. */
   sign(request: UnsignedRequest, credentials: S3Credentials, now: Date): Record<string, string> {
     const time = now.toISOString().replace(/[-:]|\.\d{3}/g, '')
-    const scope = `${time.slice(0, 8)}/${this.#region}/s3/aws4_request`
+    const scope = `${time.slice(0, 8)}/${this.#region}/${this.#service}/aws4_request`
     const { accessKeyId, sessionToken } = credentials
     const headers: Record<string, string> = {
       ...request.headers,

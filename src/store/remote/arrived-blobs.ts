@@ -1,5 +1,5 @@
-import type { Digest } from '../../../digest/digest.ts'
-import { sha256Hex } from '../../../digest/sha256.ts'
+import type { Digest } from '../../digest/digest.ts'
+import { sha256Hex } from '../../digest/sha256.ts'
 
 /** As much as comes with two results at most. */
 const MOST_BYTES = 8 << 20

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { digestOf } from '../../../digest/sha256.ts'
-import { content } from '../../content.fixture.ts'
+import { digestOf } from '../../digest/sha256.ts'
+import { content } from '../content.fixture.ts'
 import { ArrivedBlobs } from './arrived-blobs.ts'
 
 test('what arrived is had until 8 MiB of newer ones came', () => {
