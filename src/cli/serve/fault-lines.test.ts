@@ -41,6 +41,8 @@ test('a store that is full is said likewise, faults of this machine each time', 
   using log = said()
   for (let i = 0; i < 3; i++) log.tell('store.full')
   expect(log.lines).toHaveLength(1)
+  for (let i = 0; i < 3; i++) log.tell('store.read-only', { server: 'redis://one' })
+  expect(log.lines.splice(1)).toHaveLength(1)
   for (let i = 0; i < 3; i++) log.tell('store.corrupt')
   log.faults.tell({ protocol: 'nx', error: new Error('odd') })
   expect(log.lines.slice(1)).toEqual([...Array(3).fill('recue: cas: it is store.corrupt'), 'recue: nx: odd'])

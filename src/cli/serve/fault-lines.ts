@@ -54,7 +54,9 @@ export class FaultLines implements Disposable {
 
 /** What lines have in common that are one; undefined for what is said each time. */
 function kindOf(error: unknown): string | undefined {
-  if (!isCacheError(error) || !(error.code.startsWith('remote.') || error.code === 'store.full')) return undefined
-  const { isOpen, server = '' } = error.context as { readonly isOpen?: boolean; readonly server?: string }
-  return isOpen === true ? 'left alone' : `${error.code} ${server}`
+  if (!isCacheError(error)) return undefined
+  const { isOpen, server } = error.context as { readonly isOpen?: boolean; readonly server?: string }
+  const isStorage = server !== undefined || error.code.startsWith('remote.') || error.code === 'store.full'
+  if (!isStorage) return undefined
+  return isOpen === true ? 'left alone' : `${error.code} ${server ?? ''}`
 }

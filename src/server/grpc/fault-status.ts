@@ -1,4 +1,4 @@
-import { type ErrorCode, isCacheError } from '../../errors.ts'
+import { type CacheError, type ErrorCode, isCacheError } from '../../errors.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 
 const CODES: Partial<Record<ErrorCode, { readonly code: GrpcCode; readonly message: string }>> = {
@@ -11,12 +11,19 @@ const CODES: Partial<Record<ErrorCode, { readonly code: GrpcCode; readonly messa
   'store.no-entry': { code: GrpcCode.NOT_FOUND, message: 'Nothing is kept under that key.' },
 }
 
+/** No matter of whoever asks, who would take it for a right that is not given. */
+const STORAGE_FULL = CODES['store.full']
+
+function isOfStorage({ code, context }: CacheError): boolean {
+  return code === 'store.read-only' && context.server !== undefined
+}
+
 /**
  * What a client is told of what a handler threw. Only what a handler says by a GrpcStatus of its own goes out word for
  * word: other messages may name paths.
  */
 export function statusOf(error: unknown): GrpcStatus {
   if (error instanceof GrpcStatus) return error
-  const known = isCacheError(error) ? CODES[error.code] : undefined
+  const known = isCacheError(error) ? (isOfStorage(error) ? STORAGE_FULL : CODES[error.code]) : undefined
   return new GrpcStatus(known?.code ?? GrpcCode.INTERNAL, known?.message ?? 'A fault of the server, told in its log.')
 }

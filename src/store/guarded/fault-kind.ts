@@ -23,6 +23,9 @@ export function faultKind(error: unknown): FaultKind {
     case 'store.incomplete':
     case 'store.read-only':
       return 'answer'
+    case 'store.full':
+      // Of the end where it is named; else of a disk here.
+      return error.context.server === undefined ? 'ours' : 'refusing'
     default:
       return 'ours'
   }

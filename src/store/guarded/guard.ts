@@ -1,4 +1,4 @@
-import { CacheError } from '../../errors.ts'
+import { CacheError, isCacheError } from '../../errors.ts'
 import { abortable } from '../remote/waiting.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
 import { Breaker, type BreakerMemory } from './breaker.ts'
@@ -102,9 +102,9 @@ export class Guard implements Disposable {
         this.breaker.failed(error)
         return
       case 'refusing': {
-        const isDenied = (error as CacheError).code === 'remote.denied'
-        if (isDenied) this.breaker.answered()
-        this.refused(isDenied ? side : ALL_SIDES, error)
+        const isIts = isAnswer(error)
+        if (isIts) this.breaker.answered()
+        this.refused(isIts ? side : ALL_SIDES, error)
         return
       }
       case 'answer':
@@ -179,8 +179,7 @@ export class Guard implements Disposable {
       this.breaker.probed(true)
     } catch (error) {
       const kind = this.kindOf(control.signal.reason ?? error)
-      // Who lets nobody in is there.
-      this.breaker.probed(kind === 'ours' ? undefined : kind === 'refusing' && isDenied(error), error)
+      this.breaker.probed(kind === 'ours' ? undefined : isAnswer(error), error)
     } finally {
       this.ended(control)
     }
@@ -207,6 +206,7 @@ type Told<E = GuardEvent> = E extends GuardEvent ? Omit<E, 'place'> : never
 
 const ALL_SIDES = '*'
 
-function isDenied(error: unknown): boolean {
-  return faultKind(error) === 'refusing' && (error as CacheError).code === 'remote.denied'
+/** It says so itself, of what was asked of it: who lets nobody in, or has no room, is there. */
+function isAnswer(error: unknown): boolean {
+  return isCacheError(error) && (error.code === 'remote.denied' || error.code === 'store.full')
 }

@@ -120,6 +120,32 @@ test.each<[string, (response: ServerResponse) => void]>([
   await expect(blobs.read(scope, digestOf(large))).rejects.toMatchObject(isOpen)
 })
 
+test('an end that has no room is asked for what it has, and not to keep more for a while; a disk here that is full says nothing of it', async () => {
+  const store = memoryStore()
+  let asked = 0
+  const where: { server?: string } = { server: 'there' }
+  const write = async () => {
+    asked++
+    throw new CacheError('store.full', 'no room', { context: where })
+  }
+  const end = { ...store, blobs: { ...store.blobs, missing: store.blobs.missing.bind(store.blobs), write } as never }
+  const { actions, blobs } = used.use(
+    guarded({ ...end, [Symbol.asyncDispose]: async () => undefined }, { place: 'there' }),
+  )
+  const keep = () => blobs.write(scope, digestOf(large), large)
+  for (let i = 0; i < 5; i++) await expect(keep()).rejects.toMatchObject({ code: 'store.full' })
+  expect(asked).toBe(1)
+  expect(await actions.get(scope, action('a'))).toMatchObject({ kind: 'miss' })
+  expect(await blobs.missing(scope, [digestOf(large)])).toHaveLength(1)
+  delete where.server
+  const other = used.use(
+    guarded({ ...end, [Symbol.asyncDispose]: async () => undefined }, { place: 'there', limits: { mostFailures: 1 } }),
+  )
+  for (let i = 0; i < 5; i++)
+    await expect(other.blobs.write(scope, digestOf(large), large)).rejects.toMatchObject({ code: 'store.full' })
+  expect(asked).toBe(6)
+})
+
 test.each(['grpc', 'http'] as const)(
   '%s says how much has come, by which what is slow is told from what is dead',
   async (scheme) => {

@@ -101,6 +101,7 @@ test.each<[string, RequestListener, string]>([
   ['500', (_, r) => r.writeHead(500).end(), 'remote.failed'],
   ['502', (_, r) => r.writeHead(502).end(), 'remote.unreachable'],
   ['503', (_, r) => r.writeHead(503).end(), 'remote.unreachable'],
+  ['507', (_, r) => r.writeHead(507).end(), 'store.full'],
 ])('an answer that is of no use is told as what it is: %s', async (_, listener, code) => {
   const server = await faulty(listener)
   const told = { code, message: expect.stringContaining('http://127.0.0.1:') }

@@ -256,6 +256,26 @@ describe('a server that stands still', () => {
   })
 })
 
+test('a server that has no room says so of what it is to keep, small, large or a result', async () => {
+  const full: Handler = (stream) => refuse(stream, 8, 'the disk is full')
+  const handlers = { BatchUpdateBlobs: full, Write: full, UpdateActionResult: full }
+  const { actions, blobs } = await faulty({ ...handlers, GetActionResult: (stream) => refuse(stream, 5) })
+  const [one, many] = [content(100, 1), content(5_000_000, 2)]
+  for (const kept of [
+    blobs.write(scope, digestOf(one), one),
+    blobs.write(scope, digestOf(many), many),
+    actions.put(scope, action('a'), result([])),
+  ])
+    await expect(kept).rejects.toMatchObject({
+      code: 'store.full',
+      message: expect.stringMatching(/^grpc:.* has no room for more: the disk is full/),
+      context: { server: expect.stringContaining('grpc://') },
+    })
+  // Of what is asked for it means something else.
+  const busy = await faulty({ GetActionResult: full })
+  await expect(busy.actions.get(scope, action('a'))).rejects.toMatchObject({ code: 'remote.failed' })
+})
+
 describe('what is no cache of that protocol', () => {
   const page: Handler = (stream) => asHttp(stream, 200, { 'content-type': 'text/html' }, '<html>Sign in</html>')
   test.each<[string, Record<string, Handler>, string]>([

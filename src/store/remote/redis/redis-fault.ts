@@ -18,7 +18,7 @@ const KNOWN: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
   MASTERDOWN: ['remote.unreachable', 'is a replica that has lost its primary', 'Name the primary.'],
   BUSY: ['remote.unreachable', 'is busy with a script', 'Its log says with which.'],
   OOM: ['store.full', 'has no memory left', 'Set maxmemory-policy to allkeys-lru, so that it makes room by itself.'],
-  MISCONF: ['remote.failed', 'cannot write its data to disk, and takes nothing', 'Its log says why.'],
+  MISCONF: ['store.full', 'cannot write its data to disk, and takes nothing', 'Its log says why.'],
   CLUSTERDOWN: ['remote.unreachable', 'is part of a cluster that is down', 'Its log says why.'],
   MOVED: ['remote.incompatible', 'is part of a cluster', 'Name servers that stand alone, or a proxy for the cluster.'],
   ASK: ['remote.incompatible', 'is part of a cluster', 'Name servers that stand alone, or a proxy for the cluster.'],

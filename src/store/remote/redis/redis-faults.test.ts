@@ -30,7 +30,7 @@ test.each([
   ["-READONLY You can't write against a read only replica.", 'store.read-only', /replica/],
   ['-LOADING Redis is loading the dataset in memory', 'remote.unreachable', /loading/],
   ["-OOM command not allowed when used memory > 'maxmemory'.", 'store.full', /no memory left/],
-  ['-MISCONF Redis is configured to save RDB snapshots', 'remote.failed', /disk/],
+  ['-MISCONF Redis is configured to save RDB snapshots', 'store.full', /disk/],
   ['-MOVED 3999 127.0.0.1:6381', 'remote.incompatible', /cluster/],
   ['-DENIED Redis is running in protected mode', 'remote.denied', /protected/],
   ['-ERR max number of clients reached', 'remote.unreachable', /clients/],
