@@ -38,10 +38,10 @@ const ACTIONS = 50_000
 async function measure(options: BenchOptions): Promise<Row[]> {
   const requests = scaled(REQUESTS, options, 10_000)
   // Guards change nothing of what healthy servers give.
-  const healthy = await simulate({ requests, isHealthy: true, isGuarded: false })
-  const ours = await simulate({ requests, isHealthy: false, isGuarded: true })
+  const healthy = await simulate({ requests, seed: 7, isHealthy: true, isGuarded: false })
+  const ours = await simulate({ requests, seed: 7, isHealthy: false, isGuarded: true })
   // Shorter, since there is more than enough to see.
-  const bare = await simulate({ requests: Math.ceil(requests / 10), isHealthy: false, isGuarded: false })
+  const bare = await simulate({ requests: Math.ceil(requests / 10), seed: 7, isHealthy: false, isGuarded: false })
   const hits = (one: Outcome) => one.hits / one.requests
   const failed = (one: Outcome) => (one.late + one.wrong) / one.requests
   const waited = (one: Outcome) => one.waitedMs / one.requests
@@ -79,13 +79,14 @@ function percent(share: number): string {
   return `${(share * 100).toPrecision(3)} %`
 }
 
-interface Plan {
+export interface Plan {
   readonly requests: number
+  readonly seed: number
   readonly isHealthy: boolean
   readonly isGuarded: boolean
 }
 
-interface Outcome {
+export interface Outcome {
   requests: number
   hits: number
   /** Bytes that are not those of the action; there must be none. */
@@ -95,8 +96,8 @@ interface Outcome {
   downShare: number
 }
 
-async function simulate(plan: Plan): Promise<Outcome> {
-  const clock = new VirtualClock(7)
+export async function simulate(plan: Plan): Promise<Outcome> {
+  const clock = new VirtualClock(plan.seed)
   const servers = Array.from({ length: SERVERS }, () => new Server(clock))
   const outcome: Outcome = { requests: 0, hits: 0, wrong: 0, late: 0, waitedMs: 0, downShare: 0 }
   let isOver = false
@@ -206,7 +207,7 @@ function opened(
     const shown = isGuarded ? guarded(end, { place, memory: memories[i] as BreakerMemory, clock }) : end
     return { name: place, weight: 1, end: shown }
   })
-  return sharded(ends, { replicas: 2 })
+  return sharded(ends, { replicas: 2, clock })
 }
 
 /** Zipf's law, nearly: as often below 10 as from 10 to 100. */

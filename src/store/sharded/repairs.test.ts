@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
+import { SYSTEM_CLOCK } from '../guarded/clock.ts'
 import { faultyEnd } from './faulty-end.fixture.ts'
 import { Repairs } from './repairs.ts'
 
 const shard = (name: string) => ({ name, weight: 1, end: faultyEnd() })
 
 test('four at a time, and so many wait; the same is done once', async () => {
-  const repairs = new Repairs()
+  const repairs = new Repairs(SYSTEM_CLOCK)
   const to = shard('a')
   const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
   let running = 0
@@ -29,7 +30,7 @@ test('four at a time, and so many wait; the same is done once', async () => {
 })
 
 test('the same is done again when it was done before', async () => {
-  const repairs = new Repairs()
+  const repairs = new Repairs(SYSTEM_CLOCK)
   let done = 0
   for (let i = 0; i < 2; i++) {
     const copied = Promise.withResolvers<void>()
@@ -43,7 +44,7 @@ test('the same is done again when it was done before', async () => {
 })
 
 test('an end that takes none is left alone for a while, and nobody hears of it', async () => {
-  const repairs = new Repairs()
+  const repairs = new Repairs(SYSTEM_CLOCK)
   const [full, other] = [shard('full'), shard('other')]
   let asked = 0
   let copied = 0
@@ -60,7 +61,7 @@ test('an end that takes none is left alone for a while, and nobody hears of it',
 })
 
 test('what hangs does not hold up the end', async () => {
-  const repairs = new Repairs()
+  const repairs = new Repairs(SYSTEM_CLOCK)
   const copy = (signal: AbortSignal) =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   for (let i = 0; i < 9; i++) repairs.offer({ key: `${i}`, to: shard('a'), copy })

@@ -1,3 +1,4 @@
+import type { Clock } from '../guarded/clock.ts'
 import type { Shard } from './shards.ts'
 
 const MOST_RUNNING = 4
@@ -24,6 +25,11 @@ export class Repairs implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>()
   readonly #letGo = new Map<Shard, number>()
   readonly #control = new AbortController()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   offer(repair: Repair): void {
     const key = `${repair.key} ${repair.to.name}`
@@ -39,9 +45,8 @@ export class Repairs implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const late = setTimeout(() => this.#control.abort(), FINISH_MS)
+    using _ = this.#clock.after(FINISH_MS, () => this.#control.abort())
     while (this.#running.size > 0) await Promise.all(this.#running)
-    clearTimeout(late)
     this.#control.abort()
   }
 

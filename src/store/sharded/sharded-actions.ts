@@ -4,9 +4,11 @@ import { CacheError } from '../../errors.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
 import { isWhole } from '../named-blobs.ts'
+import { InTurn } from './in-turn.ts'
+import type { Patience } from './patience.ts'
 import type { Repairs } from './repairs.ts'
-import { shardedAction, unwrapped, wrapped } from './sharded-result.ts'
-import { askAll, Faults, type Shard, type Shards } from './shards.ts'
+import { shardedAction, type Unwrapped, unwrapped, wrapped } from './sharded-result.ts'
+import { askAll, type Shard, type ShardedParts, type Shards } from './shards.ts'
 
 type Miss = Extract<ActionLookup, { readonly kind: 'miss' }>
 
@@ -14,36 +16,42 @@ type Miss = Extract<ActionLookup, { readonly kind: 'miss' }>
 export class ShardedActions implements ActionStore {
   readonly #shards: Shards
   readonly #repairs: Repairs
+  readonly #patience: Patience
   readonly #blobs: BlobStore
 
-  constructor(shards: Shards, repairs: Repairs, blobs: BlobStore) {
+  constructor({ shards, repairs, patience }: ShardedParts, blobs: BlobStore) {
     this.#shards = shards
     this.#repairs = repairs
+    this.#patience = patience
     this.#blobs = blobs
   }
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
-    signal?.throwIfAborted()
-    const faults = new Faults(signal)
-    const lacking: Shard[] = []
     let miss: Miss | undefined
-    for (const shard of this.#shards.of(action.hash)) {
-      try {
-        const lookup = await this.#ask(shard, scope, action, signal)
-        if (lookup.kind === 'hit') {
-          this.#repair(scope, action, lookup.result, lookup.actionBytes, lacking)
-          const { result, encoded } = lookup
+    const ends = new InTurn(this.#shards.of(action.hash), {
+      ...{ patience: this.#patience, kind: 'look-up', signal },
+      ask: async (shard, within) => {
+        const found = await this.#ask(shard, scope, action, within)
+        if ('actionBytes' in found) return found
+        // A result that is there in part says more than that another end has none.
+        if (miss === undefined || miss.why === 'absent') miss = found
+        return undefined
+      },
+    })
+    try {
+      for (let found = await ends.next(); found !== undefined; found = await ends.next()) {
+        const { result, encoded, actionBytes } = found.value
+        if (await isWhole(this.#blobs, scope, result, signal)) {
+          this.#repair(scope, action, result, actionBytes, ends.lacking)
           return { kind: 'hit', result, encoded, resultDigest: digestOf(encoded) }
         }
-        lacking.push(shard)
-        // A result that is there in part says more than that another end has none.
-        if (miss === undefined || miss.why === 'absent') miss = lookup
-      } catch (error) {
-        faults.add(error)
+        miss = { kind: 'miss', why: 'incomplete' }
+        ends.lacks(found.shard)
       }
+    } finally {
+      ends.over()
     }
-    if (miss === undefined) throw faults.first
-    return miss
+    return miss ?? { kind: 'miss', why: 'absent' }
   }
 
   async put(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<PutOutcome> {
@@ -62,15 +70,13 @@ export class ShardedActions implements ActionStore {
     return (await askAll(this.#shards.of(action.hash), remove, undefined)).includes(true)
   }
 
-  async #ask({ end }: Shard, scope: Scope, action: ActionDigest, signal: AbortSignal | undefined) {
+  async #ask({ end }: Shard, scope: Scope, action: ActionDigest, signal: AbortSignal): Promise<Unwrapped | Miss> {
     const lookup = await end.actions.get(scope, shardedAction(action), signal)
     if (lookup.kind === 'miss') return lookup
     const inner = unwrapped(lookup.result)
-    if (inner === undefined) return { kind: 'miss', why: 'corrupt' } as const
-    if (inner.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES)
-      return { kind: 'miss', why: 'absent' } as const
-    if (!(await isWhole(this.#blobs, scope, inner.result, signal))) return { kind: 'miss', why: 'incomplete' } as const
-    return { kind: 'hit', ...inner } as const
+    if (inner === undefined) return { kind: 'miss', why: 'corrupt' }
+    const isAnother = inner.actionBytes !== action.sizeBytes && action.sizeBytes !== UNKNOWN_BYTES
+    return isAnother ? { kind: 'miss', why: 'absent' } : inner
   }
 
   #repair(scope: Scope, action: ActionDigest, result: ActionResult, actionBytes: number, to: readonly Shard[]): void {

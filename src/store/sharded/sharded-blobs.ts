@@ -14,60 +14,79 @@ import { head } from '../head.ts'
 import { bytesOf } from '../nameless-file.ts'
 import { notTheBlob } from '../remote/checked-pieces.ts'
 import { spooled } from '../remote/verified.ts'
-import type { Repairs } from './repairs.ts'
-import { ReplicatedRead } from './replicated-read.ts'
-import { Rounds } from './rounds.ts'
-import { askAll, type Shard, type Shards } from './shards.ts'
+import { Inquiry, type InquiryOptions } from './inquiry.ts'
+import { Lent } from './lent.ts'
+import { READ_UNIT_BYTES, replicatedRead } from './replicated-read.ts'
+import { askAll, type Shard, type ShardedParts } from './shards.ts'
 
-export interface ShardedOptions {
-  readonly shards: Shards
-  readonly repairs: Repairs
+export interface ShardedBlobsOptions extends ShardedParts {
   /** Where a large blob lies while it goes to several ends; the system's own folder for such things unless said. */
   readonly tmpDir: string | undefined
 }
 
+/** So many are looked up as quickly as one. */
+const LOOK_UP_DIGESTS = 32
+
 /** Blobs, each in the ends that have its hash. */
 export class ShardedBlobs implements BlobStore, Ingest {
-  readonly #options: ShardedOptions
+  readonly #options: ShardedBlobsOptions
 
-  constructor(options: ShardedOptions) {
+  constructor(options: ShardedBlobsOptions) {
     this.#options = options
   }
 
   async missing(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<Digest[]> {
-    signal?.throwIfAborted()
-    const rounds = this.#rounds(scope, digests, signal)
-    for (let groups = rounds.next(); groups.length > 0; groups = rounds.next())
-      await Promise.all(
-        groups.map(async (group) => {
-          try {
-            const missing = new Set((await group.shard.end.blobs.missing(scope, group.digests, signal)).map(nameOf))
-            for (const [at, digest] of group.digests.entries()) group.answer(at, !missing.has(nameOf(digest)))
-          } catch (error) {
-            group.fault(error)
-          }
-        }),
-      )
-    return rounds.left().map((index) => digests[index] as Digest)
+    const inquiry = this.#inquiry(scope, digests, {
+      ...{ kind: 'look-up', signal },
+      unitsOf: ({ length }) => length / LOOK_UP_DIGESTS,
+      ask: async ({ shard, digests, answer }, within) => {
+        const missing = new Set((await shard.end.blobs.missing(scope, digests, within)).map(nameOf))
+        for (const [at, digest] of digests.entries()) answer(at, !missing.has(nameOf(digest)))
+      },
+    })
+    return (await inquiry.run()).map((index) => digests[index] as Digest)
   }
 
   read(scope: Scope, digest: Digest, options: ReadOptions = {}): Promise<OpenBytes | undefined> {
-    return new ReplicatedRead(this.#shardsOf(digest), scope, digest, options, (from, to) =>
-      this.#repair(scope, digest, from, to),
-    ).open()
+    return replicatedRead(this.shardsOf(digest), scope, digest, {
+      ...options,
+      patience: this.#options.patience,
+      found: (from, to) => this.repair(scope, digest, from, to),
+    })
   }
 
   async *readBatch(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): AsyncGenerator<BatchEntry> {
-    signal?.throwIfAborted()
-    const rounds = this.#rounds(scope, digests, signal)
-    for (let groups = rounds.next(); groups.length > 0; groups = rounds.next())
-      yield* rounds.read(groups, scope, signal)
-    for (const index of rounds.left()) yield { index, bytes: undefined }
+    const left = new AbortController()
+    const lent = new Lent<BatchEntry>()
+    const inquiry = this.#inquiry(scope, digests, {
+      kind: 'read',
+      signal: signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]),
+      unitsOf: (digests) => digests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / READ_UNIT_BYTES,
+      ask: async ({ shard, digests, indexes, answer }, within) => {
+        for await (const { index: at, bytes } of shard.end.blobs.readBatch(scope, digests, within))
+          if (answer(at, bytes !== undefined) && bytes !== undefined)
+            await lent.give({ index: indexes[at] as number, bytes })
+      },
+    })
+    const missing = inquiry.run().finally(() => lent.end())
+    missing.catch(() => undefined)
+    let isWhole = false
+    try {
+      yield* lent.all()
+      for (const index of await missing) yield { index, bytes: undefined }
+      isWhole = true
+    } finally {
+      // Whoever leaves does not hear how it ended.
+      if (!isWhole) {
+        left.abort()
+        await inquiry.settled()
+      }
+    }
   }
 
   async write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    const shards = this.#shardsOf(digest)
+    const shards = this.shardsOf(digest)
     const [only] = shards
     if (shards.length === 1 && only !== undefined) return only.end.blobs.write(scope, digest, bytes, signal)
     if (bytes instanceof Uint8Array) return this.#writeAll(scope, digest, () => bytes, signal)
@@ -103,15 +122,25 @@ export class ShardedBlobs implements BlobStore, Ingest {
   }
 
   async #writeAll(scope: Scope, digest: Digest, again: () => Bytes, signal?: AbortSignal): Promise<void> {
-    await askAll(this.#shardsOf(digest), ({ end }) => end.blobs.write(scope, digest, again(), signal), signal)
+    await askAll(this.shardsOf(digest), ({ end }) => end.blobs.write(scope, digest, again(), signal), signal)
   }
 
-  #rounds(scope: Scope, digests: readonly Digest[], signal: AbortSignal | undefined): Rounds {
-    const shards = digests.map((digest) => this.#shardsOf(digest))
-    return new Rounds(digests, shards, signal, (digest, from, to) => this.#repair(scope, digest, from, to))
+  #inquiry(
+    scope: Scope,
+    digests: readonly Digest[],
+    question: Pick<InquiryOptions, 'kind' | 'unitsOf' | 'ask' | 'signal'>,
+  ): Inquiry {
+    return new Inquiry({
+      ...question,
+      digests,
+      shards: digests.map((digest) => this.shardsOf(digest)),
+      patience: this.#options.patience,
+      found: (digest, from, to) => this.repair(scope, digest, from, to),
+    })
   }
 
-  #repair(scope: Scope, digest: Digest, from: Shard, to: readonly Shard[]): void {
+  /** Copied behind the caller's back. */
+  repair(scope: Scope, digest: Digest, from: Shard, to: readonly Shard[]): void {
     for (const shard of to) {
       const copy = async (signal: AbortSignal) => {
         await using bytes = await from.end.blobs.read(scope, digest, { signal })
@@ -121,7 +150,8 @@ export class ShardedBlobs implements BlobStore, Ingest {
     }
   }
 
-  #shardsOf({ hash }: Digest): Shard[] {
+  /** Where a blob is, the first one first. */
+  shardsOf({ hash }: Digest): readonly Shard[] {
     return this.#options.shards.of(hash)
   }
 }

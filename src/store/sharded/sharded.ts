@@ -1,9 +1,15 @@
 import { CacheError } from '../../errors.ts'
+import { type Clock, SYSTEM_CLOCK } from '../guarded/clock.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
+import { Patience } from './patience.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { Repairs } from './repairs.ts'
 import { ShardedActions } from './sharded-actions.ts'
 import { ShardedBlobs } from './sharded-blobs.ts'
+import { ShardedFetches } from './sharded-fetches.ts'
+import { ShardedFrames } from './sharded-frames.ts'
+import { ShardedLeases } from './sharded-leases.ts'
+import { ShardedNames } from './sharded-names.ts'
 import { type Shard, Shards } from './shards.ts'
 
 export interface ShardedEndsOptions {
@@ -11,28 +17,38 @@ export interface ShardedEndsOptions {
   readonly replicas?: number
   /** Where a large blob lies while it goes to several ends; the system's own folder for such things unless said. */
   readonly tmpDir?: string
+  readonly clock?: Clock
 }
 
 /**
  * Several ends as one: each blob and each result is in some of them, found by rendezvous hashing of their names, so everybody who gives
  * the same names and weights looks in the same places. A write is done when one end has taken it. An end with a fault counts as one that
- * has nothing, until all have one. What is found in a later end is copied to those before it, behind the caller's back. An end is not
- * asked for its patience here: put `guarded` around each. Owns all of them. Throws `usage`.
+ * has nothing, until all have one; of one that takes longer than nearly all answers do the next is asked as well. What is found in a
+ * later end is copied to those before it, behind the caller's back. How long an end may take at all is not said here: put `guarded`
+ * around each. Frames and the like are there where all ends have them. Owns all of them. Throws `usage`.
  */
-export function sharded(ends: readonly Shard[], { replicas = 2, tmpDir }: ShardedEndsOptions = {}): RemoteEnd {
+export function sharded(ends: readonly Shard[], options: ShardedEndsOptions = {}): RemoteEnd {
+  const { replicas = 2, tmpDir, clock = SYSTEM_CLOCK } = options
   refuseUnusable(ends, replicas)
+  const patience = new Patience(clock)
+  const repairs = new Repairs(clock)
   const shards = new Shards(ends, new Rendezvous(ends, replicas))
-  const repairs = new Repairs()
-  const blobs = new ShardedBlobs({ shards, repairs, tmpDir })
+  const parts = { shards, repairs, patience, tmpDir }
+  const blobs = new ShardedBlobs(parts)
+  const allHave = (member: keyof RemoteEnd) => ends.every(({ end }) => end[member] !== undefined)
   return {
     blobs,
-    actions: new ShardedActions(shards, repairs, blobs),
-    actionsOver: (others) => new ShardedActions(shards, repairs, others),
+    actions: new ShardedActions(parts, blobs),
+    actionsOver: (others) => new ShardedActions(parts, others),
+    ...(allHave('frames') && { frames: new ShardedFrames(parts) }),
+    ...(allHave('fetches') && { fetches: new ShardedFetches(blobs) }),
+    ...(allHave('names') && { names: new ShardedNames(parts) }),
+    ...(allHave('fleetLeases') && { fleetLeases: new ShardedLeases(shards) }),
     receivedBytes: () => ends.reduce((sum, { end }) => sum + (end.receivedBytes?.() ?? 0), 0),
     async [Symbol.asyncDispose]() {
       await using stack = new AsyncDisposableStack()
       for (const { end } of ends) stack.use(end)
-      await repairs[Symbol.asyncDispose]()
+      await Promise.all([repairs[Symbol.asyncDispose](), patience[Symbol.asyncDispose]()])
     },
   }
 }

@@ -1,6 +1,8 @@
 import { isCacheError } from '../../errors.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
+import type { Patience } from './patience.ts'
 import type { Member, Rendezvous } from './rendezvous.ts'
+import type { Repairs } from './repairs.ts'
 
 /** An end that keeps a share of all keys. */
 export interface Shard extends Member {
@@ -8,18 +10,25 @@ export interface Shard extends Member {
 }
 
 export class Shards {
-  readonly #shards: readonly Shard[]
+  readonly all: readonly Shard[]
   readonly #rendezvous: Rendezvous
 
   constructor(shards: readonly Shard[], rendezvous: Rendezvous) {
-    this.#shards = shards
+    this.all = shards
     this.#rendezvous = rendezvous
   }
 
   /** Those that have a key, the first one first. */
   of(hash: string): Shard[] {
-    return this.#rendezvous.of(hash).map((index) => this.#shards[index] as Shard)
+    return this.#rendezvous.of(hash).map((index) => this.all[index] as Shard)
   }
+}
+
+/** What all that is asked of a sharded end has in common. */
+export interface ShardedParts {
+  readonly shards: Shards
+  readonly repairs: Repairs
+  readonly patience: Patience
 }
 
 /**
@@ -47,14 +56,14 @@ export class Faults {
 }
 
 /** Asks all at once. Throws the first fault where none did it. */
-export async function askAll<T>(
-  shards: readonly Shard[],
-  ask: (shard: Shard) => Promise<T>,
+export async function askAll<A, T>(
+  asked: readonly A[],
+  ask: (each: A) => Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T[]> {
   const answers: T[] = []
   const faults = new Faults(signal)
-  for (const settled of await Promise.allSettled(shards.map(ask)))
+  for (const settled of await Promise.allSettled(asked.map(ask)))
     if (settled.status === 'fulfilled') answers.push(settled.value)
     else faults.add(settled.reason)
   if (answers.length === 0) throw faults.first
