@@ -147,6 +147,28 @@ describe('a command line', () => {
     expect(recue(BUILD).stderr).toContain('(src/a changed)')
   })
 
+  test('forced, says whether the result is the one that was kept, and which files are not', () => {
+    const same = recue(BUILD)
+    expect(same.status).toBe(0)
+    expect(recue(['run', '-f', ...BUILD.slice(1)]).stderr).toContain('(it was forced, and the result is as it was)')
+    const chance = [
+      'run',
+      '-f',
+      '-i',
+      'src',
+      '-o',
+      'out',
+      '--',
+      'sh',
+      '-c',
+      'mkdir out; echo $$ >out/pid; echo 1 >out/a',
+    ]
+    expect(recue(chance).stderr).toContain('(it was forced)')
+    const { stderr } = recue(chance)
+    expect(stderr).toContain('another result than the one kept for the same key (out/pid): it does not depend')
+    expect(stderr).not.toContain('as it was')
+  })
+
   test('quiet says nothing of its own; json gives stdout to the report', () => {
     expect(recue(['run', '-q', ...BUILD.slice(1)])).toEqual({ status: 0, stdout: 'built\n', stderr: 'hm\n' })
     const json = recue(['run', '--json', '-q', ...BUILD.slice(1)])

@@ -106,3 +106,14 @@ test('a command that cannot be keyed has no key', async () => {
     stderr: expect.stringMatching(/no key/),
   })
 })
+
+test('what a run made is shown by the same names: last, the command line, the key', async () => {
+  using bench = new Bench()
+  expect((await bench.recue(['show', 'last'])).stderr).toContain('Nothing was run in this project yet.')
+  await bench.build()
+  const shown = await bench.json<{ key: string; outputs: object[] }>(['show', 'last'])
+  expect(shown.outputs).toEqual([expect.objectContaining({ path: 'dist/all' })])
+  expect(await bench.json(['show', `sh -c '${BUILD}'`])).toEqual(shown)
+  expect(await bench.json(['show', shown.key])).toEqual(shown)
+  expect((await bench.recue(['export', '-', 'nosuch'])).stderr).toContain('No task nosuch was run here')
+})

@@ -1,18 +1,21 @@
 import type { Digest } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { sameOutcome } from '../../store/action-result-sameness.ts'
 import { actionResult, type ResultStream } from '../action-result.ts'
 import type { KeyedAction, Message } from '../key/keyed-action.ts'
 import { listed } from '../listed-paths.ts'
 import { type CaptureOutcome, capture } from '../outputs/capture.ts'
 import { untouched } from '../outputs/clean-foreign.ts'
+import { outputDifferences } from '../outputs/output-differences.ts'
+import { flatResult } from '../outputs/result-tree.ts'
 import type { ActiveRun } from './run-action-active.ts'
 import type { Done } from './run-action-done.ts'
 import { whyNotKept } from './run-action-verdict.ts'
 import type { CapturedStream } from './stream-capture.ts'
 
 export type Keeping =
-  | { readonly kind: 'kept'; readonly files: readonly string[]; readonly bytes: number }
+  | { readonly kind: 'kept'; readonly files: readonly string[]; readonly bytes: number; readonly isAsBefore: boolean }
   | { readonly kind: 'not-kept'; readonly reason: string }
 
 /** Up to this size an output stream is part of the action result: one read less for a hit. */
@@ -30,9 +33,10 @@ export async function keep(run: ActiveRun, action: KeyedAction, done: Done): Pro
       return { kind: 'not-kept', reason: `the command did not make ${listed(captured.paths)}` }
     case 'unkeepable':
       return { kind: 'not-kept', reason: captured.reason }
-    case 'captured':
-      await publish(run, action, done, captured)
-      return { kind: 'kept', files: captured.files, bytes: captured.bytes }
+    case 'captured': {
+      const isAsBefore = await publish(run, action, done, captured)
+      return { kind: 'kept', files: captured.files, bytes: captured.bytes, isAsBefore }
+    }
   }
 }
 
@@ -41,12 +45,13 @@ function whyStaleForbids(stale: readonly string[]): string {
   return `${listed(stale)} ${were} among the outputs before, and the command did not write ${them}: remove ${them}, or take ${them} in with --no-clean`
 }
 
+/** Whether a run that was forced gave the result that was kept. */
 async function publish(
   run: ActiveRun,
   action: KeyedAction,
   { end, streams }: Done,
   captured: Extract<CaptureOutcome, { kind: 'captured' }>,
-): Promise<void> {
+): Promise<boolean> {
   const { engine, options } = run
   const [stdout, stderr] = await Promise.all([
     resultStream(run, streams.stdout),
@@ -65,12 +70,26 @@ async function publish(
       durationMs: Math.round(end.durationMs),
     },
   })
+  const before = options.force ? await engine.actions.get(engine.scope, action.key, options.signal) : undefined
   const found = await engine.actions.put(engine.scope, action.key, result, options.signal)
-  if (found === 'different')
-    run.warn(
-      'The command gave another result than the one kept for the same key: it does not depend on its inputs alone.',
-    )
+  const was = before?.kind === 'hit' ? before.result : undefined
+  const isAsBefore = was !== undefined && sameOutcome(was, result)
+  // Where nothing was kept here the put cannot tell; what was looked up may be a remote's.
+  if (found === 'different' || (was !== undefined && !isAsBefore)) await warnOfChance(run, was, result)
   await run.quietly(() => captured.remember(digestOf(ActionResult.encode(result).finish())))
+  return isAsBefore
+}
+
+async function warnOfChance(run: ActiveRun, was: ActionResult | undefined, is: ActionResult): Promise<void> {
+  const [before, after] = await Promise.all(
+    [was ?? is, is].map((result) => flatResult(run.workspace, result, run.options.signal)),
+  )
+  const isKnown = before?.kind === 'flat' && after?.kind === 'flat'
+  const paths = isKnown ? outputDifferences(before.entries, after.entries) : []
+  const where = paths.length === 0 ? '' : ` (${listed(paths)})`
+  run.warn(
+    `The command gave another result than the one kept for the same key${where}: it does not depend on its inputs alone.`,
+  )
 }
 
 async function resultStream({ engine, options }: ActiveRun, stream: CapturedStream): Promise<ResultStream> {

@@ -127,9 +127,9 @@ async function runFrom(
   if (kept.kind === 'not-kept' && run.fault === undefined) await run.quietly(() => keepMessages(run, action))
   await run.quietly(() => action.inputs.remember())
   const common = { key: action.key, exitCode: end.exitCode }
-  return kept.kind === 'kept'
-    ? clock.outcome({ ...common, status: 'miss', reason: missed, outputs: kept.files, outputBytes: kept.bytes })
-    : clock.outcome({ ...common, status: 'uncached', reason: kept.reason })
+  if (kept.kind !== 'kept') return clock.outcome({ ...common, status: 'uncached', reason: kept.reason })
+  const reason = kept.isAsBefore ? `${missed}, and the result is as it was` : missed
+  return clock.outcome({ ...common, status: 'miss', reason, outputs: kept.files, outputBytes: kept.bytes })
 }
 
 /** A clean start, or what an earlier run left would become part of the result. Undefined where there was none. */

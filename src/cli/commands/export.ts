@@ -1,14 +1,13 @@
 import { createWriteStream, renameSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { ActionDigest, Digest } from '../../digest/digest.ts'
-import { asActionDigest } from '../../digest/digest.ts'
+import type { ActionDigest } from '../../digest/digest.ts'
 import { CacheError, systemCode } from '../../errors.ts'
 import type { ExportReport } from '../../store/archive/export-archive.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand, type Session } from '../command.ts'
 import { entriesOf } from '../kept-result.ts'
-import { findKey, looksLikeKey } from '../key-lookup.ts'
+import { namedKey } from '../named-key.ts'
 import { writeAllWaiting } from '../output.ts'
 
 const OPTIONS = {
@@ -25,9 +24,9 @@ type Context = CommandContext<typeof OPTIONS>
 export const command = defineCommand({
   name: 'export',
   summary: 'Write results into one file, for another machine',
-  usage: ['export FILE [TASK|KEY]… [--used TIME]'],
+  usage: ['export FILE [TASK|KEY|last]… [--used TIME]'],
   description:
-    'All results that are kept, or the last one of each task named, or those of the keys; of one instance, which is the one without a name unless said. A file of that name is replaced ' +
+    'All results that are kept, or the last one here of each task that is named, or those of the keys; of one instance, which is the one without a name unless said. A file of that name is replaced ' +
     'when the new one is whole; - is the standard output. The file is a tar in zstd: docs/format.md.\n' +
     'With --json: { file, actions, blobs, contentBytes, bytes, absent: [key] }.',
   options: OPTIONS,
@@ -54,38 +53,26 @@ export const command = defineCommand({
 })
 
 async function keysOf(
-  { cache }: Session,
+  session: Session,
   words: readonly string[],
-  { used: usedMs, instance = '' }: { readonly used: number | undefined; readonly instance: string | undefined },
+  { used: usedMs, instance: named }: { readonly used: number | undefined; readonly instance: string | undefined },
 ): Promise<ActionDigest[]> {
-  const recent = (await entriesOf(cache)).filter(
+  const instance = named ?? ''
+  const recent = (await entriesOf(session.cache)).filter(
     (entry) => entry.instance === instance && (usedMs === undefined || Date.now() - entry.accessedMs <= usedMs),
   )
   if (words.length === 0) return recent.map(({ action }) => action)
   const kept = new Set(recent.map(({ action }) => action.hash))
   const keys: ActionDigest[] = []
   for (const word of words) {
-    const key = lastOf(cache.ledger.records({ newestFirst: true }), word) ?? (await keyNamed(word, cache, instance))
+    const { key, instance: found } = await namedKey(word, session, named)
+    if (found !== instance)
+      throw new CacheError('usage', `${word} is a result of the instance ${found} of a server.`, {
+        hint: `Say --instance ${found}.`,
+      })
     if (usedMs === undefined || kept.has(key.hash)) keys.push(key)
   }
   return keys
-}
-
-/** The key of the last run that people call so. */
-function lastOf(
-  records: Iterable<{ readonly label: string; readonly key?: Digest | undefined }>,
-  label: string,
-): ActionDigest | undefined {
-  for (const record of records)
-    if (record.label === label && record.key !== undefined) return asActionDigest(record.key)
-  return undefined
-}
-
-async function keyNamed(word: string, cache: Session['cache'], instance: string): Promise<ActionDigest> {
-  if (looksLikeKey(word)) return (await findKey(word, cache, instance)).key
-  throw new CacheError('store.no-entry', `Nothing called ${word} was ever run.`, {
-    hint: 'recue ls lists what is kept.',
-  })
 }
 
 async function write(

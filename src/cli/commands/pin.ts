@@ -6,7 +6,7 @@ import { dateAndTime } from '../when.ts'
 export const command = defineCommand({
   name: 'pin',
   summary: 'Keep a result whatever the quota says',
-  usage: ['pin [--for TIME] KEY|TASK'],
+  usage: ['pin [--for TIME] TASK|KEY|last'],
   description:
     'The result, and all that it needs, is never collected and does not grow too old: until recue unpin, or for TIME. Of a ' +
     'task it is the result of the last run here. With --json: { key, pinnedUntilMs? }.',

@@ -15,7 +15,7 @@ const NOTHING_TO_DO = 'All that is known to have run is here. What the next run 
 export const command = defineCommand({
   name: 'pull',
   summary: 'Fetch results from the remote cache',
-  usage: ['pull [TASK|KEY]… [--dry-run]'],
+  usage: ['pull [TASK|KEY|last]… [--dry-run]'],
   description:
     'Into the cache here, with all their files; no workspace is touched. Without words: what ran in this project and is not kept here any more. ' +
     'A key is its first digits, where it is known here, or HASH/SIZE. What the next run will need, recue warm fetches.\n' +

@@ -22,7 +22,7 @@ const AS_LONG_AS_IT_TAKES_MS = 2 ** 31 - 1
 export const command = defineCommand({
   name: 'push',
   summary: 'Send results to the remote cache',
-  usage: ['push [TASK|KEY]… [--dry-run]', 'push --all'],
+  usage: ['push [TASK|KEY|last]… [--dry-run]', 'push --all'],
   description:
     'What is kept here of this project and what earlier commands had no time to send; or the last result of each task named, or those of the keys. ' +
     'What the remote cache has already is not sent again.\n' +

@@ -8,7 +8,8 @@ import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { type KeptResult, keptResult, type Origin, originsOf } from '../kept-result.ts'
-import { type FoundKey, findKey, INSTANCE_OPTION } from '../key-lookup.ts'
+import { type FoundKey, INSTANCE_OPTION } from '../key-lookup.ts'
+import { namedEntry } from '../named-key.ts'
 import { isGone, type Stream, writeAllWaiting } from '../output.ts'
 import type { ResultFile } from '../result-files.ts'
 import { oneLine, table } from '../table.ts'
@@ -26,15 +27,17 @@ const SHOWN = 12
 export const command = defineCommand({
   name: 'show',
   summary: 'Show what is kept under a key',
-  usage: ['show KEY [--stdout|--stderr] [--all]'],
+  usage: ['show TASK|KEY|last [--stdout|--stderr] [--all]'],
   description:
-    'What produced it, when, how long it took, its outputs and their sizes. Six or more digits of a key are enough; what a build ' +
+    'What produced it, when, how long it took, its outputs and their sizes: of the last run here, of the last one of a task or of a whole ' +
+    'command line in quotes, or of a key. Six or more digits of a key are enough; what a build ' +
     'tool keeps is found by its own key, too, such as the hash that Turborepo prints.\n' +
     'With --json: { key, tool, toolKey, instance, label, root, command, workingDirectory, createdMs, accessedMs, hits, durationMs, exitCode, ' +
     'stdoutBytes, stderrBytes, contentBytes, outputs: [{ path, sizeBytes, isExecutable, target }] }.',
   options: OPTIONS,
   arguments: { min: 1, max: 1 },
   examples: [
+    { line: 'recue show last', does: 'What the last run here made or replayed.' },
     { line: 'recue show 3f2a9c', does: 'What that result is, and what is in it.' },
     { line: 'recue show 3f2a9c --stdout', does: 'What the command printed.' },
     { line: 'recue show 3327693c43ba9014', does: 'Has the server what Turborepo calls so?' },
@@ -43,7 +46,7 @@ export const command = defineCommand({
     await using session = await context.open({ looksOnly: true })
     const { cache } = session
     const { options } = context
-    const found = await findKey(context.args[0] as string, cache, options.instance)
+    const found = await namedEntry(context.args[0] as string, session, options.instance)
     const kept = found.entry && (await keptResult(cache, found.entry, context.signal))
     if (kept === undefined) throw gone(found)
     if (options.stdout || options.stderr) return printed(context, cache, kept.result)

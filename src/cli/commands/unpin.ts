@@ -5,7 +5,7 @@ import { namedKey } from '../named-key.ts'
 export const command = defineCommand({
   name: 'unpin',
   summary: 'Let a pinned result go like others',
-  usage: ['unpin KEY|TASK'],
+  usage: ['unpin TASK|KEY|last'],
   description: 'The opposite of recue pin. With --json: { key, wasPinned }.',
   options: INSTANCE_OPTION,
   arguments: { min: 1, max: 1 },

@@ -9,6 +9,7 @@ import { formatDuration } from '../../units/duration.ts'
 import { type CommandContext, defineCommand, type Session } from '../command.ts'
 import { changeLines } from '../explanation.ts'
 import { findKey, looksLikeKey, SHOWN_DIGITS } from '../key-lookup.ts'
+import { lastRun } from '../last-run.ts'
 import type { Stream } from '../output.ts'
 import { oneLine } from '../table.ts'
 import { ago } from '../when.ts'
@@ -47,11 +48,11 @@ export const command = defineCommand({
 type Answer = Why | { readonly kind: 'no-key' }
 
 /** `last`, then a task or command line of this project, then a key: a task may be called `abcdef`. */
-async function runAskedFor(word: string, { cache, place }: Session): Promise<RunRecord> {
-  for (const record of cache.ledger.records({ newestFirst: true })) {
-    if (record.root === place.root && (word === 'last' || record.label === word)) return record
-  }
+async function runAskedFor(word: string, session: Session): Promise<RunRecord> {
+  const last = lastRun(word, session)
+  if (last !== undefined) return last
   if (!looksLikeKey(word)) throw unknown(word)
+  const { cache } = session
   const { key } = await findKey(word, cache)
   for (const record of cache.ledger.records({ newestFirst: true })) {
     // The run that made it; later ones with the same key were hits.
