@@ -141,7 +141,12 @@ test('flags, variables and short names are unambiguous', () => {
 test('a variable that is empty names no folder and no file, while an empty text is one', () => {
   const environment = { RECUE_CACHE_DIR: '', RECUE_REPORT: '', RECUE_SALT: '', RECUE_REMOTE: '' }
   const { values } = environmentLayer(ALL_OPTIONS, environment)
-  expect(values).toEqual(new Map([['salt', ['']], ['remote', ['']]]))
+  expect(values).toEqual(
+    new Map([
+      ['salt', ['']],
+      ['remote', ['']],
+    ]),
+  )
 })
 
 test('what a number, a size or a duration is by default is what its text means', () => {
