@@ -1,4 +1,5 @@
 import type { ActionDigest } from '../digest/digest.ts'
+import type { LeftOutputs } from './outputs/left-outputs.ts'
 
 /**
  * - `hit`: replayed;
@@ -62,6 +63,13 @@ export interface CommandTurn {
   giveBack(): void
 }
 
+/** What a run builds on and does not find in the workspace, since it was left at a remote. */
+export interface LeftBefore {
+  readonly outputs: readonly LeftOutputs[]
+  /** Brings all of it, for a command that is to run; what it throws ends the run, as if it had not begun. */
+  fetch(): Promise<void>
+}
+
 /** How a run is to be done; nothing of it is in the key. */
 export interface RunOptions {
   readonly read: boolean
@@ -92,6 +100,13 @@ export interface RunOptions {
    * ended. What it throws ends the run, as if it had not begun.
    */
   readonly turn?: (() => Promise<CommandTurn>) | undefined
+  /** Without it all is there that the run builds on. */
+  readonly left?: LeftBefore | undefined
+  /**
+   * Other work builds on this: told of outputs that are left at a remote, which are then left only where nothing stands in their
+   * place.
+   */
+  readonly onLeft?: ((outputs: LeftOutputs) => void) | undefined
   /**
    * This process is there for the command alone: SIGINT, SIGTERM and SIGHUP do not end it while the command runs, but
    * reach the command, which is waited for. A library leaves its host's signals as they are.

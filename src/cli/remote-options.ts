@@ -69,9 +69,10 @@ export const REMOTE_OPTIONS = {
   remoteDownload: {
     kind: 'choice',
     value: 'WHAT',
-    choices: ['all', 'none'],
+    choices: ['all', 'toplevel', 'none'],
     default: 'all',
-    summary: 'none: do not fetch the outputs of what the remote cache has, but for those that another task needs.',
+    summary:
+      'Which outputs of what the remote cache has are fetched: all, those of tasks asked for by name, or none; and what a command needs that has to run.',
     setting: 'remoteDownload',
     group: 'Remote cache',
   },

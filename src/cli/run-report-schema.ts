@@ -21,7 +21,7 @@ const RUN = z.strictObject({
   source: z.enum(['local', 'remote']).nullable().describe('Where a hit came from.'),
   outputs: z.array(z.string()).describe('Output files, relative to the root.'),
   outputBytes: z.number().min(0).describe('Content bytes of the outputs.'),
-  isLeft: z.boolean().describe('Of a hit at a remote cache: its outputs were left there (--remote-download=none).'),
+  isLeft: z.boolean().describe('Of a hit at a remote cache: its outputs were left there (--remote-download).'),
   reason: z.string().nullable().describe('Why it missed, was not kept, or was not asked for; null on a hit.'),
 })
 

@@ -1,4 +1,4 @@
-import type { OutputSink, RunNotice, RunOptions, RunOutcome } from '../action/run-outcome.ts'
+import type { RunOptions, RunOutcome } from '../action/run-outcome.ts'
 import type { Cache, CacheRunOptions } from '../cache.ts'
 import { cacheModeOf } from './cache-mode.ts'
 import type { CommandRemote } from './run-remote.ts'
@@ -15,11 +15,7 @@ export interface Runner {
   readonly terminal: Terminal
 }
 
-export interface Showing {
-  readonly sink: OutputSink
-  readonly notice: (notice: RunNotice) => void
-  readonly turn?: RunOptions['turn']
-}
+export interface Showing extends Pick<RunOptions, 'sink' | 'notice' | 'turn' | 'left' | 'onLeft'> {}
 
 /** Runs one work, by the cache where there is one. Throws what `Cache.run` throws. */
 export async function runWork(work: Work, runner: Runner, showing: Showing): Promise<RunOutcome> {
@@ -44,7 +40,7 @@ function remoteOf({ settings }: Work, { remote }: Runner): Pick<CacheRunOptions,
     : { remote: remote.forRun(cacheModeOf(settings.cache), settings.remoteDownload === 'none' ? 'none' : 'all') }
 }
 
-function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice, turn }: Showing): RunOptions {
+function runOptionsOf({ settings }: Work, { terminal }: Runner, showing: Showing): RunOptions {
   const { outputLogs } = settings
   const mode = cacheModeOf(settings.cache)
   return {
@@ -61,9 +57,7 @@ function runOptionsOf({ settings }: Work, { terminal }: Runner, { sink, notice, 
     scratch: settings.scratch,
     replayOutput: outputLogs === 'full' || outputLogs === 'errors-only',
     liveOutput: outputLogs === 'full' || outputLogs === 'new-only' || outputLogs === 'errors-only',
-    sink,
-    notice,
-    turn,
+    ...showing,
     hostSignals: true,
   }
 }

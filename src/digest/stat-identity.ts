@@ -1,5 +1,3 @@
-import type { Stats } from 'node:fs'
-
 /**
  * What `lstat` says of a file, as far as it tells one content from another. Times are milliseconds with the fraction that
  * a double holds (a quarter of a microsecond).
@@ -13,7 +11,7 @@ export interface StatIdentity {
   readonly mode: number
 }
 
-export function statIdentity(stats: Stats): StatIdentity {
+export function statIdentity(stats: StatIdentity): StatIdentity {
   return { mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, size: stats.size, ino: stats.ino, mode: stats.mode }
 }
 

@@ -1,8 +1,8 @@
-import { readlinkSync, type Stats } from 'node:fs'
 import { dirname, posix } from 'node:path'
 import { CacheError } from '../../errors.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { InputSelection } from '../request.ts'
+import type { FileView, SeenStats } from './file-view.ts'
 import { type FolderState, FolderStates } from './folder-states.ts'
 import { compileGlob } from './glob.ts'
 import { implicitInputs } from './implicit-inputs.ts'
@@ -31,6 +31,8 @@ export interface ListingPlace {
   /** Absolute; where it lies in the root, nothing in it is ever an input. */
   readonly cacheDir: string
   readonly signal: AbortSignal | undefined
+  /** What is there, unless said. */
+  readonly files?: FileView | undefined
 }
 
 /**
@@ -59,7 +61,7 @@ class Lister {
   constructor(selection: InputSelection, place: ListingPlace) {
     this.#selection = selection
     this.#place = place
-    this.#paths = new ListedPaths(place.root)
+    this.#paths = new ListedPaths(place.root, place.files)
     this.#folders = new FolderStates(selection, place, this.#paths)
     const allowed = parsePatterns(selection.allowLinks, place).patterns
     this.#links = new InputLinks(
@@ -118,11 +120,13 @@ class Lister {
     const isLink = whole?.isSymbolicLink() === true
     const plain = globBase ?? (isLink ? parentOf(pattern.path) : pattern.path)
     if (plain === '') return { pattern, exists: whole !== undefined }
-    const resolution = resolveInside(this.#paths.base, plain)
+    const resolution = resolveInside(this.#paths.files, plain)
     this.#links.cross(resolution.links)
     if (resolution.kind === 'leaves' && !pattern.negated) this.#links.refuse(pattern.path, resolution)
     if (resolution.kind !== 'found') return { pattern, exists: whole !== undefined }
-    const path = resolution.path + pattern.path.slice(plain.length)
+    const rest = pattern.path.slice(plain.length)
+    // A link to the root itself has nothing before it.
+    const path = resolution.path === '' ? rest.slice(1) : resolution.path + rest
     return { pattern: { ...pattern, path }, exists: whole !== undefined }
   }
 
@@ -179,7 +183,7 @@ class Lister {
     const stats = this.#paths.lstat(path)
     if (stats?.isFile()) this.#paths.add(path, stats, Role.input)
     else if (stats?.isSymbolicLink()) {
-      const text = this.#paths.orUnreadable(path, () => readlinkSync(this.#paths.base + path))
+      const text = this.#paths.orUnreadable(path, () => this.#paths.files.readlink(path))
       this.#links.cross([{ path, text, stats }])
     } else if (stats !== undefined) this.#paths.refuse(`the input ${shown(path)} is ${kindOf(stats)}`)
   }
@@ -191,7 +195,7 @@ class Lister {
   async #followLink(path: string): Promise<void> {
     const text = this.#paths.get(path)?.text as string
     if (text.startsWith('/')) return this.#links.refuse(path, undefined)
-    const resolution = resolveInside(this.#paths.base, `${parentOf(path)}/${text}`)
+    const resolution = resolveInside(this.#paths.files, `${parentOf(path)}/${text}`)
     this.#links.cross(resolution.links)
     if (resolution.kind === 'leaves') this.#links.refuse(path, resolution)
     else if (resolution.kind === 'dangling') {
@@ -200,7 +204,7 @@ class Lister {
   }
 
   /** Takes what a link points to, whatever the patterns say of it. */
-  async #join(path: string, stats: Stats): Promise<void> {
+  async #join(path: string, stats: SeenStats): Promise<void> {
     if (this.#selection.patterns === undefined && this.#isOutput(path)) return
     if (!stats.isDirectory()) return this.#take(path)
     const state = await this.#folders.of(path)
@@ -218,7 +222,7 @@ class Lister {
    * it leads to: only this one file behind it was asked for, wherever it lies.
    */
   #addOneImplicit(path: string): boolean {
-    const resolution = resolveInside(this.#paths.base, parentOf(path))
+    const resolution = resolveInside(this.#paths.files, parentOf(path))
     for (const link of resolution.links) this.#paths.add(link.path, link.stats, Role.decides)
     if (resolution.kind === 'dangling') {
       if (resolution.path !== undefined) this.#paths.decides(resolution.path)
@@ -254,7 +258,7 @@ function outputMatcher(outputs: readonly OutputDeclaration[]): (path: string) =>
   return (path) => tests.some((test) => test(path))
 }
 
-function kindOf(stats: Stats): string {
+function kindOf(stats: SeenStats): string {
   if (stats.isFIFO()) return 'a FIFO'
   if (stats.isSocket()) return 'a socket'
   return stats.isDirectory() ? 'a folder' : 'a device'

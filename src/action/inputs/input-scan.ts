@@ -30,7 +30,8 @@ export async function scanInputs(
   const known = (rootDigest: InputFacts['rootDigest']): KnownInputs => {
     const head = encodeInputFacts({ ...facts, rootDigest })
     const snapshot = TreeSnapshot.of(entries, { takenAtMs, id: Math.random(), head })
-    return { snapshot, facts, changes: new Map(), rootDigest, isWorthKeeping: true }
+    // What is not there is nothing to be known again.
+    return { snapshot, facts, changes: new Map(), rootDigest, isWorthKeeping: place.files === undefined }
   }
   const { rootDigest } = treeOf(known(facts.rootDigest))
   return { kind: 'scanned', known: known(rootDigest) }
@@ -49,6 +50,10 @@ async function hashListed(
     const identity = stats && statIdentity(stats)
     if ((role & Role.input) === 0 || stats === undefined || identity === undefined || !stats.isFile()) {
       entries.push({ path, identity, hash: undefined })
+      continue
+    }
+    if (stats.hash !== undefined) {
+      entries.push({ path, identity, hash: stats.hash })
       continue
     }
     const at = index?.get(path)

@@ -15,7 +15,7 @@ export type InputOutcome =
 export async function findInputs(selection: InputSelection, place: InputPlace): Promise<InputOutcome> {
   const text = selectionText(selection, place)
   const known = loadKnown(place, text)
-  if (known !== undefined) {
+  if (known !== undefined && place.files === undefined) {
     const first = known.snapshot.nextChange(baseOf(place.root))
     if (first === -1) return { kind: 'tree', tree: inputTreeOf(known, place) }
     const { refreshInputs } = await import('./input-refresh.ts')

@@ -5,6 +5,7 @@ import { TreeSnapshot } from '../../digest/tree-snapshot.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { InputSelection } from '../request.ts'
+import type { FileView } from './file-view.ts'
 import { decodeInputFacts, type InputFacts } from './input-facts.ts'
 
 /** A snapshot of inputs with what it stands for, and what was found to differ from it since. */
@@ -32,6 +33,8 @@ export interface InputPlace {
   readonly records: WorkspaceRecords | undefined
   readonly cacheDir: string
   readonly signal: AbortSignal | undefined
+  /** What is there, unless said. */
+  readonly files?: FileView | undefined
 }
 
 /** What decides which inputs a snapshot holds, apart from the files themselves. */

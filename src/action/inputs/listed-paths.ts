@@ -1,6 +1,7 @@
-import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { systemCode } from '../../errors.ts'
+import { type FileView, filesOnDisk, type SeenEntry, type SeenStats } from './file-view.ts'
 import { shown, unreadable } from './input-listing-errors.ts'
 import { Role } from './input-roles.ts'
 
@@ -8,25 +9,25 @@ export interface ListedPath {
   /** Root-relative; `.` for the root, and with `..` for what decides from above it. */
   readonly path: string
   /** Undefined: nothing is there, and if something comes, the inputs may be others. */
-  readonly stats: Stats | undefined
+  readonly stats: SeenStats | undefined
   readonly role: number
   /** Of a symlink. */
   readonly text: string | undefined
 }
 
-const QUIET = { throwIfNoEntry: false } as const
-
 /** What a listing has looked at so far, by root-relative path; a mistake of reading is thrown as `input.unreadable`. */
 export class ListedPaths {
   /** The root, with a slash at its end. */
   readonly base: string
+  readonly files: FileView
   /** What is in listed folders and is no input; folders end in a slash. */
   readonly unselected: Set<string> = new Set()
   readonly #paths = new Map<string, ListedPath>()
   #refusal: string | undefined
 
-  constructor(root: string) {
+  constructor(root: string, files?: FileView) {
     this.base = root.endsWith('/') ? root : `${root}/`
+    this.files = files ?? filesOnDisk(this.base)
   }
 
   /** Why there can be no key, in one line: the first reason that was found. */
@@ -46,7 +47,7 @@ export class ListedPaths {
     return ((this.#paths.get(path)?.role ?? 0) & Role.input) !== 0
   }
 
-  add(path: string, stats: Stats | undefined, role: number, text?: string): void {
+  add(path: string, stats: SeenStats | undefined, role: number, text?: string): void {
     const known = this.#paths.get(path)
     this.#paths.set(path, {
       path,
@@ -73,9 +74,9 @@ export class ListedPaths {
     return this.#paths
   }
 
-  lstat(path: string): Stats | undefined {
+  lstat(path: string): SeenStats | undefined {
     try {
-      return lstatSync(this.base + path, QUIET)
+      return this.files.lstat(path)
     } catch (cause) {
       // Below a file there is nothing.
       if (systemCode(cause) === 'ENOTDIR') return undefined
@@ -84,10 +85,8 @@ export class ListedPaths {
     }
   }
 
-  read(folder: string): readonly Dirent[] {
-    return this.orUnreadable(folder === '' ? '.' : folder, () =>
-      readdirSync(this.base + folder, { withFileTypes: true }),
-    )
+  read(folder: string): readonly SeenEntry[] {
+    return this.orUnreadable(folder === '' ? '.' : folder, () => this.files.readdir(folder))
   }
 
   /** Decoding puts U+FFFD where bytes are not UTF-8, and different names may then look the same. */

@@ -4,14 +4,11 @@ import { digestOfFile } from '../../digest/file-digest.ts'
 import { isRacy, type StatIdentity, sameIdentity, statIdentity } from '../../digest/stat-identity.ts'
 import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
-import { type Executable, findExecutable } from './executable.ts'
+import { type Executable, findExecutable, type SearchPlace } from './executable.ts'
 import type { PlatformProperty } from './platform.ts'
 
 /** Where interpreters are looked for, and what is known of programs already. */
-export interface ExecutablePlace {
-  /** The command's working directory, absolute. */
-  readonly cwd: string
-  readonly searchPath: string | undefined
+export interface ExecutablePlace extends SearchPlace {
   /** Programs whose content the key does not take, since something else stands for it. */
   readonly replaced: ReadonlySet<string>
   readonly records: WorkspaceRecords | undefined

@@ -10,14 +10,20 @@ export interface Executable {
   readonly stats: Stats
 }
 
+export interface SearchPlace {
+  /** The command's working directory, absolute. */
+  readonly cwd: string
+  readonly searchPath: string | undefined
+  readonly extensions?: string | undefined
+  /** Told of each absolute path where it was looked for in vain; may throw. */
+  readonly missed?: (path: string) => void
+}
+
 /**
- * What `name` stands for: a path when it has a slash, else the first program of that name on `searchPath`. `cwd` is the
- * command's, absolute. Throws `command.not-found`, or `command.not-executable` where something of that name is there.
+ * What `name` stands for: a path when it has a slash, else the first program of that name on `searchPath`. Throws
+ * `command.not-found`, or `command.not-executable` where something of that name is there.
  */
-export function findExecutable(
-  name: string,
-  place: { readonly cwd: string; readonly searchPath: string | undefined; readonly extensions?: string | undefined },
-): Executable {
+export function findExecutable(name: string, place: SearchPlace): Executable {
   const isPath = name.includes('/') || (process.platform === 'win32' && name.includes('\\'))
   const folders = isPath ? [''] : (place.searchPath ?? '').split(delimiter)
   let inTheWay: Obstacle | undefined
@@ -27,7 +33,10 @@ export function findExecutable(
       : join(isAbsolute(folder) ? folder : resolve(place.cwd, folder), name)
     for (const extension of extensionsOf(place.extensions)) {
       const found = look(base + extension)
-      if (found === undefined) continue
+      if (found === undefined) {
+        place.missed?.(base + extension)
+        continue
+      }
       if ('stats' in found) return found
       inTheWay ??= found
     }

@@ -3,11 +3,12 @@ import { digestOfMessage } from '../../digest/message-digest.ts'
 import { CacheError } from '../../errors.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import { findInputs } from '../inputs/input-tree.ts'
+import type { ViewWithLeft } from '../inputs/view-with-left.ts'
 import { declareOutputs } from '../outputs/output-declarations.ts'
 import type { ActionRequest } from '../request.ts'
 import { actionMessage, commandMessage } from './command-message.ts'
 import { childEnvironment, type KeyedVariable } from './environment.ts'
-import { type Executable, findExecutable } from './executable.ts'
+import { type Executable, findExecutable, type SearchPlace } from './executable.ts'
 import { executableProperties } from './executable-digest.ts'
 import type { ChildEnvironment, InputTree, Keyed, OutputDeclaration } from './keyed-action.ts'
 import { type PlatformProperty, platformProperties } from './platform.ts'
@@ -18,6 +19,8 @@ export interface KeyOptions {
   readonly cacheDir: string
   readonly home: string
   readonly signal?: AbortSignal
+  /** What inputs and programs are looked for in: the files that are there, unless said. */
+  readonly files?: ViewWithLeft
 }
 
 /**
@@ -30,7 +33,7 @@ export async function keyOf(request: ActionRequest, options: KeyOptions): Promis
   const { root, workingDirectory } = request
   const { child: environment, keyed } = childEnvironment(request.environment)
   const cwd = join(root, workingDirectory)
-  const program = findExecutable(request.argv[0] as string, { cwd, ...searchOf(environment) })
+  const program = findExecutable(request.argv[0] as string, { cwd, ...searchOf(environment), ...missedOf(options) })
   const outputs = declareOutputs(request.outputs, { root, workingDirectory, ...options })
   const found = await findInputs(request.inputs, { root, workingDirectory, outputs, signal: undefined, ...options })
   if (found.kind === 'unkeyable')
@@ -77,7 +80,8 @@ async function commandProperties(
   const { program, environment, keyed, outputs } = command
   const { argv, root, workingDirectory, tools, stdin, definition } = request
   const cwd = join(root, workingDirectory)
-  const place = { cwd, ...searchOf(environment), replaced: new Set(Object.keys(tools)), records: options.records }
+  const search = { cwd, ...searchOf(environment), ...missedOf(options) }
+  const place = { ...search, replaced: new Set(Object.keys(tools)), records: options.records }
   const executable = await executableProperties(program, argv[0] as string, place)
   const properties = [...keyed.map(environmentProperty), ...executable]
   for (const { kind, path } of outputs) if (kind === 'glob') properties.push({ name: 'recue.output_glob', value: path })
@@ -97,6 +101,10 @@ function environmentProperty({ name, value }: KeyedVariable): PlatformProperty {
 
 function searchOf({ variables }: ChildEnvironment): { searchPath: string | undefined; extensions: string | undefined } {
   return { searchPath: variables.PATH ?? variables.Path, extensions: variables.PATHEXT }
+}
+
+function missedOf({ files }: KeyOptions): Pick<SearchPlace, 'missed'> {
+  return files === undefined ? {} : { missed: (path) => files.expectNothingAt(path) }
 }
 
 /** REAPI: relative to the working directory. */

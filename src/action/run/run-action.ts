@@ -2,8 +2,8 @@ import { keyOf } from '../key/key.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import { unfinishedRestores } from '../outputs/restore-record.ts'
 import type { ActionRequest } from '../request.ts'
-import type { RunOptions, RunOutcome } from '../run-outcome.ts'
-import { ActiveRun, type Engine } from './run-action-active.ts'
+import type { LeftBefore, RunOptions, RunOutcome } from '../run-outcome.ts'
+import { ActiveRun, type Engine, type Means } from './run-action-active.ts'
 import type { CommandEnd } from './run-action-command.ts'
 import { replayHit } from './run-action-hit.ts'
 import { look } from './run-action-look.ts'
@@ -17,10 +17,26 @@ import type { StreamCapture } from './stream-capture.ts'
  * the command runs.
  */
 export async function runAction(request: ActionRequest, engine: Engine, options: RunOptions): Promise<RunOutcome> {
+  const replayed = options.left && (await replayOrFetch(request, engine, options, options.left))
+  if (replayed !== undefined) return replayed
   if (options.interactive) return (await notKeeping()).runUncached(request, options, 'it was given the terminal')
   if (!options.read && !options.write)
     return (await notKeeping()).runUncached(request, options, 'the cache is switched off')
-  return runKeyed(new ActiveRun(request, engine, options, { execute: runCommandOf, answersForStrays: true }))
+  return runKeyed(new ActiveRun(request, engine, options, OF_COMMANDS))
+}
+
+/** Undefined: what was left is there now, and all goes its usual way. */
+async function replayOrFetch(
+  request: ActionRequest,
+  engine: Engine,
+  options: RunOptions,
+  left: LeftBefore,
+): Promise<RunOutcome | undefined> {
+  const { replayOverLeft } = await import('./run-action-over-left.ts')
+  const run = new ActiveRun(request, engine, options, OF_COMMANDS)
+  const replayed = options.interactive ? undefined : await replayOverLeft(run, left.outputs)
+  if (replayed === undefined) await left.fetch()
+  return replayed
 }
 
 /** The same for work that need not be a command of the caller's. */
@@ -39,6 +55,8 @@ export async function runKeyed(run: ActiveRun): Promise<RunOutcome> {
 /** What a hit does not need is loaded when it is needed: the executable starts the faster for each module it leaves alone. */
 const missing = () => import('./run-action-miss.ts')
 const notKeeping = () => import('./run-action-unkept.ts')
+
+const OF_COMMANDS: Means = { execute: (...asked) => runCommandOf(...asked), answersForStrays: true }
 
 async function runCommandOf(run: ActiveRun, what: Prepared, streams: StreamCapture | undefined): Promise<CommandEnd> {
   const { runCommand } = await import('./run-action-command.ts')

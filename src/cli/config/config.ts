@@ -57,7 +57,7 @@ export interface Config extends RunSettings {
   remote?: string
   uploadWait?: Duration
   remoteTimeout?: Duration
-  remoteDownload?: 'all' | 'none'
+  remoteDownload?: 'all' | 'toplevel' | 'none'
   quiet?: boolean
   verbose?: boolean
   concurrency?: number | string

@@ -68,8 +68,10 @@ const GLOBAL_SETTINGS = {
   uploadWait: duration('How long uploads may hold up the end of a command. Default: 1s.'),
   remoteTimeout: duration('How long the first answer of the remote cache may take. Default: 150ms.'),
   remoteDownload: z
-    .enum(['all', 'none'])
-    .describe('none: outputs of results that only the remote cache has are not fetched. Default: all.'),
+    .enum(['all', 'toplevel', 'none'])
+    .describe(
+      'Which outputs of results that only the remote cache has are fetched: all, those of tasks asked for by name, or none. Default: all.',
+    ),
   quiet: flag('Say nothing but errors.'),
   verbose: flag('Say more.'),
   concurrency: z

@@ -24,3 +24,30 @@ export function isBuiltOn(name: string, plan: Plan, source: Pick<WorkSource, 'pr
   }
   return false
 }
+
+/** Whether a task was asked for by its own name, or by that of one that has no command and stands for it. */
+export function isAskedFor(
+  name: string,
+  asked: readonly string[],
+  plan: Plan,
+  source: Pick<WorkSource, 'project' | 'place'>,
+): boolean {
+  if (asked.includes(name)) return true
+  for (const [other, dependencies] of plan) {
+    if (!dependencies.includes(name) || taskNamed(other, source).command !== undefined) continue
+    if (isAskedFor(other, asked, plan, source)) return true
+  }
+  return false
+}
+
+/** All that a task needs, be it by way of others, in the order of the plan. */
+export function dependenciesOf(name: string, plan: Plan): readonly string[] {
+  const needed = new Set<string>()
+  const add = (dependency: string) => {
+    if (needed.has(dependency)) return
+    needed.add(dependency)
+    plan.get(dependency)?.forEach(add)
+  }
+  plan.get(name)?.forEach(add)
+  return [...plan.keys()].filter((other) => needed.has(other))
+}

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { posix } from 'node:path'
-import type { CommandTurn, RunOutcome } from '../../action/run-outcome.ts'
+import type { LeftOutputs } from '../../action/outputs/left-outputs.ts'
+import type { CommandTurn, RunNotice, RunOutcome } from '../../action/run-outcome.ts'
 import { formatDuration } from '../../units/duration.ts'
 import type { CommandContext } from '../command.ts'
 import { reportFailure } from '../failure.ts'
@@ -8,16 +9,20 @@ import { writeAll } from '../output.ts'
 import { outcomeLine } from '../run-line.ts'
 import { whyMissed } from '../run-one.ts'
 import { type RunReport, type RunsReport, reportOf } from '../run-report.ts'
-import { type Runner, runWork } from '../runner.ts'
+import { type Runner, runWork, type Showing } from '../runner.ts'
+import type { Settings } from '../settings.ts'
 import type { Paint } from '../terminal.ts'
 import { openVoice, type Voice } from '../voice.ts'
-import { taskNamed, taskWork, type WorkSource } from '../work.ts'
+import { taskNamed, taskWork, type Work, type WorkSource } from '../work.ts'
 import { NO_MORE } from './command-turns.ts'
-import { isBuiltOn, type Plan, planOf } from './plan.ts'
+import { LeftTasks, NOT_FETCHED } from './left-tasks.ts'
+import { isAskedFor, isBuiltOn, type Plan, planOf } from './plan.ts'
 import { concurrencyOf, schedule, type TaskEnd } from './schedule.ts'
 import { openScreen, type Screen } from './screen.ts'
 import { groupedOutput, prefixedOutput, prefixOf, type TaskOutput } from './task-output.ts'
 
+type TakeTurn = () => Promise<CommandTurn>
+type TaskWork = Work & { readonly task: string }
 type Context = Pick<CommandContext, 'args' | 'commandLine' | 'output' | 'options' | 'environment'>
 
 /** Runs tasks and those they depend on, as many at once as the cores allow. The exit code is that of the first failure. */
@@ -73,6 +78,7 @@ class Team {
   readonly #source: WorkSource
   readonly #runner: Runner
   readonly #screen: Screen
+  readonly #left: LeftTasks | undefined
   readonly #running = new Set<string>()
   readonly #keys = new Map<string, string>()
   readonly #reports: RunReport[] = []
@@ -83,6 +89,8 @@ class Team {
     this.#context = context
     this.#source = source
     this.#runner = runner
+    if (runner.remote !== undefined && source.settings.remoteDownload !== 'all')
+      this.#left = new LeftTasks(plan, (name, turn) => this.#fetch(name, turn))
     const { stderr, stdout } = context.output
     const isLive = stderr.terminal.isTerminal && !source.settings.quiet && !isInCi(context.environment)
     this.#screen = openScreen({
@@ -93,7 +101,31 @@ class Team {
   }
 
   /** One task. What went wrong before its command could run is said here. */
-  async run(name: string, takeTurn: () => Promise<CommandTurn>): Promise<TaskEnd> {
+  async run(name: string, takeTurn: TakeTurn): Promise<TaskEnd> {
+    const end = await this.#try(name, takeTurn, (output, turn) => this.#runTask(name, output, turn))
+    if (end === 'good' || end === 'failed') this.#done++
+    return end
+  }
+
+  /** Once more, so that its outputs are here for a command that needs them; what it printed was shown. */
+  async #fetch(name: string, takeTurn: TakeTurn): Promise<TaskEnd> {
+    const taken: CommandTurn[] = []
+    const turn = async () => {
+      const one = await takeTurn()
+      taken.push(one)
+      return one
+    }
+    const end = await this.#try(name, turn, (output, ownTurn) => this.#fetchTask(name, output, ownTurn))
+    // The turn is that of the task which needs it, and comes before its own.
+    for (const one of taken) one.giveBack()
+    return end
+  }
+
+  async #try(
+    name: string,
+    takeTurn: TakeTurn,
+    work: (output: TaskOutput, turn: TakeTurn) => Promise<number>,
+  ): Promise<TaskEnd> {
     const output = this.#outputOf(name)
     const turn = async () => {
       const taken = await takeTurn()
@@ -101,15 +133,14 @@ class Team {
       return taken
     }
     try {
-      const exitCode = await this.#runTask(name, { output, turn })
-      this.#done++
+      const exitCode = await work(output, turn)
       if (exitCode === 0) return 'good'
       this.#failed(exitCode)
       return 'failed'
     } catch (error) {
       output.end()
       if (error === NO_MORE) return 'not-begun'
-      this.#done++
+      if (error === NOT_FETCHED) return 'lacking'
       this.#failed(reportFailure(error, this.#stderr(), { verbose: this.#source.settings.verbose }))
       return 'failed'
     } finally {
@@ -136,25 +167,63 @@ class Team {
     if (this.exitCode === 0) this.exitCode = exitCode
   }
 
-  async #runTask(name: string, { output, turn }: { output: TaskOutput; turn: () => Promise<CommandTurn> }) {
-    const extra =
-      this.#context.args.length === 1 && this.#context.args[0] === name ? this.#context.commandLine : undefined
-    const alone = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
+  async #runTask(name: string, output: TaskOutput, turn: TakeTurn): Promise<number> {
+    const work = this.#workOf(name)
     // A task without a command stands for those it depends on.
-    if (alone === undefined) return 0
+    if (work === undefined) return 0
+    const left = await this.#left?.before(name, turn)
+    if (this.#left === undefined || this.#isFetched(name)) return this.#runWork(work, { output, turn, left })
+    const tasks = this.#left
+    const onLeft = isBuiltOn(name, this.#plan, this.#source)
+      ? (outputs: LeftOutputs) => tasks.add(name, outputs)
+      : undefined
+    return this.#runWork(withSettings(work, { remoteDownload: 'none' }), { output, turn, left, onLeft })
+  }
+
+  async #fetchTask(name: string, output: TaskOutput, turn: TakeTurn): Promise<number> {
+    const work = this.#workOf(name)
+    if (work === undefined) return 0
+    const outputLogs = work.settings.outputLogs === 'full' ? 'new-only' : work.settings.outputLogs
+    return this.#runWork(withSettings(work, { outputLogs }), { output, turn })
+  }
+
+  /** As for one whose outputs are fetched. */
+  #workOf(name: string): TaskWork | undefined {
+    const { args, commandLine } = this.#context
+    const extra = args.length === 1 && args[0] === name ? commandLine : undefined
+    const alone = taskWork(name, extra ?? [], { ...this.#source, dependencyKeys: this.#keys })
+    if (alone === undefined) return undefined
     const scratch = [...alone.settings.scratch, ...outputsOfOthers(name, this.#plan, this.#source)]
-    // What another task is to build on has to be here, and its key may be made of it.
-    const remoteDownload = isBuiltOn(name, this.#plan, this.#source) ? 'all' : alone.settings.remoteDownload
-    const work = { ...alone, settings: { ...alone.settings, scratch, remoteDownload } }
-    const voice = this.#voice((text) => this.#screen.write(2, text), name)
-    const outcome = await runWork(work, this.#runner, { sink: output, notice: (notice) => voice.notice(notice), turn })
+    return { ...withSettings(alone, { scratch, remoteDownload: 'all' }), task: name }
+  }
+
+  #isFetched(name: string): boolean {
+    if (this.#source.settings.remoteDownload !== 'toplevel') return false
+    return isAskedFor(name, this.#context.args, this.#plan, this.#source)
+  }
+
+  async #runWork(
+    work: TaskWork,
+    { output, ...how }: Pick<Showing, 'turn' | 'left' | 'onLeft'> & { output: TaskOutput },
+  ) {
+    const { task } = work
+    const voice = this.#voice((text) => this.#screen.write(2, text), task)
+    const showing = { ...how, sink: output, notice: (notice: RunNotice) => voice.notice(notice) }
+    const outcome = await runWork(work, this.#runner, showing)
     output.end()
     const why = await whyMissed(work, outcome, this.#runner)
     // Without a key nothing can stand for what the task made: what depends on it is then never replayed.
-    this.#keys.set(name, outcome.key?.hash ?? `unknown at ${outcome.startedMs}`)
-    this.#reports.push(reportOf(work, why === undefined ? outcome : { ...outcome, reason: why }))
+    this.#keys.set(task, outcome.key?.hash ?? `unknown at ${outcome.startedMs}`)
+    this.#report(reportOf(work, why === undefined ? outcome : { ...outcome, reason: why }))
     this.#sayOutcome(outcome, voice, why, work.settings.outputLogs)
     return outcome.exitCode
+  }
+
+  /** What came of a task in the end. */
+  #report(report: RunReport): void {
+    const before = this.#reports.findIndex(({ task }) => task === report.task)
+    if (before !== -1) this.#reports.splice(before, 1)
+    this.#reports.push(report)
   }
 
   #sayOutcome(outcome: RunOutcome, voice: Voice, why: string | undefined, outputLogs: string): void {
@@ -195,6 +264,10 @@ class Team {
   }
 }
 
+function withSettings<W extends Work>(work: W, settings: Partial<Settings>): W {
+  return { ...work, settings: { ...work.settings, ...settings } }
+}
+
 /** Globs relative to the root of what other tasks make meanwhile: this one did not make it. */
 function outputsOfOthers(name: string, plan: Plan, source: WorkSource): readonly string[] {
   const others = [...plan.keys()].filter((other) => other !== name).map((other) => taskNamed(other, source))
@@ -220,9 +293,11 @@ function summary(
   { failed, savedMs, durationMs, paint }: { failed: number; savedMs: number; durationMs: number; paint: Paint },
 ): string {
   const hits = reports.filter(({ status }) => status === 'hit').length
+  const left = reports.filter(({ isLeft }) => isLeft).length
   const parts = [
     `${reports.length} ${reports.length === 1 ? 'task' : 'tasks'}`,
     `${paint('green', String(hits))} ${hits === 1 ? 'hit' : 'hits'}`,
+    ...(left === 0 ? [] : [`outputs of ${left} not fetched`]),
     ...(failed === 0 ? [] : [paint('red', `${failed} failed`)]),
     ...(savedMs === 0 ? [] : [`saved ${formatDuration(savedMs)}`]),
     paint('dim', formatDuration(durationMs)),

@@ -2,7 +2,8 @@ import type { CommandTurn } from '../../action/run-outcome.ts'
 import { CommandTurns } from './command-turns.ts'
 import type { Plan } from './plan.ts'
 
-export type TaskEnd = 'good' | 'failed' | 'not-begun'
+/** `not-begun`: it did not get its turn; `lacking`: what it needs, done again for it, failed. */
+export type TaskEnd = 'good' | 'failed' | 'not-begun' | 'lacking'
 
 export interface ScheduleOptions {
   /** Commands at once. */
@@ -40,8 +41,8 @@ export async function schedule(plan: Plan, options: ScheduleOptions): Promise<re
     const ending = options.run(name, takeTurn).then((end) => {
       running.delete(ending)
       if (end === 'good') done.add(name)
-      else if (end === 'failed') hasFailed = true
-      else notBegun.add(name)
+      if (end === 'failed' || end === 'lacking') hasFailed = true
+      if (end === 'not-begun' || end === 'lacking') notBegun.add(name)
       // Only now: after a failure nobody else is to have it.
       for (const turn of taken) turn.giveBack()
     })

@@ -1,0 +1,164 @@
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, describe, expect, test } from 'vitest'
+import { digestOf } from '../../digest/sha256.ts'
+import { isCacheError } from '../../errors.ts'
+import { type LeftEntry, Unsure, ViewWithLeft } from '../inputs/view-with-left.ts'
+import { isVacant } from '../outputs/left-outputs.ts'
+import { Checkout, treePaths } from './key.fixture.ts'
+import { keyOf } from './key.ts'
+import type { KeyedAction, OutputDeclaration } from './keyed-action.ts'
+
+type Given = Parameters<Checkout['request']>[0]
+type Thing = { readonly path: string } & (
+  | { readonly kind: 'file'; readonly text: string; readonly isExecutable?: boolean }
+  | { readonly kind: 'link'; readonly target: string }
+  | { readonly kind: 'directory' }
+)
+
+function put(checkout: Checkout, thing: Thing): void {
+  const path = checkout.path(thing.path)
+  mkdirSync(thing.kind === 'directory' ? path : dirname(path), { recursive: true })
+  if (thing.kind === 'link') symlinkSync(thing.target.replace('ROOT', checkout.root), path)
+  if (thing.kind !== 'file') return
+  writeFileSync(path, thing.text)
+  chmodSync(path, thing.isExecutable ? 0o755 : 0o644)
+}
+
+function asLeft(checkout: Checkout, thing: Thing): LeftEntry {
+  const { path, kind } = thing
+  if (kind === 'link') return { kind, path, target: thing.target.replace('ROOT', checkout.root) }
+  if (kind === 'directory') return { kind, path }
+  return { kind, path, digest: digestOf(Buffer.from(thing.text)), isExecutable: thing.isExecutable === true }
+}
+
+/** Undefined where it says that it cannot tell. */
+async function keyedOver(checkout: Checkout, left: readonly Thing[], given: Given): Promise<KeyedAction | undefined> {
+  try {
+    const files = new ViewWithLeft(
+      checkout.root,
+      left.map((thing) => asLeft(checkout, thing)),
+    )
+    const keyed = await keyOf(checkout.request(given), { ...checkout.options(), files })
+    return keyed.kind === 'keyed' ? keyed.action : undefined
+  } catch (error) {
+    if (error instanceof Unsure || isCacheError(error)) return undefined
+    throw error
+  }
+}
+
+describe('the key of work whose inputs were left elsewhere is that of the files in place', () => {
+  const folder = fc.constantFrom('', 'a/', 'b/', 'a/c/', 'out/', 'a/out/', 'b/out/', 'out/d/')
+  const name = fc.constantFrom('x.ts', 'y.js', '[z]', 'X.ts', 'package.json', 'é')
+  const link = fc.constantFrom('l', 'a/l', 'b/m', 'out/n', 'a/out/n')
+  const target = fc.constantFrom(
+    ...[
+      'a',
+      'out',
+      '../a',
+      '../out',
+      'out/x.ts',
+      '../a/out',
+      'n',
+      '.',
+      'l',
+      '../../b',
+      '/nowhere',
+      'ROOT/out',
+      'ROOT/a',
+    ],
+  )
+  const at = fc.tuple(folder, name).map((parts) => parts.join(''))
+  const file = fc.record({
+    kind: fc.constant('file' as const),
+    path: at,
+    text: fc.constantFrom('1', '2'),
+    isExecutable: fc.boolean(),
+  })
+  const linked = fc.record({ kind: fc.constant('link' as const), path: link, target })
+  const empty = fc.record({ kind: fc.constant('directory' as const), path: fc.constantFrom('out/e', 'a/out', 'b/[z]') })
+  const pattern = fc.constantFrom(
+    ...['.', 'a', 'a/**', '**/*.ts', '*/out/*', '**/x.ts', 'out', 'out/**', 'l', 'l/**', 'l/x.ts', 'a/l/x.ts', 'l/[z]'],
+    ...['a/out/[z]', '[z]', 'b/[z]', '!**/y.js', '!out/d', 'a/l/**/*.js', '*/l', 'A/out', 'out/n/**', 'b/m', '@list'],
+  )
+  const world = fc.record({
+    here: fc.array(fc.oneof({ weight: 4, arbitrary: file }, { weight: 2, arbitrary: linked }), { maxLength: 8 }),
+    left: fc.array(
+      fc.oneof({ weight: 5, arbitrary: file }, { weight: 2, arbitrary: linked }, { weight: 1, arbitrary: empty }),
+      { minLength: 1, maxLength: 6 },
+    ),
+    patterns: fc.option(fc.array(pattern, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 5 }),
+    ignores: fc.option(
+      fc.tuple(
+        fc.constantFrom('', 'a/', 'b/'),
+        fc.array(fc.constantFrom('out', '*.js', '!y.js', '/a/c', 'out/*', 'n'), { minLength: 1, maxLength: 2 }),
+      ),
+    ),
+    isRepository: fc.boolean(),
+    gitignore: fc.boolean(),
+    allowLinks: fc.constantFrom([], ['.']),
+    workingDirectory: fc.constantFrom('', 'a'),
+    outputs: fc.constantFrom([], ['made'], ['*.made'], ['c/out']),
+    list: fc.constantFrom('a', 'out/**'),
+  })
+  const counts = { told: 0, withLeft: 0, all: 0 }
+  afterAll(() => {
+    // It says that it cannot tell where it must, and not always.
+    expect(counts.told / counts.all).toBeGreaterThan(0.4)
+    expect(counts.withLeft / counts.all).toBeGreaterThan(0.15)
+  })
+
+  test('whatever files, links, globs and rules there are', async () => {
+    await fc.assert(
+      fc.asyncProperty(world, async (given) => {
+        using checkout = new Checkout({ 'a/k': 'k', list: given.list, 'a/list': given.list })
+        if (given.isRepository) checkout.write('.git/HEAD', 'ref: refs/heads/main\n')
+        if (given.ignores !== null) checkout.write(`${given.ignores[0]}.gitignore`, given.ignores[1].join('\n'))
+        for (const thing of given.here) tryTo(() => put(checkout, thing))
+        const left = disjoint(given.left)
+        const outputs: OutputDeclaration[] = left.map(({ path }) => ({ kind: 'path', path }))
+        const entries = left.map((thing) => asLeft(checkout, thing))
+        fc.pre(isVacant(checkout.root, { outputs, entries }))
+        const { patterns, gitignore, allowLinks, workingDirectory } = given
+        const asked = {
+          ...{ workingDirectory, outputs: given.outputs },
+          inputs: { patterns, gitignore, allowLinks, allowEmpty: true },
+        }
+        const over = await keyedOver(checkout, left, asked)
+        for (const thing of left) put(checkout, thing)
+        counts.all++
+        if (over === undefined) return
+        counts.told++
+        const inPlace = await keyOf(checkout.request(asked), { ...checkout.options(), records: undefined })
+        if (inPlace.kind === 'unkeyable') throw new Error(`no key: ${inPlace.reason}`)
+        const paths = treePaths(inPlace.action.inputs)
+        if (left.some(({ path }) => paths.includes(path))) counts.withLeft++
+        expect([treePaths(over.inputs), over.key.hash]).toEqual([paths, inPlace.action.key.hash])
+        expect(over.inputs.directories()).toEqual(inPlace.action.inputs.directories())
+      }),
+      { numRuns: 100 },
+    )
+  }, 60_000)
+})
+
+function tryTo(act: () => void): void {
+  try {
+    act()
+  } catch {
+    // It would lie in a file, or where something lies already.
+  }
+}
+
+/** Those that can stand beside each other. */
+function disjoint(things: readonly Thing[]): Thing[] {
+  const kept: Thing[] = []
+  for (const thing of things) {
+    const meets = ({ path, kind }: Thing) =>
+      path.toLowerCase() === thing.path.toLowerCase() ||
+      (thing.path.startsWith(`${path}/`) && kind !== 'directory') ||
+      (path.startsWith(`${thing.path}/`) && thing.kind !== 'directory')
+    if (!kept.some(meets)) kept.push(thing)
+  }
+  return kept
+}
