@@ -330,8 +330,12 @@ class LocalCache implements Cache {
       this.#usual ??= import('./observe/usual-runs.ts').then(({ UsualRuns }) => new UsualRuns(this.ledger))
       return (await this.#usual).of(request, options.task)
     }
+    const thing = async () => {
+      const { sharedThingOf } = await import('./observe/shared-thing.ts')
+      return sharedThingOf({ ...request, task: options.task })
+    }
     // Never the whole command line: it may hold what is nobody else's business.
-    return this.#engineWith(remote, { usual, label: options.task ?? basename(request.argv[0] ?? '') })
+    return this.#engineWith(remote, { usual, thing, label: options.task ?? basename(request.argv[0] ?? '') })
   }
 
   /** With `work`, for that alone. */
@@ -381,15 +385,21 @@ class LocalCache implements Cache {
 
 interface RemoteWork {
   readonly usual: () => Promise<Usual>
+  readonly thing: () => Promise<string>
   readonly label: string
 }
 
-function remoteWork(tier: TieredStore, { usual, label }: RemoteWork): Pick<Engine, 'actions' | 'fleet'> {
+function remoteWork(tier: TieredStore, { usual, thing, label }: RemoteWork): Pick<Engine, 'actions' | 'fleet'> {
+  const about = async () => {
+    const [own, name] = await Promise.all([usual(), thing()])
+    const knownMs = own.knownMs ?? tier.usualMs(DEFAULT_SCOPE, name)
+    return { thing: name, knownMs, guessMs: knownMs ?? own.guessMs }
+  }
   return {
-    actions: tier.actionsFor(async () => (await usual()).guessMs),
+    actions: tier.actionsFor(async () => (await about()).guessMs),
     fleet: {
       label,
-      usualMs: async () => (await usual()).knownMs,
+      about,
       hold: (...asked) => tier.hold(...asked),
     },
   }

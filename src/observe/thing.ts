@@ -1,16 +1,17 @@
-/**
- * What makes two runs runs of "the same thing", in `RunRecord.thing`: a task of a project by its name, a command line by
- * itself and the folder it is called in. The changes between two runs of one thing are what `why` explains.
- */
-export function thingOf(run: {
+export interface NamedRun {
   /** Absolute. */
   readonly root: string
   /** Relative to the root. */
   readonly workingDirectory: string
   readonly task: string | undefined
   readonly argv: readonly string[]
-}): string {
-  const { root, workingDirectory, task, argv } = run
+}
+
+/**
+ * What makes two runs runs of "the same thing", in `RunRecord.thing`: a task of a project by its name, a command line by
+ * itself and the folder it is called in. The changes between two runs of one thing are what `why` explains.
+ */
+export function thingOf({ root, workingDirectory, task, argv }: NamedRun): string {
   return JSON.stringify(task === undefined ? [root, workingDirectory, ...argv] : [root, { task }])
 }
 

@@ -71,6 +71,31 @@ export function fleetLeasesContract(open: () => Promise<FleetEnds>): void {
     ).rejects.toThrow('no')
   })
 
+  cases(
+    'how long a thing took under a lease is known to all who do it or wait for it, whatever the action',
+    async (ends) => {
+      const { one, other } = ends
+      const thing = { label: '', thing: 'compile' }
+      expect(await other.usual(DEFAULT_SCOPE, ['compile', 'test'])).toEqual([undefined, undefined])
+      await held(await one.hold(DEFAULT_SCOPE, A, thing)).end(true)
+      await held(await one.hold(DEFAULT_SCOPE, A, { label: '', thing: 'test' })).end(false)
+      await held(await one.hold(DEFAULT_SCOPE, A, { label: '', thing: 'lint' }))[Symbol.asyncDispose]()
+      const known = await other.usual(DEFAULT_SCOPE, ['lint', 'compile', 'test'])
+      expect(known).toEqual([undefined, expect.any(Number), undefined])
+      expect(await other.usual(OTHERS, ['compile'])).toEqual([undefined])
+      for (const [usualMs, told] of [
+        [undefined, known[1]],
+        [7000, 7000],
+      ] as const) {
+        const lease = held(await other.hold(DEFAULT_SCOPE, B, { ...thing, usualMs }))
+        const waiting = beginToWait(one, B)
+        expect((await waiting.holder).usualMs).toBe(told)
+        await lease.end(false)
+        await waiting.turn
+      }
+    },
+  )
+
   cases('actions and instances do not wait for each other, and an ended lease can be had again', async (ends) => {
     const { one, other } = ends
     const leases = [

@@ -11,13 +11,22 @@ export interface FleetLeases {
    * signal. Throws its reason, and `remote.*` where the leases lie on another machine.
    */
   hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<FleetTurn>
+  /**
+   * How long things take as a rule, in milliseconds, by those who did them under a lease lately: of each what is known. Throws
+   * as `hold` does.
+   */
+  usual(scope: Scope, things: readonly string[], signal?: AbortSignal): Promise<readonly (number | undefined)[]>
 }
 
 export interface FleetHoldOptions {
   /** For those who wait: what is done, and by whom. */
   readonly label: string
-  /** How long the work takes as a rule, in milliseconds. */
+  /** What is done, whatever it is done with: the same on all machines, for 100 characters at most. Tells the fleet how long it takes. */
+  readonly thing?: string | undefined
+  /** How long the work takes as a rule, in milliseconds; undefined where the caller has never done it. */
   readonly usualMs?: number | undefined
+  /** False: the caller is at the work already, and goes on whatever is said. */
+  readonly isAwaited?: boolean
   /** Another one does it. Called again when that changes, and may be called in between. */
   readonly onWait?: (holder: FleetHolder) => void
   readonly signal?: AbortSignal | undefined
@@ -27,6 +36,7 @@ export interface FleetHolder {
   readonly label: string
   /** For how long it has been at it, in milliseconds. */
   readonly forMs: number
+  /** As the holder knows it, or else the fleet from others who have done the same thing. */
   readonly usualMs: number | undefined
 }
 
@@ -34,6 +44,9 @@ export type FleetTurn =
   | { readonly kind: 'held'; readonly lease: FleetLease }
   /** `isKept`: a result was kept. */
   | { readonly kind: 'ended'; readonly isKept: boolean }
+
+/** Things of one question, at most. */
+export const MOST_THINGS = 1_000
 
 /** Disposed of before its `end`, it goes to one of those who wait, as when its holder dies. */
 export interface FleetLease extends AsyncDisposable {

@@ -1,47 +1,67 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Report, type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
 import { ServeProcess } from './serve-process.ts'
 
-/** A machine of its own, by its cache folder and its checkout. */
-class Machine {
-  readonly folder: string
-  readonly #runtime: Runtime
-  readonly #box: Sandbox
-  readonly #address: string
+interface Fleet {
+  readonly runtime: Runtime
+  readonly box: Sandbox
+  readonly address: string
+}
 
-  constructor(box: Sandbox, runtime: Runtime, name: string, address: string) {
-    this.folder = path.join(box.folder, name)
-    this.#box = box
-    this.#runtime = runtime
-    this.#address = address
-    mkdirSync(path.join(this.folder, 'project/src'), { recursive: true })
-    writeFileSync(path.join(this.folder, 'project/package.json'), '{}')
+/** A machine that has nothing yet, by its cache folder and its checkout. */
+class Machine {
+  readonly #fleet: Fleet
+  readonly #folder: string
+
+  constructor(fleet: Fleet, name: string) {
+    this.#fleet = fleet
+    this.#folder = path.join(fleet.box.folder, name)
+    mkdirSync(path.join(this.#folder, 'project/src'), { recursive: true })
+    writeFileSync(path.join(this.#folder, 'project/package.json'), '{}')
   }
 
-  /** Five seconds of work on a content, which are counted. */
-  begin(content: string): Build {
-    writeFileSync(path.join(this.folder, 'project/src/a'), content)
-    const count = path.join(this.#box.folder, 'count')
-    const script = `echo run >> '${count}'; sleep 5; mkdir -p out; cp src/a out/b; echo done`
-    const [program = '', ...before] = this.#runtime.argv
-    const report = path.join(this.folder, 'report.json')
-    const words = [...before, 'run', '--report', report, '--upload-wait', '20s', '-i', 'src', '-o', 'out', '--']
+  /** Work on a content that takes so long, which is counted. */
+  begin(content: string, seconds = USUAL_SECONDS): Build {
+    const { runtime, box, address } = this.#fleet
+    writeFileSync(path.join(this.#folder, 'project/src/a'), content)
+    const script = `echo run >> '${countIn(box)}'; sleep $SECONDS_OF_WORK; mkdir -p out; cp src/a out/b; echo done`
+    const [program = '', ...before] = runtime.argv
+    const report = path.join(this.#folder, 'report.json')
+    const options = [
+      '--report',
+      report,
+      '--upload-wait',
+      '20s',
+      '--pass-env',
+      'SECONDS_OF_WORK',
+      '-i',
+      'src',
+      '-o',
+      'out',
+    ]
     const env = {
       PATH: process.env.PATH,
-      HOME: this.folder,
-      RECUE_CACHE_DIR: path.join(this.folder, 'cache'),
-      RECUE_REMOTE: this.#address,
-      RECUE_REMOTE_TIMEOUT: '10s',
+      HOME: this.#folder,
+      RECUE_CACHE_DIR: path.join(this.#folder, 'cache'),
+      RECUE_REMOTE: address,
+      RECUE_REMOTE_TIMEOUT: '20s',
+      SECONDS_OF_WORK: String(seconds),
     }
-    const cwd = path.join(this.folder, 'project')
-    const child = spawn(program, [...words, 'sh', '-c', script], { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
-    return new Build(child, report)
+    const cwd = path.join(this.#folder, 'project')
+    const words = [...before, 'run', ...options, '--', 'sh', '-c', script]
+    return new Build(spawn(program, words, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] }), report)
+  }
+
+  get made(): string {
+    return readFileSync(path.join(this.#folder, 'project/out/b'), 'utf8')
   }
 }
+
+const USUAL_SECONDS = 5
 
 class Build {
   readonly child: ChildProcess
@@ -68,68 +88,88 @@ class Build {
     return this.#waits.promise
   }
 
-  async report(): Promise<Report> {
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  /** With its command. */
+  async stop(): Promise<void> {
+    this.child.kill('SIGTERM')
     await this.#ended
-    return JSON.parse(readFileSync(this.#report, 'utf8')) as Report
+  }
+
+  /** With the client's reason for a miss, which a failed assertion shows. */
+  async report(): Promise<Pick<Report, 'status' | 'source' | 'reason'>> {
+    await this.#ended
+    const { status, source, reason } = JSON.parse(readFileSync(this.#report, 'utf8')) as Report
+    return { status, ...(source && { source }), ...(reason && { reason }) }
   }
 }
 
-function runsOf(box: Sandbox): number {
-  return readFileSync(path.join(box.folder, 'count'), 'utf8').trim().split('\n').length
+function countIn(box: Sandbox): string {
+  return path.join(box.folder, 'count')
 }
 
-/** Done when more than so many have begun. */
-async function commandRuns(box: Sandbox, runs: number): Promise<void> {
-  while (runsOf(box) <= runs) await new Promise((resolve) => setTimeout(resolve, 20))
+function runsIn(box: Sandbox): number {
+  return existsSync(countIn(box)) ? readFileSync(countIn(box), 'utf8').trim().split('\n').length : 0
 }
 
-/** On a busy machine an answer may take so long that asking others is not worth it, and all do the work. */
-async function attempt<T>(work: (number: number) => Promise<T | undefined>): Promise<T> {
-  for (let number = 0; number < 5; number++) {
-    const done = await work(number)
-    if (done !== undefined) return done
-  }
-  throw new Error('nobody waited')
+/** Done when more than so many commands have begun. */
+async function commandBegins(box: Sandbox, runs: number): Promise<void> {
+  while (runsIn(box) <= runs) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-describe.each(runtimes)('machines that miss the same long command at once: $name', (runtime) => {
-  test('one runs it and the others have it; where that one is killed, another one runs it', async () => {
-    await using box = sandbox('fleet-flight')
-    await using server = new ServeProcess(runtime, path.join(box.folder, 'server'), ['--http', '0', '--workers', '1'])
-    const { grpc } = await server.addresses()
-    const [one, other] = ['one', 'other'].map((name) => new Machine(box, runtime, name, grpc)) as [Machine, Machine]
-    // Nobody knows yet that it takes long.
-    const first = [one.begin('of one'), other.begin('of the other')]
-    for (const build of first) expect((await build.report()).status).toBe('miss')
-    expect(runsOf(box)).toBe(2)
+const RAN = { status: 'miss', reason: 'first run' }
+const HAD = { status: 'hit', source: 'remote' }
 
-    const shared = await attempt(async (number) => {
-      const before = runsOf(box)
-      const both = [one, other].map((machine) => machine.begin(`the same ${number}`))
-      const line = await Promise.any(both.map(({ waits }) => waits)).catch(() => undefined)
-      const reports = await Promise.all(both.map((build) => build.report()))
-      return line === undefined
-        ? undefined
-        : { line, reports, runs: runsOf(box) - before, content: `the same ${number}` }
-    })
-    expect(shared.line).toMatch(
-      /^waiting for the same work elsewhere: sh on .+ \(another machine.*; usually 5\.\d s\)$/,
-    )
-    expect(shared.reports.map(({ status }) => status).toSorted()).toEqual(['hit', 'miss'])
-    expect(shared.runs).toBe(1)
-    for (const { folder } of [one, other])
-      expect(readFileSync(path.join(folder, 'project/out/b'), 'utf8')).toBe(shared.content)
+describe.each(runtimes)('machines that never did a long command, and miss it at once: $name', (runtime) => {
+  let used: AsyncDisposableStack
+  let fleet: Fleet
+  beforeEach(async () => {
+    used = new AsyncDisposableStack()
+    const box = used.use(sandbox('fleet-flight'))
+    const server = used.use(new ServeProcess(runtime, path.join(box.folder, 'server'), ['--http', '0']))
+    fleet = { runtime, box, address: (await server.addresses()).grpc }
+  })
+  afterEach(() => used.disposeAsync())
 
-    const inherited = await attempt(async (number) => {
-      const before = runsOf(box)
-      const dying = one.begin(`another ${number}`)
-      await commandRuns(box, before)
-      const heir = other.begin(`another ${number}`)
-      const line = await heir.waits.catch(() => undefined)
-      dying.child.kill('SIGKILL')
-      const { status } = await heir.report()
-      return line === undefined ? undefined : { status, runs: runsOf(box) - before }
-    })
-    expect(inherited).toEqual({ status: 'miss', runs: 2 })
+  test('one runs it, the others wait and have it; from then on the fleet knows how long it takes', async () => {
+    const machines = ['one', 'two', 'three'].map((name) => new Machine(fleet, name))
+    const builds = machines.map((machine) => machine.begin('the same'))
+    const reports = await Promise.all(builds.map((build) => build.report()))
+    expect(reports.toSorted((a, b) => a.status.localeCompare(b.status))).toEqual([HAD, HAD, RAN])
+    expect(runsIn(fleet.box)).toBe(1)
+    expect(machines.map(({ made }) => made)).toEqual(['the same', 'the same', 'the same'])
+    const lines = await Promise.allSettled(builds.map(({ waits }) => waits))
+    const said = lines.flatMap((line) => (line.status === 'fulfilled' ? [line.value] : []))
+    for (const line of said)
+      expect(line).toMatch(/^waiting for the same work elsewhere: sh on .+ \(another machine.*\)$/)
+    expect(said).toHaveLength(2)
+
+    const later = ['four', 'five'].map((name) => new Machine(fleet, name).begin('another'))
+    expect(await Promise.any(later.map(({ waits }) => waits))).toMatch(/; usually [5-9]\.\d s\)$/)
+    await Promise.all(later.map((build) => build.stop()))
+  })
+
+  test('where the one that runs it is killed, another one does', async () => {
+    const dying = new Machine(fleet, 'dying').begin('the same')
+    await commandBegins(fleet.box, 0)
+    const heirs = ['one', 'other'].map((name) => new Machine(fleet, name).begin('the same'))
+    await Promise.all(heirs.map(({ waits }) => waits))
+    dying.child.kill('SIGKILL')
+    const reports = await Promise.all(heirs.map((build) => build.report()))
+    expect(reports.toSorted((a, b) => a.status.localeCompare(b.status))).toEqual([HAD, RAN])
+    expect(runsIn(fleet.box)).toBe(2)
+  })
+
+  test('where it takes far longer than it does as a rule, the others run it as well', async () => {
+    expect(await new Machine(fleet, 'first').begin('before').report()).toEqual(RAN)
+    const endless = new Machine(fleet, 'endless').begin('the same', 120)
+    await commandBegins(fleet.box, 1)
+    const other = new Machine(fleet, 'other').begin('the same', 0)
+    expect(await other.waits).toMatch(/; usually [5-9]\.\d s\)$/)
+    expect(await other.report()).toEqual(RAN)
+    expect(endless.hasEnded).toBe(false)
+    await endless.stop()
   })
 })

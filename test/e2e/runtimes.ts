@@ -28,6 +28,7 @@ export interface Report {
   readonly key?: string
   readonly outputs: readonly string[]
   readonly reason?: string
+  readonly source?: string
 }
 
 /** A folder for one test with a cache and a home of its own, removed by `await using`. */

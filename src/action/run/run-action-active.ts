@@ -24,9 +24,18 @@ export interface Engine extends Omit<Workspace, 'root'> {
 export interface Fleet {
   /** What is done and by whom, for those who wait for it. */
   readonly label: string
-  /** How long the work takes as a rule, in milliseconds; undefined where nobody knows. */
-  usualMs(): Promise<number | undefined>
+  /** What is known of the work beforehand. */
+  about(): Promise<AboutWork>
   hold: TieredStore['hold']
+}
+
+export interface AboutWork {
+  /** What is done, whatever it is done with: the same on all machines, and none of their business. */
+  readonly thing: string
+  /** How long it takes as a rule, in milliseconds; undefined where it was never done here. */
+  readonly knownMs: number | undefined
+  /** The same, or what may be thought of what was never done. */
+  readonly guessMs: number
 }
 
 /** Does the work itself. What it writes goes to `streams`, where there are any: then its result may be kept. */

@@ -20,7 +20,7 @@ const action = { key: { hash: 'a', sizeBytes: 1 } } as unknown as KeyedAction
 function busy(holder: FleetHolder, asked: FleetHoldOptions[] = []): Fleet {
   return {
     label: 'own',
-    usualMs: async () => 7_000,
+    about: async () => ({ thing: 'thing', knownMs: 7_000, guessMs: 7_000 }),
     hold: (_scope, _action, options) => {
       asked.push(options)
       options.onWait?.(holder)
@@ -76,12 +76,34 @@ test('a new holder is named and waited for anew; the same one is named once', as
   }
 })
 
-test('nobody is asked about work of unknown length, and what fails is as nobody', async () => {
+test.each([
+  [10_000, 60_000],
+  [45_000, 90_000],
+])('of what nobody has done, and is thought to take %d ms, %d ms are waited for', async (guessMs, mostMs) => {
+  vi.useFakeTimers()
+  try {
+    const asked: FleetHoldOptions[] = []
+    const { run: waiting, said } = run()
+    const fleet = busy({ label: 'other', forMs: 1_500, usualMs: undefined }, asked)
+    const about = async () => ({ thing: 'thing', knownMs: undefined, guessMs })
+    let isOver = false
+    const boarding = boardFleet(waiting, action, { ...fleet, about }).finally(() => (isOver = true))
+    await vi.advanceTimersByTimeAsync(mostMs - 1_501)
+    expect(isOver).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(await boarding).toEqual({ kind: 'alone' })
+    expect(said).toEqual([{ kind: 'waiting', holder: 'other (another machine, for 1.5 s)' }])
+    expect(asked).toMatchObject([{ thing: 'thing', usualMs: undefined, guessMs }])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('what fails is as nobody', async () => {
   const asked: FleetHoldOptions[] = []
   const fleet = busy({ label: '', forMs: 0, usualMs: 1 }, asked)
   const { run: one } = run()
-  expect(await boardFleet(one, action, { ...fleet, usualMs: async () => undefined })).toEqual({ kind: 'alone' })
-  expect(await boardFleet(one, action, { ...fleet, usualMs: () => Promise.reject(new Error('no')) })).toEqual({
+  expect(await boardFleet(one, action, { ...fleet, about: () => Promise.reject(new Error('no')) })).toEqual({
     kind: 'alone',
   })
   expect(asked).toEqual([])

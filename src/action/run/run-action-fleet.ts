@@ -1,11 +1,12 @@
 import { hostname } from 'node:os'
+import { eitherSignal } from '../../store/either-signal.ts'
 import type { FleetHolder } from '../../store/fleet-leases.ts'
 import type { WorkLease, WorkTurn } from '../../store/tiered/tiered.ts'
 import { formatDuration } from '../../units/duration.ts'
 import type { KeyedAction } from '../key/keyed-action.ts'
 import type { RunOutcome } from '../run-outcome.ts'
 import { LONGEST_TIMER_MS } from './child.ts'
-import type { ActiveRun, Fleet } from './run-action-active.ts'
+import type { AboutWork, ActiveRun, Fleet } from './run-action-active.ts'
 import { type Hit, look } from './run-action-look.ts'
 
 /** What came of asking other machines. */
@@ -17,19 +18,22 @@ export type FleetBoarding =
 
 /** Who is at it for so many times its usual time is not waited for. */
 const MOST_USUALS = 2
+/** Of what nobody knows how long it takes: for so long at least, since it may well take longer than is thought. */
+const UNKNOWN_MS = 60_000
 
 /**
- * Work that takes long as a rule is done by one machine of all that ask for it at the same time; the others wait, for about twice as
- * long as it takes, and have its result. Meanwhile their turn is for other commands.
+ * Work that takes long, or may for all that is known here, is done by one machine of all that ask for it at the same time; the others
+ * wait, for about twice as long as it takes, and have its result. Meanwhile their turn is for other commands.
  */
 export async function boardFleet(run: ActiveRun, action: KeyedAction, fleet: Fleet): Promise<FleetBoarding> {
-  const usualMs = await fleet.usualMs().catch(() => undefined)
-  if (usualMs === undefined) return ALONE
-  using patience = new Patience(run, usualMs)
+  const about = await fleet.about().catch(() => undefined)
+  if (about === undefined) return ALONE
+  const { thing, knownMs: usualMs, guessMs } = about
+  using patience = new Patience(run, about)
   const label = `${fleet.label} on ${hostname()}`
   const hold = () =>
     fleet.hold(run.engine.scope, action.key, {
-      ...{ label, usualMs, signal: patience.signal },
+      ...{ label, thing, usualMs, guessMs, signal: patience.signal },
       onWait: (holder) => patience.waitFor(holder),
     })
   const turn = await run.clock.elsewhere(hold).catch(() => undefined)
@@ -64,21 +68,20 @@ async function lookAgain(run: ActiveRun, action: KeyedAction, turn: WorkTurn): P
 /** Aborts its signal with the run's, and when others were waited for long enough. */
 class Patience implements Disposable {
   readonly #run: ActiveRun
-  readonly #usualMs: number
+  readonly #about: AboutWork
   readonly #enough = new AbortController()
   readonly #timers: { whole?: NodeJS.Timeout | undefined; holder?: NodeJS.Timeout | undefined } = {}
   #said: string | undefined
 
-  constructor(run: ActiveRun, usualMs: number) {
+  constructor(run: ActiveRun, about: AboutWork) {
     this.#run = run
-    this.#usualMs = usualMs
+    this.#about = about
     const { waitMs } = run.options
     if (waitMs !== undefined) this.#timers.whole = this.#after(waitMs)
   }
 
   get signal(): AbortSignal {
-    const { signal } = this.#run.options
-    return signal === undefined ? this.#enough.signal : AbortSignal.any([this.#enough.signal, signal])
+    return eitherSignal(this.#enough.signal, this.#run.options.signal)
   }
 
   get hasWaited(): boolean {
@@ -86,15 +89,17 @@ class Patience implements Disposable {
   }
 
   waitFor(holder: FleetHolder): void {
-    const { label, forMs, usualMs = this.#usualMs } = holder
+    const { knownMs, guessMs } = this.#about
+    const { label, forMs, usualMs = knownMs } = holder
+    const mostMs = usualMs === undefined ? Math.max(UNKNOWN_MS, MOST_USUALS * guessMs) : MOST_USUALS * usualMs
     clearTimeout(this.#timers.holder)
-    this.#timers.holder = this.#after(MOST_USUALS * usualMs - forMs)
+    this.#timers.holder = this.#after(mostMs - forMs)
     if (this.#said === label) return
     this.#run.giveTurnBack()
     this.#said = label
     const since = forMs < 1_000 ? '' : `, for ${formatDuration(forMs)}`
-    const words = `${label} (another machine${since}; usually ${formatDuration(usualMs)})`
-    this.#run.options.notice({ kind: 'waiting', holder: words })
+    const usually = usualMs === undefined ? '' : `; usually ${formatDuration(usualMs)}`
+    this.#run.options.notice({ kind: 'waiting', holder: `${label} (another machine${since}${usually})` })
   }
 
   #after(ms: number): NodeJS.Timeout {

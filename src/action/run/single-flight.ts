@@ -1,4 +1,5 @@
 import type { Lease, Leases, WorkspaceRecords } from '../../store/contracts.ts'
+import { eitherSignal } from '../../store/either-signal.ts'
 import { LONGEST_TIMER_MS } from './child.ts'
 import { startedThis } from './child-tree.ts'
 
@@ -84,7 +85,7 @@ export async function holdOrSay(
         if (isAncestor(holder)) giveUp('nested')
         else options.onWait(holder)
       },
-      signal: options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]),
+      signal: eitherSignal(stop.signal, options.signal),
     })
     return { kind: 'held', lease, hasWaited }
   } catch (error) {

@@ -37,8 +37,6 @@ const COMMON: Partial<GuardLimits> = {
   mostCoolDownMs: 5_000,
   coolDownPerLostMs: 2,
   mostLostMs: 2_000,
-  // What one server does not find another may put the next moment.
-  absentMs: 0,
   refusedMs: 5_000,
 }
 const BLOBS_PATIENCE = { connectMs: 2_000, idleMs: 10_000 }

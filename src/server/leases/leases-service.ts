@@ -1,7 +1,18 @@
 import { asActionDigest } from '../../digest/digest.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
-import { type HoldRequest, type HoldResponse, LeasesDefinition } from '../../proto/recue/v1/leases.ts'
-import type { FleetHolder, FleetLease, FleetLeases, FleetTurn } from '../../store/fleet-leases.ts'
+import {
+  type HoldRequest,
+  type HoldResponse,
+  LeasesDefinition,
+  type UsualRequest,
+} from '../../proto/recue/v1/leases.ts'
+import {
+  type FleetHolder,
+  type FleetLease,
+  type FleetLeases,
+  type FleetTurn,
+  MOST_THINGS,
+} from '../../store/fleet-leases.ts'
 import { type GrpcCall, type GrpcMethod, grpcService } from '../grpc/service.ts'
 import { digestArgument } from '../reapi/digest-argument.ts'
 import { scopeOf } from '../reapi/scope.ts'
@@ -12,6 +23,8 @@ const ALIVE_MS = 10_000
 const SILENT_FOR = 3
 /** Of a label, which others are shown. */
 const MOST_CHARACTERS = 200
+/** Of the name of a thing, which is remembered. */
+const LONGEST_NAME = 100
 
 export interface LeasesService {
   readonly methods: readonly GrpcMethod[]
@@ -26,9 +39,17 @@ export function leasesService(leases: FleetLeases, aliveMs: number = ALIVE_MS): 
   return {
     methods: grpcService(LeasesDefinition, {
       hold: ['write', (requests, call) => hold(leases, requests, { call, ended, aliveMs })],
+      usual: ['read', (request, call) => usual(leases, request, call.signal)],
     }),
     end: () => ending.abort(new GrpcStatus(GrpcCode.UNAVAILABLE, 'The server is ending.')),
   }
+}
+
+async function usual(leases: FleetLeases, { instanceName, things }: UsualRequest, signal: AbortSignal) {
+  if (things.length > MOST_THINGS)
+    throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, `These are more than ${MOST_THINGS} things.`)
+  const known = await leases.usual(scopeOf(instanceName), things, signal)
+  return { usualMs: known.map((ms = 0) => Math.round(ms)) }
 }
 
 interface Hold {
@@ -43,11 +64,11 @@ async function* hold(
   { call, ended, aliveMs }: Hold,
 ): AsyncGenerator<HoldResponse> {
   const said = requests[Symbol.asyncIterator]()
-  const { scope, action, label, usualMs } = askIn((await said.next()).value)
+  const { scope, action, ...asked } = askIn((await said.next()).value)
   const left = new AbortController()
   const signal = AbortSignal.any([call.signal, ended, left.signal])
   const news = new News()
-  const options = { label, usualMs, signal, onWait: (holder: FleetHolder) => news.tell(holder) }
+  const options = { ...asked, signal, onWait: (holder: FleetHolder) => news.tell(holder) }
   const turn = leases.hold(scope, action, options)
   // Whoever leaves while it waits leaves no lease behind.
   turn.then((late) => (left.signal.aborted ? letGo(late) : undefined)).catch(() => undefined)
@@ -69,11 +90,12 @@ async function letGo(turn: FleetTurn): Promise<void> {
 function askIn(request: HoldRequest | undefined) {
   if (request?.said?.$case !== 'ask')
     throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, 'The first thing to be said is `ask`.')
-  const { instanceName, actionDigest, label, usualMs } = request.said.ask
+  const { instanceName, actionDigest, label, thing, usualMs } = request.said.ask
   return {
     scope: scopeOf(instanceName),
     action: asActionDigest(digestArgument(actionDigest, 'action_digest')),
     label: label.slice(0, MOST_CHARACTERS),
+    thing: thing === '' || thing.length > LONGEST_NAME ? undefined : thing,
     usualMs: usualMs > 0 ? usualMs : undefined,
   }
 }

@@ -153,7 +153,7 @@ test.each([
 })
 
 function askOf() {
-  return { instanceName: '', actionDigest: ACTION, label: 'a build', usualMs: 0 }
+  return { instanceName: '', actionDigest: ACTION, label: 'a build', usualMs: 0, thing: '' }
 }
 const ASK: HoldRequest = { said: { $case: 'ask', ask: askOf() } }
 

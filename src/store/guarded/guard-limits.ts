@@ -19,8 +19,6 @@ export interface GuardLimits extends BreakerLimits, MovementLimits {
   readonly retryBudget: { readonly reserve: number; readonly share: number }
   /** Second questions among look-ups. */
   readonly hedgeBudget: { readonly reserve: number; readonly share: number }
-  /** A result that the end did not have is not asked for again for so long; 0: it is. */
-  readonly absentMs: number
   /** What the end does not let us do, or why it is no such end, holds for so long. */
   readonly refusedMs: number
   readonly lookUps: LimitOptions
@@ -40,7 +38,6 @@ export const GUARD_LIMITS: GuardLimits = {
   retryMs: 50,
   retryBudget: { reserve: 10, share: 0.1 },
   hedgeBudget: { reserve: 1, share: 0.05 },
-  absentMs: 1_000,
   refusedMs: 30_000,
   lookUps: { first: 64, least: 4, most: 512 },
   transfers: { first: 64, least: 4, most: 256 },

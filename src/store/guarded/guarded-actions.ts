@@ -1,7 +1,6 @@
 import type { ActionDigest } from '../../digest/digest.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup, ActionStore, PutOutcome, Scope } from '../contracts.ts'
-import { AbsentResults } from './absent-results.ts'
 import { type GuardedParts, readSide, writeSide } from './guarded-blobs.ts'
 import { SharedCalls } from './shared-calls.ts'
 
@@ -9,18 +8,14 @@ export class GuardedActions implements ActionStore {
   readonly #inner: ActionStore
   readonly #parts: GuardedParts
   readonly #gets = new SharedCalls<ActionLookup>()
-  readonly #absent: AbsentResults
 
   constructor(inner: ActionStore, parts: GuardedParts) {
     this.#inner = inner
     this.#parts = parts
-    const { clock, limits } = parts.guard
-    this.#absent = new AbsentResults(clock, limits.absentMs)
   }
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
     signal?.throwIfAborted()
-    if (this.#absent.has(scope, action)) return { kind: 'miss', why: 'absent' }
     const key = `${action.hash} ${action.sizeBytes} ${scope.instance}`
     return this.#gets.ask(key, (within) => this.#get(scope, action, within), signal)
   }
@@ -29,19 +24,9 @@ export class GuardedActions implements ActionStore {
     const probe = (within: AbortSignal) => this.#inner.get(scope, action, within)
     const bytes = ActionResult.encode(result).finish().length
     const kind = { what: 'put', side: writeSide(scope), isRepeatable: true, isAwaited: false } as const
-    this.#absent.put()
-    try {
-      return await this.#parts.transfers.run({ ...kind, bytes, probe, signal }, (attempt) =>
-        this.#inner.put(scope, action, result, attempt.signal),
-      )
-    } finally {
-      this.#absent.put()
-    }
-  }
-
-  /** Somebody else may have put what was absent a moment ago. */
-  putElsewhere(): void {
-    this.#absent.put()
+    return this.#parts.transfers.run({ ...kind, bytes, probe, signal }, (attempt) =>
+      this.#inner.put(scope, action, result, attempt.signal),
+    )
   }
 
   async remove(scope: Scope, action: ActionDigest): Promise<boolean> {
@@ -52,11 +37,8 @@ export class GuardedActions implements ActionStore {
     )
   }
 
-  async #get(scope: Scope, action: ActionDigest, signal: AbortSignal): Promise<ActionLookup> {
-    const isAbsent = this.#absent.asking(scope, action)
+  #get(scope: Scope, action: ActionDigest, signal: AbortSignal): Promise<ActionLookup> {
     const ask = (within: AbortSignal) => this.#inner.get(scope, action, within)
-    const found = await this.#parts.lookUps.ask({ what: 'get', side: readSide(scope), ask, signal })
-    if (found.kind === 'miss' && found.why === 'absent') isAbsent()
-    return found
+    return this.#parts.lookUps.ask({ what: 'get', side: readSide(scope), ask, signal })
   }
 }

@@ -9,8 +9,8 @@ import { guarded } from './guarded.ts'
 import { fault, never, scriptedEnd } from './scripted-end.fixture.ts'
 import { VirtualClock } from './virtual-clock.fixture.ts'
 
-function over(fleetLeases: FleetLeases, clock?: VirtualClock) {
-  const end = { ...scriptedEnd(async () => undefined), fleetLeases }
+function over(leases: Partial<FleetLeases>, clock?: VirtualClock) {
+  const end = { ...scriptedEnd(async () => undefined), fleetLeases: { ...memoryFleetLeases(), ...leases } }
   const opened = guarded(end, { place: 'there', ...(clock !== undefined && { clock }) })
   return { ...opened, leases: opened.fleetLeases as FleetLeases, asked: end.asked }
 }
@@ -77,24 +77,35 @@ test('the end of the work is told, and nobody waits for a server that does not l
   expect(clock.elapsedMs()).toBe(2 * GUARD_LIMITS.lookUpMs)
 })
 
-test('what was absent before another one was at it is asked for again', async () => {
-  const fleet = memoryFleetLeases()
-  const { leases, actions, asked } = over(fleet, new VirtualClock())
-  const looksUp = async () => {
-    await actions.get(scope, action('a'))
-    return asked.length
+test('what nobody waits for costs nobody anything: it opens no breaker', async () => {
+  const clock = new VirtualClock()
+  const { leases, actions, asked } = over(
+    {
+      hold: (_scope, _action, { signal }) => never(signal),
+      usual: (_scope, _things, signal) => never(signal),
+    },
+    clock,
+  )
+  for (let i = 0; i < 10; i++) {
+    const turn = leases.hold(scope, action('a'), { label: '', isAwaited: false })
+    await expect(clock.until(turn)).rejects.toMatchObject({ code: 'remote.timed-out' })
+    await expect(clock.until(leases.usual(scope, ['a thing']))).rejects.toMatchObject({ code: 'remote.timed-out' })
   }
-  const first = await looksUp()
-  expect(await looksUp()).toBe(first)
-  const mine = await leases.hold(scope, action('a'), { label: '' })
-  // Nobody was at it.
-  expect(await looksUp()).toBe(first)
-  if (mine.kind === 'held') await mine.lease.end(true)
-  const theirs = await fleet.hold(scope, action('a'), { label: '' })
-  const told = Promise.withResolvers<void>()
-  const turn = leases.hold(scope, action('a'), { label: '', onWait: () => told.resolve() })
-  await told.promise
-  if (theirs.kind === 'held') await theirs.lease.end(true)
-  await turn
-  expect(await looksUp()).toBe(first + 1)
+  expect(await clock.until(actions.get(scope, action('a')))).toMatchObject({ kind: 'miss' })
+  expect(asked).toEqual(['get'])
+})
+
+test('how long things take is passed on, and not asked for again where there are no leases', async () => {
+  let asked = 0
+  const { leases } = over({
+    async usual(_scope, things) {
+      if (++asked > 1) throw fault('remote.incompatible')
+      return things.map(({ length }) => length)
+    },
+  })
+  expect(await leases.usual(scope, ['a', 'thing'])).toEqual([1, 5])
+  for (let i = 0; i < 3; i++)
+    await expect(leases.usual(scope, ['a'])).rejects.toMatchObject({ code: 'remote.incompatible' })
+  expect(asked).toBe(2)
+  await expect(leases.hold(scope, action('a'), { label: '' })).rejects.toMatchObject({ code: 'remote.incompatible' })
 })

@@ -1,3 +1,4 @@
+import { asActionDigest } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
 import type { ActionStore } from '../contracts.ts'
 import type { FleetHoldOptions, FleetLease, FleetLeases, FleetTurn } from '../fleet-leases.ts'
@@ -8,20 +9,40 @@ export interface GuardedLeasesOptions {
   /** Asked by a probe. */
   readonly actions: ActionStore
   readonly parts: GuardedParts
-  /** Another one has done work: its result may be there now. */
-  readonly onDone: () => void
 }
 
 /** Leases whose first word comes as quickly as a look-up's answer, and which are waited for as long as the caller likes from then on. */
-export function guardedLeases(inner: FleetLeases, { actions, parts, onDone }: GuardedLeasesOptions): FleetLeases {
+export function guardedLeases(inner: FleetLeases, { actions, parts }: GuardedLeasesOptions): FleetLeases {
   const { guard } = parts
+  const failed = (error: unknown, startMs: number, isAwaited = true) => {
+    // A server that is not recue's has none, and is none the worse for it.
+    if (isCacheError(error) && error.code === 'remote.incompatible') guard.refused(LEASES, error)
+    // What nobody waits for costs nobody anything.
+    else if (isAwaited) {
+      guard.lost(error, startMs)
+      guard.failed(LEASES, error)
+    }
+  }
   return {
+    async usual(scope, things, signal) {
+      signal?.throwIfAborted()
+      guard.admit(LEASES, (within) => actions.get(scope, PROBED, within))
+      const startMs = guard.clock.elapsedMs()
+      using patience = new Patience(guard, signal)
+      try {
+        const told = await abortable(inner.usual(scope, things, patience.signal), patience.signal)
+        guard.answered(startMs)
+        return told
+      } catch (error) {
+        if (!signal?.aborted) failed(error, startMs, false)
+        throw error
+      }
+    },
     async hold(scope, action, options) {
-      const { signal, onWait } = options
+      const { signal, onWait, isAwaited } = options
       signal?.throwIfAborted()
       guard.admit(LEASES, (within) => actions.get(scope, action, within))
       const startMs = guard.clock.elapsedMs()
-      let hasWaited = false
       using patience = new Patience(guard, signal)
       const heard = () => {
         patience.end()
@@ -31,7 +52,6 @@ export function guardedLeases(inner: FleetLeases, { actions, parts, onDone }: Gu
         ...options,
         signal: patience.signal,
         onWait: (holder) => {
-          hasWaited = true
           heard()
           onWait?.(holder)
         },
@@ -39,16 +59,9 @@ export function guardedLeases(inner: FleetLeases, { actions, parts, onDone }: Gu
       try {
         const turn = await patience.wait(inner.hold(scope, action, watched))
         heard()
-        if (hasWaited || turn.kind === 'ended') onDone()
         return turn.kind === 'held' ? { kind: 'held', lease: bounded(turn.lease, guard) } : turn
       } catch (error) {
-        if (signal?.aborted) throw error
-        // A server that is not recue's has none, and is none the worse for it.
-        if (isCacheError(error) && error.code === 'remote.incompatible') guard.refused(LEASES, error)
-        else {
-          guard.lost(error, startMs)
-          guard.failed(LEASES, error)
-        }
+        if (!signal?.aborted) failed(error, startMs, isAwaited)
         throw error
       }
     },
@@ -56,6 +69,8 @@ export function guardedLeases(inner: FleetLeases, { actions, parts, onDone }: Gu
 }
 
 const LEASES = 'leases'
+/** Nobody's action: whether there is an answer is all that counts. */
+const PROBED = asActionDigest({ hash: '0'.repeat(64), sizeBytes: 1 })
 
 type Guard = GuardedParts['guard']
 

@@ -38,10 +38,9 @@ export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
   const { blobs, actions, actionsOver, frames, fetches, names, fleetLeases, receivedBytes: received } = end
   const guard = new Guard({ place, memory, clock, limits: { ...GUARD_LIMITS, ...limits }, received })
   const parts = { guard, lookUps: new LookUps(guard), transfers: new Transfers(guard) }
-  const results = new GuardedActions(actions, parts)
   return {
     blobs: new GuardedBlobs(blobs, parts),
-    actions: results,
+    actions: new GuardedActions(actions, parts),
     ...(actionsOver !== undefined && {
       actionsOver: (others) =>
         new GuardedActions(actionsOver(new OthersBlobs(others, (error) => guard.othersFailed(error))), parts),
@@ -50,7 +49,7 @@ export function guarded(end: RemoteEnd, options: GuardOptions): RemoteEnd {
     ...(fetches !== undefined && { fetches: guardedFetches(fetches, blobs, parts) }),
     ...(names !== undefined && { names: guardedNames(names, parts) }),
     ...(fleetLeases !== undefined && {
-      fleetLeases: guardedLeases(fleetLeases, { actions, parts, onDone: () => results.putElsewhere() }),
+      fleetLeases: guardedLeases(fleetLeases, { actions, parts }),
     }),
     ...(received !== undefined && { receivedBytes: received }),
     async [Symbol.asyncDispose]() {

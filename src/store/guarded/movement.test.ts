@@ -143,7 +143,7 @@ describe('a large blob', () => {
       }
     }
     const transfers = { first: 1, least: 1, most: 1 }
-    const options = { place: 'there', clock, limits: { transfers, absentMs: 0 } }
+    const options = { place: 'there', clock, limits: { transfers } }
     const counted = { ...end, receivedBytes: () => received, blobs: { ...end.blobs, read } }
     return { clock, ...guarded(counted, options), isClosed: () => isClosed }
   }

@@ -1,6 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
 import type { BatchEntry, BlobStore, Scope } from '../contracts.ts'
+import { eitherSignal } from '../either-signal.ts'
 import { reportCorruption } from '../local/corrupt.ts'
 
 /** How much may be on its way, or here, before it is taken. */
@@ -19,7 +20,7 @@ export async function* readAhead(
 ): AsyncGenerator<BatchEntry> {
   signal?.throwIfAborted()
   const left = new AbortController()
-  const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal])
+  const either = eitherSignal(left.signal, signal)
   const ahead: Promise<Uint8Array | undefined>[] = []
   const next = async (index: number) => ({ index, bytes: await ahead.shift() })
   let taken = 0

@@ -2,9 +2,9 @@ import type { Digest } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
 import { BATCH_BLOB_BYTES, type Scope } from '../contracts.ts'
 import { reportCorruption } from '../local/corrupt.ts'
+import { Recently } from '../recently.ts'
 import { abortable } from '../remote/waiting.ts'
 import type { FarEnd } from './far-end.ts'
-import { Recently } from './recently.ts'
 import type { FarTier, NearTier } from './tiered.ts'
 
 /** A blob on its way here, whoever asked for it first. Neither promise rejects. */

@@ -1,10 +1,10 @@
 import type { ActionDigest } from '../../digest/digest.ts'
 import type { ActionLookup, Scope } from '../contracts.ts'
+import { Recently } from '../recently.ts'
 import { abortable } from '../remote/waiting.ts'
 import type { FarEnd } from './far-end.ts'
 import type { HitOdds } from './hit-odds.ts'
 import type { Promotions } from './promotions.ts'
-import { Recently } from './recently.ts'
 import type { SavesMs } from './tiered.ts'
 import type { Moved } from './transfers.ts'
 

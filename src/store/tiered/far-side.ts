@@ -8,6 +8,7 @@ import { FarActions } from './far-actions.ts'
 import { FarBlobs } from './far-blobs.ts'
 import { FarEnd } from './far-end.ts'
 import { FleetTurns } from './fleet-turns.ts'
+import { FleetUsual } from './fleet-usual.ts'
 import { HitOdds } from './hit-odds.ts'
 import { Promotions } from './promotions.ts'
 import type { FarTier, Left, NearTier, SavesMs, TieredOptions, TransferReport, WorkTurn } from './tiered.ts'
@@ -34,6 +35,7 @@ export class FarSide implements AsyncDisposable {
   readonly #records: UploadRecords
   readonly #uploads: Uploads
   readonly #turns: FleetTurns
+  readonly #usual: FleetUsual
   readonly #sending = new Map<string, Promise<void>>()
   readonly #left = new AbortController()
 
@@ -55,6 +57,7 @@ export class FarSide implements AsyncDisposable {
     this.#actions = new FarActions({ far, promotions: this.#promotions, odds: this.#odds, now })
     this.#records = new UploadRecords(near.records, place, now)
     this.#uploads = new Uploads({ near, far, sending: this.#sending, records: this.#records, now })
+    this.#usual = new FleetUsual(far)
     this.#turns = new FleetTurns({ far, actions: this.#actions, uploads: this.#uploads })
   }
 
@@ -86,6 +89,10 @@ export class FarSide implements AsyncDisposable {
   async hold(...[scope, action, options]: Parameters<FleetTurns['hold']>): Promise<WorkTurn | undefined> {
     // Who cannot share what comes of it, is not to be waited for.
     return (await this.#isDenied()) ? undefined : this.#turns.hold(scope, action, options)
+  }
+
+  usualMs(scope: Scope, thing: string): number | undefined {
+    return this.#usual.of(scope, thing)
   }
 
   /** Far as well, where it can: it would come back. */

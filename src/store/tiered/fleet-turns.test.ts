@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CacheError } from '../../errors.ts'
 import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
-import type { FleetLeases } from '../fleet-leases.ts'
+import type { FleetHoldOptions, FleetLeases } from '../fleet-leases.ts'
 import { memoryFleetLeases } from '../memory/memory-fleet-leases.ts'
 import { type TieredOptions, type TieredStore, tiered, type WorkLease, type WorkTurn } from './tiered.ts'
 import { forgetfulStore, gate, keepResult } from './tiers.fixture.ts'
@@ -91,7 +91,7 @@ test('an end is told once', async () => {
     end: async (kept: boolean) => void told.push(kept),
     [Symbol.asyncDispose]: async () => void told.push(''),
   }
-  leases = { hold: async () => ({ kind: 'held', lease }) }
+  leases = { ...leases, hold: async () => ({ kind: 'held', lease }) }
   const { tier } = machine()
   const own = await leads(tier)
   own.end('nothing')
@@ -191,24 +191,172 @@ test('who cannot write it down is as one who keeps nothing for others; who may n
   expect(await machine(undefined, { isDenied: async () => true }).tier.hold(scope, work, own)).toBe(undefined)
 })
 
-test('what is short, or of unknown length, is not asked for; nor what is short beside an answer', async () => {
-  let asked = 0
+/** Leases that are asked for and answered when the test says so. */
+function heldBack() {
+  const asked: FleetHoldOptions[] = []
   const inner = leases
-  leases = { hold: (...all) => [inner.hold(...all), asked++][0] as ReturnType<FleetLeases['hold']> }
+  const word = gate()
+  leases = {
+    ...inner,
+    async hold(scope, action, options) {
+      asked.push(options)
+      await word.pass()
+      return inner.hold(scope, action, options)
+    },
+  }
+  return { asked, word }
+}
+
+/** On a line that takes so long for an answer. */
+async function at(answerMs: number): Promise<ReturnType<typeof machine>> {
   const answer = gate()
-  const { tier } = machine((call) => (call === 'get' ? answer.pass() : undefined))
-  expect(await tier.hold(scope, work, { label: '', usualMs: 1_999 })).toBe(undefined)
-  expect(await tier.hold(scope, work, { label: '' })).toBe(undefined)
-  const look = tier.actions.get(scope, action('b'))
+  const made = machine((call) => (call === 'get' ? answer.pass() : undefined))
+  const look = made.tier.actions.get(scope, action('b'))
   await answer.isReached
-  nowMs += 200
+  nowMs += answerMs
   answer.open()
   await look
-  expect(await tier.hold(scope, work, { label: '', usualMs: 3_999 })).toBe(undefined)
-  expect(asked).toBe(0)
-  const turn = await tier.hold(scope, work, { label: '', usualMs: 4_000 })
-  expect([turn?.kind, asked]).toEqual(['held', 1])
-  if (turn?.kind === 'held') turn.lease.end('nothing')
+  return made
+}
+
+test('what is known to be short is not asked for', async () => {
+  const { asked } = heldBack()
+  const { tier } = machine()
+  expect(await tier.hold(scope, work, { label: '', usualMs: 1_999, guessMs: 60_000 })).toBe(undefined)
+  expect(asked).toEqual([])
+})
+
+test.each([
+  ['takes twenty answers', { usualMs: 4_000 }, 200, true],
+  ['takes less than twenty answers', { usualMs: 3_999 }, 200, false],
+  ['takes two seconds', { usualMs: 2_000 }, 0, true],
+  ['nobody knows, and is thought to take forty answers', { guessMs: 8_000 }, 200, true],
+  ['nobody knows, and is thought to take less', { guessMs: 7_999 }, 200, false],
+  ['nobody knows, and is thought to take four seconds', { guessMs: 4_000 }, 0, true],
+  ['nobody knows, and is thought to take less than that', { guessMs: 3_999 }, 0, false],
+  ['nobody knows or guesses', {}, 0, false],
+])('of work that %s, the answer is waited for or not', async (_, about, answerMs, isWaited) => {
+  const { asked, word } = heldBack()
+  const { tier } = await at(answerMs)
+  const turn = tier.hold(scope, work, { label: '', ...about })
+  await word.isReached
+  if (isWaited) {
+    expect(await Promise.race([turn, 'waiting'])).toBe('waiting')
+    word.open()
+  }
+  const had = await turn
+  expect(had?.kind).toBe('held')
+  expect(asked.map(({ isAwaited = true }) => isAwaited)).toEqual([isWaited])
+  if (had?.kind === 'held') had.lease.end('nothing')
+  word.open()
+})
+
+test('who does not wait for the answer has the lease when it comes: others wait, and hear the end', async () => {
+  const { word } = heldBack()
+  const { tier } = machine()
+  const turn = await tier.hold(scope, work, { label: 'one' })
+  if (turn?.kind !== 'held') throw new Error('not held')
+  await word.isReached
+  word.open()
+  await new Promise(setImmediate)
+  const waiting = await waits(machine().tier)
+  await keepResult(tier, 'a', files)
+  turn.lease.end('kept')
+  await tier.flush(PATIENT_MS)
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
+})
+
+test('who is at it when another one has the lease goes on, and takes nothing from it', async () => {
+  const lease = await leads(machine().tier)
+  const { tier } = machine()
+  const turn = await tier.hold(scope, work, { label: 'other' })
+  if (turn?.kind !== 'held') throw new Error('not held')
+  await new Promise(setImmediate)
+  turn.lease.end('nothing')
+  await turn.lease[Symbol.asyncDispose]()
+  const waiting = await waits(machine().tier)
+  lease.end('found')
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
+})
+
+test.each(['end', 'leave'])('a lease that comes after the %s of the work is for another one', async (how) => {
+  const { word } = heldBack()
+  const { tier } = machine()
+  const turn = await tier.hold(scope, work, { label: 'one' })
+  if (turn?.kind !== 'held') throw new Error('not held')
+  await word.isReached
+  if (how === 'end') turn.lease.end('kept')
+  else await turn.lease[Symbol.asyncDispose]()
+  word.open()
+  const next = await leads(machine().tier)
+  next.end('nothing')
+})
+
+describe('how long others take', () => {
+  const told = (things: readonly string[]) => things.map((thing) => Number(thing.slice(1)) || undefined)
+
+  test('is asked once for all that are asked for meanwhile, and known from then on', async () => {
+    const asked: (readonly string[])[] = []
+    const answer = gate()
+    leases = {
+      ...leases,
+      async usual(_scope, things) {
+        asked.push(things)
+        await answer.pass()
+        return told(things)
+      },
+    }
+    const { tier } = machine()
+    for (const thing of ['t1', 't1']) expect(tier.usualMs(scope, thing)).toBe(undefined)
+    await answer.isReached
+    for (const thing of ['t2', 'none', 't1']) expect(tier.usualMs(scope, thing)).toBe(undefined)
+    answer.open()
+    await vi.waitFor(() => expect(tier.usualMs(scope, 't2')).toBe(2))
+    expect([tier.usualMs(scope, 't1'), tier.usualMs(scope, 'none')]).toEqual([1, undefined])
+    expect(asked).toEqual([['t1'], ['t2', 'none']])
+    expect(tier.usualMs({ instance: 'other' }, 't1')).toBe(undefined)
+    await vi.waitFor(() => expect(tier.usualMs({ instance: 'other' }, 't1')).toBe(1))
+  })
+
+  test('a great many are asked for a thousand at a time', async () => {
+    const asked: number[] = []
+    leases = {
+      ...leases,
+      async usual(_scope, things) {
+        asked.push(things.length)
+        return told(things)
+      },
+    }
+    const { tier } = machine()
+    await tier.actions.get(scope, action('b'))
+    const things = Array.from({ length: 2_500 }, (_, number) => `t${number + 1}`)
+    for (const thing of things) tier.usualMs(scope, thing)
+    await vi.waitFor(() => expect(things.map((thing) => tier.usualMs(scope, thing))).toEqual(told(things)))
+    expect(Math.max(...asked)).toBe(1_000)
+    expect(asked.length).toBeLessThan(5)
+  })
+
+  test('is not asked for twice where nobody says, and never where nothing is read', async () => {
+    let asked = 0
+    leases = {
+      ...leases,
+      async usual() {
+        asked++
+        throw new CacheError('remote.unreachable', 'as the test says')
+      },
+    }
+    const { tier } = machine()
+    tier.usualMs(scope, 't1')
+    await vi.waitFor(() => expect(asked).toBe(1))
+    for (let i = 0; i < 3; i++) {
+      await new Promise(setImmediate)
+      expect(tier.usualMs(scope, 't1')).toBe(undefined)
+    }
+    const blind = machine(undefined, { read: false }).tier
+    expect(blind.usualMs(scope, 't1')).toBe(undefined)
+    await new Promise(setImmediate)
+    expect(asked).toBe(1)
+  })
 })
 
 test.each([
@@ -218,6 +366,7 @@ test.each([
 ] as const)('after %s it is asked %d times in two, and nothing is thrown', async (code, times) => {
   let asked = 0
   leases = {
+    ...leases,
     async hold() {
       asked++
       throw new CacheError(code, 'as the test says')

@@ -1,16 +1,19 @@
 import type { ActionDigest } from '../../digest/digest.ts'
 import { type ErrorCode, isCacheError } from '../../errors.ts'
 import type { Scope } from '../contracts.ts'
+import { eitherSignal } from '../either-signal.ts'
 import type { FleetHoldOptions, FleetLease } from '../fleet-leases.ts'
 import type { FarActions } from './far-actions.ts'
 import type { FarEnd } from './far-end.ts'
-import type { WorkLease, WorkTurn } from './tiered.ts'
+import type { WorkHoldOptions, WorkLease, WorkTurn } from './tiered.ts'
 import type { ArrivingUpload, Uploads } from './uploads.ts'
 
 /** What takes less is done twice rather than asked for. */
 const LEAST_WORK_MS = 2_000
-/** To ask takes an answer's time: at most a twentieth of what the work takes. */
+/** Who waits for the answer loses its time: a twentieth of what the work takes at most. */
 const LEAST_ANSWERS = 20
+/** Of what nobody here has done, so much of a guess counts: guesses are high, for the sake of look-ups. */
+const GUESS_SHARE = 1 / 2
 
 interface FleetTurnsOptions {
   readonly far: FarEnd
@@ -28,31 +31,17 @@ export class FleetTurns {
     this.#options = options
   }
 
-  /** Undefined where it is not worth asking, and where nobody can say. Rejects only when aborted. */
-  async hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<WorkTurn | undefined> {
-    const { usualMs = 0, signal } = options
-    if (this.#hasNone || !this.#isWorth(usualMs)) return undefined
-    const { far, actions } = this.#options
-    let hasWaited = false
-    try {
-      const { fleetLeases } = await far.opened()
-      if (fleetLeases === undefined) return undefined
-      const turn = await fleetLeases.hold(scope, action, {
-        ...options,
-        signal: signal === undefined ? far.signal : AbortSignal.any([far.signal, signal]),
-        onWait: (holder) => {
-          hasWaited = true
-          options.onWait?.(holder)
-        },
-      })
-      // What was not there before they did it, may be now.
-      if (hasWaited || turn.kind === 'ended') actions.forget(scope, action)
-      return turn.kind === 'held' ? { kind: 'held', lease: this.#own(turn.lease, scope, action) } : turn
-    } catch (error) {
-      signal?.throwIfAborted()
-      this.#hasNone ||= isCacheError(error) && NONE.has(error.code)
-      return undefined
-    }
+  /**
+   * Undefined where it is not worth asking, and where nobody can say. Where it is, but no waiting for the answer, the work is the
+   * caller's at once, and others hear of it unless one of them is at it. Rejects only when aborted.
+   */
+  async hold(scope: Scope, action: ActionDigest, options: WorkHoldOptions): Promise<WorkTurn | undefined> {
+    const { guessMs = 0, ...asked } = options
+    const { usualMs } = asked
+    if (this.#hasNone || (usualMs !== undefined && usualMs < LEAST_WORK_MS)) return undefined
+    return this.#isWorthWaiting(usualMs ?? guessMs * GUESS_SHARE)
+      ? this.#ask(scope, action, asked)
+      : { kind: 'held', lease: this.#askMeanwhile(scope, action, asked) }
   }
 
   /** When all are told that there is somebody to tell. */
@@ -60,14 +49,67 @@ export class FleetTurns {
     while (this.#ending.size > 0) await Promise.all(this.#ending)
   }
 
-  #isWorth(usualMs: number): boolean {
+  #isWorthWaiting(ms: number): boolean {
     const { quickestMs = 0 } = this.#options.actions
-    return usualMs >= Math.max(LEAST_WORK_MS, LEAST_ANSWERS * quickestMs)
+    return ms >= Math.max(LEAST_WORK_MS, LEAST_ANSWERS * quickestMs)
   }
 
-  #own(lease: FleetLease, scope: Scope, action: ActionDigest): WorkLease {
+  async #ask(scope: Scope, action: ActionDigest, asked: FleetHoldOptions): Promise<WorkTurn | undefined> {
+    const { far, actions, uploads } = this.#options
+    const { signal } = asked
     // From now on, since it may be far before its end is told.
-    const upload = this.#options.uploads.arriving(scope, action)
+    const upload = uploads.arriving(scope, action)
+    let isHeld = false
+    let hasWaited = false
+    try {
+      const { fleetLeases } = await far.opened()
+      if (fleetLeases === undefined) return undefined
+      const turn = await fleetLeases.hold(scope, action, {
+        ...asked,
+        signal: eitherSignal(far.signal, signal),
+        onWait: (holder) => {
+          hasWaited = true
+          asked.onWait?.(holder)
+        },
+      })
+      // What was not there before they did it, may be now.
+      if (hasWaited || turn.kind === 'ended') actions.forget(scope, action)
+      if (turn.kind === 'ended') return turn
+      isHeld = true
+      return { kind: 'held', lease: this.#own(turn.lease, upload) }
+    } catch (error) {
+      signal?.throwIfAborted()
+      this.#hasNone ||= isCacheError(error) && NONE.has(error.code)
+      return undefined
+    } finally {
+      if (!isHeld) upload[Symbol.dispose]()
+    }
+  }
+
+  /** Of work that goes on meanwhile. It has no lease where another one has it, and where it ends before there is an answer. */
+  #askMeanwhile(scope: Scope, action: ActionDigest, asked: FleetHoldOptions): WorkLease {
+    const leaving = new AbortController()
+    const leave = () => leaving.abort()
+    let lease: WorkLease | undefined
+    const signal = eitherSignal(leaving.signal, asked.signal)
+    this.#ask(scope, action, { ...asked, isAwaited: false, signal, onWait: leave }).then(
+      (turn) => {
+        if (turn?.kind !== 'held') return
+        if (leaving.signal.aborted) void turn.lease[Symbol.asyncDispose]()
+        else lease = turn.lease
+      },
+      () => undefined,
+    )
+    return {
+      end: (how) => (lease === undefined ? leave() : lease.end(how)),
+      async [Symbol.asyncDispose]() {
+        if (lease === undefined) leave()
+        else await lease[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  #own(lease: FleetLease, upload: ArrivingUpload): WorkLease {
     let isOver = false
     const over = (tell: () => Promise<void> | PromiseLike<void>): void => {
       if (isOver) return

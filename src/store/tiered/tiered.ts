@@ -47,6 +47,11 @@ export type WorkTurn =
   | { readonly kind: 'held'; readonly lease: WorkLease }
   | Extract<FleetTurn, { readonly kind: 'ended' }>
 
+export interface WorkHoldOptions extends FleetHoldOptions {
+  /** How long it may take where `usualMs` is not known, in milliseconds. */
+  readonly guessMs?: number
+}
+
 /** Disposed of before its end is told, the work is for one of those who wait. */
 export interface WorkLease extends AsyncDisposable {
   /** `kept`: it was put, and those who wait hear of it once it is far. `found`: it is far already. Does not wait, `flush` does. */
@@ -108,7 +113,12 @@ export interface TieredStore extends AsyncDisposable {
    * Whose turn it is to do work that other machines may be at, too. Undefined where nobody can say, and where the work is too short
    * to ask. Rejects only when aborted.
    */
-  hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<WorkTurn | undefined>
+  hold(scope: Scope, action: ActionDigest, options: WorkHoldOptions): Promise<WorkTurn | undefined>
+  /**
+   * How long others take as a rule for what was never done here, in milliseconds, as far as the far end has said so by now. It is
+   * asked in the background.
+   */
+  usualMs(scope: Scope, thing: string): number | undefined
   /**
    * Waits until nothing moves any more, for `budgetMs` at most; does not throw. Nothing to wait for where all was found near
    * and nothing was put.
@@ -145,6 +155,7 @@ class NearFirst implements TieredStore, ActionStore {
   readonly #openFar: () => Promise<FarTier>
   readonly #options: TieredOptions
   #loading: Promise<FarSide> | undefined
+  #side: FarSide | undefined
 
   constructor(near: NearTier, openFar: () => Promise<FarTier>, options: TieredOptions) {
     this.#near = near
@@ -168,9 +179,16 @@ class NearFirst implements TieredStore, ActionStore {
     }
   }
 
-  async hold(scope: Scope, action: ActionDigest, options: FleetHoldOptions): Promise<WorkTurn | undefined> {
+  async hold(scope: Scope, action: ActionDigest, options: WorkHoldOptions): Promise<WorkTurn | undefined> {
     const { read, write } = this.#options
     return read === false || write === false ? undefined : (await this.#load()).hold(scope, action, options)
+  }
+
+  usualMs(scope: Scope, thing: string): number | undefined {
+    if (this.#options.read === false) return undefined
+    if (this.#side !== undefined) return this.#side.usualMs(scope, thing)
+    void this.#load().then((side) => side.usualMs(scope, thing))
+    return undefined
   }
 
   async #get(
@@ -218,7 +236,10 @@ class NearFirst implements TieredStore, ActionStore {
   }
 
   #load(): Promise<FarSide> {
-    this.#loading ??= import('./far-side.ts').then(({ farSide }) => farSide(this.#near, this.#openFar, this.#options))
+    this.#loading ??= import('./far-side.ts').then(({ farSide }) => {
+      this.#side = farSide(this.#near, this.#openFar, this.#options)
+      return this.#side
+    })
     return this.#loading
   }
 }

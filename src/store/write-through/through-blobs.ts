@@ -10,8 +10,8 @@ import {
   type ReadOptions,
   type Scope,
 } from '../contracts.ts'
+import { Recently } from '../recently.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
-import { Recently } from '../tiered/recently.ts'
 
 export interface ThroughBlobsOptions {
   readonly near: { readonly blobs: BlobStore & Ingest; readonly frames: Frames }

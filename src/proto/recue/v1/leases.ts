@@ -26,8 +26,13 @@ export interface HoldRequest_Ask {
     | undefined;
   /** For those who wait: what is done, and by whom. */
   label: string;
-  /** How long the work takes as a rule; 0: not known. */
+  /** How long the work takes as a rule; 0: whoever asks does not know. */
   usualMs: number;
+  /**
+   * What is done, whatever it is done with: one name on all machines, of 100 characters at most; empty: not said. recue's is a
+   * SHA-256 of the name of the project's folder and the task.
+   */
+  thing: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -59,13 +64,26 @@ export interface HoldResponse_Waiting {
   label: string;
   /** For how long it has. */
   forMs: number;
-  /** How long it takes as a rule; 0: not known. */
+  /** How long it takes as a rule, as its holder said or else as this thing took others; 0: not known. */
   usualMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface HoldResponse_Ended {
   isKept: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UsualRequest {
+  instanceName: string;
+  /** A thousand at most. */
+  things: string[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UsualResponse {
+  /** In the order of the things; 0: not known. */
+  usualMs: number[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -160,7 +178,7 @@ export const HoldRequest: MessageFns<HoldRequest> = {
 };
 
 function createBaseHoldRequest_Ask(): HoldRequest_Ask {
-  return { instanceName: "", label: "", usualMs: 0 };
+  return { instanceName: "", label: "", usualMs: 0, thing: "" };
 }
 
 export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
@@ -176,6 +194,9 @@ export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
     }
     if (message.usualMs !== 0) {
       writer.uint32(32).uint64(message.usualMs);
+    }
+    if (message.thing !== "") {
+      writer.uint32(42).string(message.thing);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -231,6 +252,14 @@ export const HoldRequest_Ask: MessageFns<HoldRequest_Ask> = {
             }
 
             message.usualMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.thing = reader.string();
             continue;
           }
         }
@@ -689,6 +718,163 @@ export const HoldResponse_Ended: MessageFns<HoldResponse_Ended> = {
   },
 };
 
+function createBaseUsualRequest(): UsualRequest {
+  return { instanceName: "", things: [] };
+}
+
+export const UsualRequest: MessageFns<UsualRequest> = {
+  encode(message: UsualRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.instanceName !== "") {
+      writer.uint32(10).string(message.instanceName);
+    }
+    for (const v of message.things) {
+      writer.uint32(18).string(v!);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UsualRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUsualRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.instanceName = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.things.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUsualResponse(): UsualResponse {
+  return { usualMs: [] };
+}
+
+export const UsualResponse: MessageFns<UsualResponse> = {
+  encode(message: UsualResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.usualMs.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.usualMs) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UsualResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUsualResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.usualMs.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.usualMs.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        if (message._unknownFields === undefined) {
+          message._unknownFields = {};
+        }
+
+        const list = message._unknownFields[tag];
+
+        if (list === undefined) {
+          message._unknownFields[tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /**
  * Best effort: whoever gets no answer in time does the work itself. Results go to the ActionCache as ever; nothing here says
  * what a result is, only when to look for it.
@@ -710,6 +896,18 @@ export const LeasesDefinition = {
       requestStream: true,
       responseType: HoldResponse as typeof HoldResponse,
       responseStream: true,
+      options: {},
+    },
+    /**
+     * How long things take as a rule, as those found who did them under a lease. Asked beside a look-up: whoever never did a thing knows
+     * by it whether its lease is worth waiting for.
+     */
+    usual: {
+      name: "Usual",
+      requestType: UsualRequest as typeof UsualRequest,
+      requestStream: false,
+      responseType: UsualResponse as typeof UsualResponse,
+      responseStream: false,
       options: {},
     },
   },

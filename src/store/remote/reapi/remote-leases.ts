@@ -1,5 +1,5 @@
 import type { ActionDigest } from '../../../digest/digest.ts'
-import { HoldRequest, HoldResponse } from '../../../proto/recue/v1/leases.ts'
+import { HoldRequest, HoldResponse, UsualRequest, UsualResponse } from '../../../proto/recue/v1/leases.ts'
 import type { Scope } from '../../contracts.ts'
 import type { FleetHoldOptions, FleetLease, FleetLeases, FleetTurn } from '../../fleet-leases.ts'
 import { notSpoken } from '../connection-fault.ts'
@@ -8,9 +8,10 @@ import { decoded, type GrpcChannel } from '../grpc/grpc-channel.ts'
 import { statusFault } from './status-fault.ts'
 
 const HOLD = '/recue.v1.Leases/Hold'
+const USUAL = { path: '/recue.v1.Leases/Usual', request: UsualRequest, answer: UsualResponse }
 
 /**
- * The leases of a fleet whose server is recue's (`recue/v1/leases.proto`). Of another's the first `hold` throws
+ * The leases of a fleet whose server is recue's (`recue/v1/leases.proto`). Of another's each call throws
  * `remote.incompatible`.
  */
 export function remoteLeases(channel: GrpcChannel): FleetLeases {
@@ -22,6 +23,15 @@ export function remoteLeases(channel: GrpcChannel): FleetLeases {
         throw statusFault(channel.server, error)
       }
     },
+    async usual({ instance }, things, signal) {
+      try {
+        const asked = { instanceName: instance, things: [...things] }
+        const { usualMs } = await channel.unary(USUAL, asked, signal)
+        return things.map((_, at) => usualMs[at] || undefined)
+      } catch (error) {
+        throw statusFault(channel.server, error)
+      }
+    },
   }
 }
 
@@ -29,11 +39,11 @@ async function hold(
   channel: GrpcChannel,
   { instance }: Scope,
   actionDigest: ActionDigest,
-  { label, usualMs = 0, onWait, signal }: FleetHoldOptions,
+  { label, thing = '', usualMs = 0, onWait, signal }: FleetHoldOptions,
 ): Promise<FleetTurn> {
   const call = await channel.open(HOLD, signal)
   const answers = call.messages()
-  const ask = { instanceName: instance, actionDigest, label, usualMs: Math.round(usualMs) }
+  const ask = { instanceName: instance, actionDigest, label, thing, usualMs: Math.round(usualMs) }
   await say(call, { $case: 'ask', ask })
   for (;;) {
     const next = await answers.next()

@@ -1,4 +1,5 @@
 import { sha256Hex } from '../../../digest/sha256.ts'
+import { eitherSignal } from '../../either-signal.ts'
 import { MultipartUpload } from './multipart-upload.ts'
 import { objectParts, partBytesFor } from './object-parts.ts'
 import type { S3Client } from './s3-client.ts'
@@ -40,7 +41,7 @@ export class NewObjects implements AsyncDisposable {
   async stream(object: NewObject, bytes: AsyncIterable<Uint8Array>, aboutBytes: number): Promise<void> {
     const { key, isReplacing, signal } = object
     const failed = new AbortController()
-    const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal])
+    const either = eitherSignal(failed.signal, signal)
     const sending = new Set<Promise<void>>()
     let upload: MultipartUpload | undefined
     let number = 0
