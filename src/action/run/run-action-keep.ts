@@ -88,7 +88,7 @@ async function warnOfChance(run: ActiveRun, was: ActionResult | undefined, is: A
   const paths = isKnown ? outputDifferences(before.entries, after.entries) : []
   const where = paths.length === 0 ? '' : ` (${listed(paths)})`
   run.warn(
-    `The command gave another result than the one kept for the same key${where}: it does not depend on its inputs alone.`,
+    `The command gave another result than the one kept for the same key${where}: it reads what is not in its key, or leaves something to chance.`,
   )
 }
 
