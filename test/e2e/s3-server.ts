@@ -24,9 +24,9 @@ export interface S3Server extends AsyncDisposable {
   letGo(): void
 }
 
-/** A real S3 store with an empty bucket, on a folder of its own. */
-export async function s3Server(): Promise<S3Server> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'recue-s3-'))
+/** A real S3 store with an empty bucket, on a folder of its own in the one that is named. */
+export async function s3Server(within: string = tmpdir()): Promise<S3Server> {
+  const folder = mkdtempSync(path.join(within, 'recue-s3-'))
   const [data, sidecar] = [path.join(folder, 'data'), path.join(folder, 'attributes')]
   const objects = path.join(data, BUCKET)
   mkdirSync(objects, { recursive: true })

@@ -36,6 +36,8 @@ export interface BreakerLimits {
   readonly mostLostMs: number
   /** So many failures in a row, once it has answered in this process; before, one is enough. */
   readonly mostFailures: number
+  /** So many times in a row that it said it was busy: most that is asked of an end that sheds a part of its load is answered. */
+  readonly mostBusy: number
   /** How long somebody who looks whether it is back may take. */
   readonly probeMs: number
 }
@@ -46,6 +48,7 @@ export const BREAKER_LIMITS: BreakerLimits = {
   coolDownPerLostMs: 20,
   mostLostMs: 400,
   mostFailures: 3,
+  mostBusy: 20,
   probeMs: 5_000,
 }
 
@@ -71,6 +74,7 @@ export class Breaker {
   #isProbing = false
   #hasAnswered = false
   #failures = 0
+  #busyTimes = 0
   #lostMs = 0
   /** Up to which all that was lost is counted: what many wait for at the same time is lost once. */
   #countedMs = Number.NEGATIVE_INFINITY
@@ -103,6 +107,7 @@ export class Breaker {
   answered(): void {
     this.#hasAnswered = true
     this.#failures = 0
+    this.#busyTimes = 0
   }
 
   /** The first answer of this process, `ms` after it was asked for; perhaps later than anybody waited. */
@@ -120,6 +125,11 @@ export class Breaker {
     this.#failures++
     const { mostFailures } = this.#options.limits
     if (this.#failures >= (this.#hasAnswered ? mostFailures : 1)) this.#openOnce(error)
+  }
+
+  /** A call that was admitted was too much for it. */
+  busy(error: unknown): void {
+    if (++this.#busyTimes >= this.#options.limits.mostBusy) this.#openOnce(error)
   }
 
   /** Somebody has waited for nothing since `sinceMs` (elapsed), whatever comes of the call in the end. */

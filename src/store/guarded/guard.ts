@@ -71,7 +71,7 @@ export class Guard implements Disposable {
   /** Waits before the next attempt, or throws what the last one threw. `leftMs`: how much longer somebody waits. */
   async beforeRetry(what: Asked, error: unknown, attempt: number, leftMs: number, signal?: AbortSignal): Promise<void> {
     const { mostRetries, retryMs } = this.limits
-    if (this.kindOf(error) !== 'away' || attempt >= mostRetries || signal?.aborted || this.breaker.isOpen) throw error
+    if (!this.mayPass(error) || attempt >= mostRetries || signal?.aborted || this.breaker.isOpen) throw error
     // Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): what failed together does not come back together.
     const waitMs = this.clock.random() * retryMs * 2 ** attempt
     if (waitMs >= leftMs || !this.#retries.take()) throw error
@@ -88,10 +88,15 @@ export class Guard implements Disposable {
     return error instanceof Error && this.#others.has(error) ? 'ours' : faultKind(error)
   }
 
+  /** It may be right to ask again, and to ask for less at a time. */
+  mayPass(error: unknown): boolean {
+    const kind = this.kindOf(error)
+    return kind === 'away' || kind === 'busy'
+  }
+
   /** An attempt came to nothing; somebody had waited for it since `sinceMs` (elapsed). */
   lost(error: unknown, sinceMs: number): void {
-    const kind = this.kindOf(error)
-    if (kind === 'away' || kind === 'failing') this.breaker.lost(error, sinceMs)
+    if (this.mayPass(error) || this.kindOf(error) === 'failing') this.breaker.lost(error, sinceMs)
   }
 
   /** What the error that a call ends with says of the end. */
@@ -100,6 +105,9 @@ export class Guard implements Disposable {
       case 'away':
       case 'failing':
         this.breaker.failed(error)
+        return
+      case 'busy':
+        this.breaker.busy(error)
         return
       case 'refusing': {
         const isIts = isAnswer(error)

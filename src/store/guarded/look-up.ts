@@ -53,7 +53,7 @@ export class LookUps {
       } catch (error) {
         if (lookUp.signal?.aborted) throw error
         this.#guard.lost(error, sinceMs)
-        if (this.#guard.kindOf(error) === 'away') lookUps.overloaded()
+        if (this.#guard.mayPass(error)) lookUps.overloaded()
         await this.#guard.beforeRetry(lookUp.what, error, attempt, deadlineMs - clock.elapsedMs(), lookUp.signal)
       }
     }

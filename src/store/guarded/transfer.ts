@@ -142,7 +142,7 @@ export class Transfers {
       failed(failure) {
         const error = control.signal.aborted ? control.signal.reason : failure
         if (!over() || signal?.aborted) return error
-        if (guard.kindOf(error) === 'away') guard.transfers.overloaded()
+        if (guard.mayPass(error)) guard.transfers.overloaded()
         if (isAwaited) guard.lost(error, sinceMs)
         return error
       },

@@ -1,5 +1,6 @@
 import { head } from '../../head.ts'
 import type { Answer } from '../http/http-client.ts'
+import { againWhenBusy } from './again-when-busy.ts'
 import type { S3Client } from './s3-client.ts'
 import { codeIn, elementIn } from './s3-fault.ts'
 
@@ -25,7 +26,8 @@ export class MultipartUpload {
 
   static async begin(client: S3Client, key: string, signal?: AbortSignal): Promise<MultipartUpload> {
     const headers = { 'content-type': 'application/octet-stream' }
-    const text = await said(client, await client.ask({ method: 'POST', key, query: { uploads: '' }, headers, signal }))
+    const question = { method: 'POST', key, query: { uploads: '' }, headers, signal } as const
+    const text = await said(client, await againWhenBusy(() => client.ask(question), signal))
     const uploadId = elementIn(text, 'UploadId')
     if (uploadId === undefined) throw client.fault({ status: 501, headers: {}, text })
     return new MultipartUpload(client, key, uploadId)
@@ -34,7 +36,8 @@ export class MultipartUpload {
   /** Parts are numbered from 0, and may be sent at the same time. All but the last have to be of one size, 5 MiB at least. */
   async send(part: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const query = { partNumber: String(part + 1), uploadId: this.#uploadId }
-    await using answer = await this.#client.ask({ method: 'PUT', key: this.#key, query, body: { bytes }, signal })
+    const question = { method: 'PUT', key: this.#key, query, body: { bytes }, signal } as const
+    await using answer = await againWhenBusy(() => this.#client.ask(question), signal)
     this.#etags[part] = answer.headers.etag ?? ''
   }
 
@@ -51,11 +54,12 @@ export class MultipartUpload {
       `<CompleteMultipartUpload xmlns="${NAMESPACE}">${parts.join('')}</CompleteMultipartUpload>`,
     )
     const query = { uploadId: this.#uploadId }
-    const answer = await this.#client.ask({
-      ...{ method: 'POST', key: this.#key, query, accepted, signal },
+    const question = {
+      ...({ method: 'POST', key: this.#key, query, accepted, signal } as const),
       headers: { ...headers, 'content-type': 'application/xml' },
       body: { bytes },
-    })
+    }
+    const answer = await againWhenBusy(() => this.#client.ask(question), signal)
     const { status, headers: told } = answer
     const text = await said(this.#client, answer)
     // Putting the parts together may take longer than a store waits with its status: what came of it is in the body.

@@ -6,6 +6,7 @@ import { MOST_CONNECTIONS } from '../http/http-client.ts'
 import { ingestBlob, keepBlob } from '../new-blob.ts'
 import { readAhead } from '../read-ahead.ts'
 import { verified } from '../verified.ts'
+import { againWhenBusy } from './again-when-busy.ts'
 import type { Bucket } from './bucket.ts'
 import { NewBlobs } from './new-blobs.ts'
 
@@ -25,7 +26,7 @@ export class S3Blobs implements BlobStore, Ingest {
   async missing(_: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<Digest[]> {
     signal?.throwIfAborted()
     const missing = new Set<Digest>()
-    await eachOf(digests, async (digest) => {
+    await eachOf(digests, signal, async (digest) => {
       if (!(await this.#has(digest, signal))) missing.add(digest)
     })
     return digests.filter((digest) => missing.has(digest))
@@ -35,7 +36,7 @@ export class S3Blobs implements BlobStore, Ingest {
   async hasAll(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<boolean> {
     let leftBytes = MOST_ALONG_BYTES
     let isWhole = true
-    await eachOf(digests, async (digest) => {
+    await eachOf(digests, signal, async (digest) => {
       if (!isWhole) return
       // What was there a while ago may be gone: of what is held it is asked, too.
       const isHeld = this.#bucket.arrived.get(digest) !== undefined
@@ -96,14 +97,20 @@ export class S3Blobs implements BlobStore, Ingest {
 }
 
 /** As many at a time as there are connections; no more once one failed. */
-async function eachOf(digests: readonly Digest[], act: (digest: Digest) => Promise<void>): Promise<void> {
+async function eachOf(
+  digests: readonly Digest[],
+  signal: AbortSignal | undefined,
+  act: (digest: Digest) => Promise<void>,
+): Promise<void> {
   const left = digests.values()
+  const isOne = digests.length === 1
   let hasFailed = false
   const work = async () => {
     for (const digest of left) {
       if (hasFailed) return
       try {
-        await act(digest)
+        if (isOne) await act(digest)
+        else await againWhenBusy(async () => !hasFailed && act(digest), signal)
       } catch (error) {
         hasFailed = true
         throw error

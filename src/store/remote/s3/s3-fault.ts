@@ -44,7 +44,9 @@ const OLD = new Set([
 export function s3Fault({ place, region }: Pick<S3Address, 'place' | 'region'>, refusal: Refusal): CacheError {
   const { status, headers, text } = refusal
   const said = codeIn(text)
-  const context = { server: place, status, ...(said !== '' && { code: said }) }
+  // Amazon's and others' words for being asked too much; an answer to HEAD has none.
+  const isBusy = status === 429 || status === 503
+  const context = { server: place, status, ...(said !== '' && { code: said }), ...(isBusy && { isBusy }) }
   const fault = (code: ErrorCode, message: string, hint: string) => new CacheError(code, message, { hint, context })
   const answered = `${place} answered ${said === '' ? `HTTP ${status}` : `${said} (HTTP ${status})`}`
   const itsRegion = headers['x-amz-bucket-region'] ?? elementIn(text, 'Region')

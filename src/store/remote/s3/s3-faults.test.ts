@@ -252,7 +252,7 @@ test('frames that go on for ever are not read for ever', async () => {
 })
 
 test('once a store refused one of many questions, the others are not asked', async () => {
-  const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
+  const { blobs, asked } = await bucket((_, response) => refuse(response, 500, ''))
   const digests = Array.from({ length: 500 }, (_, i) => digestOf(Buffer.from(`${i}`)))
   await expect(blobs.missing(scope, digests)).rejects.toMatchObject({ code: 'remote.unreachable' })
   await expect(blobs.missing(scope, digests.slice(0, 1))).rejects.toMatchObject({ code: 'remote.unreachable' })
@@ -263,6 +263,39 @@ test('a store that is busy is not asked again for its words', async () => {
   const { blobs, asked } = await bucket((_, response) => refuse(response, 503, ''))
   await expect(blobs.missing(scope, [digestOf(small)])).rejects.toMatchObject({ code: 'remote.unreachable' })
   expect(asked).toHaveLength(1)
+})
+
+test.each<[number, string, unknown]>([
+  [503, refusal('SlowDown'), true],
+  [503, '', true],
+  [429, '', true],
+  [502, '', undefined],
+  [500, refusal('InternalError'), undefined],
+])('whether it is asked too much is said with the fault: HTTP %i %s', async (status, text, isBusy) => {
+  const { actions } = await bucket((_, response) => refuse(response, status, text))
+  const told = await actions.get(scope, action('a')).catch((error) => error)
+  expect([told.code, told.context.isBusy]).toEqual(['remote.unreachable', isBusy])
+})
+
+test('of many questions those that are too many are asked again, a few times, and the others are not', async () => {
+  const times = new Map<string, number>()
+  let isBusy = (time: number) => time < 3
+  const { blobs } = await bucket((request, response) => {
+    const time = (times.get(request.url ?? '') ?? 0) + 1
+    times.set(request.url ?? '', time)
+    const isTurnedAway = isBusy(time) && times.size % 3 === 0
+    response.writeHead(isTurnedAway ? 503 : 404, { 'content-length': '0' }).end()
+  })
+  const digests = Array.from({ length: 30 }, (_, i) => digestOf(Buffer.from(`${i}`)))
+  expect(await blobs.missing(scope, digests)).toEqual(digests)
+  expect(times.size).toBe(30)
+  expect(Math.max(...times.values())).toBeLessThanOrEqual(3)
+  isBusy = () => true
+  times.clear()
+  const told = { code: 'remote.unreachable' }
+  await expect(blobs.missing(scope, digests)).rejects.toMatchObject(told)
+  expect(Math.max(...times.values())).toBe(5)
+  await expect(blobs.missing(scope, digests, AbortSignal.timeout(20))).rejects.toThrow()
 })
 
 test('what a store refused leaves its connection to the next', async () => {
@@ -385,10 +418,22 @@ describe('in parts', () => {
     ])
   })
 
+  test('a part that was too much for the store is sent again, and no other is', async () => {
+    let times = 0
+    const { write, aborted, parts } = await partly((request, response) => {
+      const isFirst = request.url?.includes('partNumber=2') === true && ++times === 1
+      if (isFirst) refuse(response, 503, refusal('SlowDown'))
+      else response.end('<CompleteMultipartUploadResult/>')
+    })
+    expect([await write(), times, aborted()]).toEqual(['kept', 2, 0])
+    expect(Buffer.concat(parts).equals(huge)).toBe(true)
+  })
+
   test.each<[string, RequestListener, string]>([
     [
       'a part is refused',
-      (r, response) => (r.url?.includes('partNumber=2') ? refuse(response, 503, refusal('SlowDown')) : response.end()),
+      (r, response) =>
+        r.url?.includes('partNumber=2') ? refuse(response, 500, refusal('InternalError')) : response.end(),
       'remote.unreachable',
     ],
     [
