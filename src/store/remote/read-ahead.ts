@@ -10,9 +10,16 @@ export interface Ahead {
   readonly mostBlobs: number
 }
 
+export interface AheadSource {
+  readonly read: BlobStore['read']
+  /** Where the end has small blobs whole: without a stream for each. Undefined: `read` it. */
+  readonly small?: (scope: Scope, digest: Digest, signal: AbortSignal) => Promise<Uint8Array | undefined> | undefined
+  readonly place: string
+}
+
 /** Reads many blobs of a remote end whole, in their order, several at a time. One that is damaged is told, and not there. */
 export async function* readAhead(
-  { read, place }: { readonly read: BlobStore['read']; readonly place: string },
+  source: AheadSource,
   scope: Scope,
   digests: readonly Digest[],
   { mostBytes, mostBlobs }: Ahead,
@@ -31,7 +38,7 @@ export async function* readAhead(
         aheadBytes -= digests[taken]?.sizeBytes ?? 0
         yield await next(taken++)
       }
-      const bytes = wholeBlob(read, scope, digest, either, place)
+      const bytes = wholeBlob(source, scope, digest, either)
       // Whoever leaves does not wait for the others.
       bytes.catch(() => undefined)
       ahead.push(bytes)
@@ -44,13 +51,14 @@ export async function* readAhead(
 }
 
 async function wholeBlob(
-  read: BlobStore['read'],
+  { read, small, place }: AheadSource,
   scope: Scope,
   digest: Digest,
   signal: AbortSignal,
-  place: string,
 ): Promise<Uint8Array | undefined> {
   try {
+    const whole = small?.(scope, digest, signal)
+    if (whole !== undefined) return await whole
     await using bytes = await read(scope, digest, { signal })
     if (bytes === undefined) return undefined
     const pieces: Uint8Array[] = []

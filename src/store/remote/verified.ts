@@ -14,8 +14,8 @@ export interface VerifiedOptions extends Pick<ReadOptions, 'offset' | 'length'> 
 }
 
 /**
- * The bytes of a blob from another machine, or a part of them, once all of them are here and are what the digest says: small
- * ones wait in memory, large ones in a file. Reads no more of the source than the blob has.
+ * The bytes of a blob from another machine, or a part of them, once all of them are here and are what the digest says: a few
+ * megabytes wait in memory, more in a file. Reads no more of the source than the blob has.
  */
 export async function* verified(
   source: AsyncIterable<Uint8Array>,
@@ -23,16 +23,42 @@ export async function* verified(
   { offset = 0, length = Number.POSITIVE_INFINITY, tmpDir, wrong }: VerifiedOptions,
 ): AsyncGenerator<Uint8Array, undefined> {
   const checked = checkedSource(source, digest, wrong)
-  if (digest.sizeBytes <= BATCH_BLOB_BYTES) {
+  using place = placeInMemory(digest)
+  if (place !== undefined) {
     const pieces: Uint8Array[] = []
     for await (const piece of checked) pieces.push(piece)
-    const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
-    const part = bytes.subarray(offset, Math.min(bytes.length, offset + length))
-    if (part.length > 0) yield part
+    yield* partOf(pieces, offset, offset + length)
     return
   }
   await using file = await spooled(checked, tmpDir)
   yield* bytesOf(file, offset, offset + length)
+}
+
+function* partOf(pieces: readonly Uint8Array[], start: number, end: number): Generator<Uint8Array> {
+  let at = 0
+  for (const piece of pieces) {
+    const part = piece.subarray(Math.max(0, start - at), Math.max(0, end - at))
+    if (part.length > 0) yield part
+    at += piece.length
+  }
+}
+
+/** To make a file, write and read it takes as long as to fetch a few megabytes. */
+const MEMORY_BLOB_BYTES = 8 << 20
+/** Of all such blobs of this process. */
+const MEMORY_BYTES = 32 << 20
+let inMemoryBytes = 0
+
+/** Undefined: it waits in a file. */
+function placeInMemory({ sizeBytes }: Digest): Disposable | undefined {
+  const isTooMuch = sizeBytes > MEMORY_BLOB_BYTES || inMemoryBytes + sizeBytes > MEMORY_BYTES
+  if (isTooMuch && sizeBytes > BATCH_BLOB_BYTES) return undefined
+  inMemoryBytes += sizeBytes
+  return {
+    [Symbol.dispose]() {
+      inMemoryBytes -= sizeBytes
+    },
+  }
 }
 
 /** Passes on what may still be the blob, and ends well only when it was. */

@@ -1,21 +1,24 @@
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { BatchQueue } from './batch-queue.ts'
+import { type BatchItem, BatchQueue } from './batch-queue.ts'
 
-const item = (bytes: number, group = '') => ({ bytes, group })
+type Item = BatchItem
+
+const item = (bytes: number, group = ''): Item => ({ bytes, group })
 const LIMITS = async () => ({ mostBytes: 100, mostItems: 3 })
 
 /** Calls stand until they are let go. */
 function held() {
   const calls: { readonly bytes: number[]; readonly groups: Set<string>; readonly signal: AbortSignal; end(): void }[] =
     []
-  const queue = new BatchQueue<{ bytes: number; group: string }, number>(LIMITS, (items, signal) => {
+  const send = (items: readonly Item[], signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<number[]>()
     signal.addEventListener('abort', () => reject(signal.reason))
     const bytes = items.map((one) => one.bytes)
     calls.push({ bytes, groups: new Set(items.map(({ group }) => group)), signal, end: () => resolve(bytes) })
     return promise
-  })
+  }
+  const queue = new BatchQueue<Item, number>({ limits: LIMITS, send, mostCalls: 4 })
   return { queue, calls }
 }
 
@@ -75,18 +78,17 @@ test('a call ends when the last who waited for it has given up, and not before',
 })
 
 test('a failure is that of the item, of the call, or of all where there are no limits', async () => {
-  const failing = new BatchQueue<{ bytes: number; group: string }, number>(LIMITS, async (items) => {
+  const send = async (items: readonly Item[]) => {
     if (items.length === 1) throw new Error('the call')
     return items.map(({ bytes }) => (bytes === 1 ? new Error('the item') : bytes))
-  })
+  }
+  const failing = new BatchQueue<Item, number>({ limits: LIMITS, send, mostCalls: 4 })
   const two = [failing.ask(item(1)), failing.ask(item(2))]
   await expect(two[0]).rejects.toThrow('the item')
   expect(await two[1]).toBe(2)
   await expect(failing.ask(item(3))).rejects.toThrow('the call')
-  const limitless = new BatchQueue<{ bytes: number; group: string }, number>(
-    () => Promise.reject(new Error('no limits')),
-    async () => [],
-  )
+  const limits = () => Promise.reject(new Error('no limits'))
+  const limitless = new BatchQueue<Item, number>({ limits, send: async () => [], mostCalls: 4 })
   const all = await Promise.allSettled([limitless.ask(item(1)), limitless.ask(item(2))])
   expect(all.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })

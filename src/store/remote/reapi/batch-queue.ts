@@ -13,11 +13,15 @@ export interface BatchItem {
   readonly bytes: number
 }
 
+export interface BatchQueueOptions<T, A> {
+  readonly limits: (group: string) => BatchLimits | Promise<BatchLimits>
+  readonly send: SendBatch<T, A>
+  /** While so many calls are under way, what is asked for gathers for the next. */
+  readonly mostCalls: number
+}
+
 /** Answers a batch in its order; an answer that is an `Error` is the failure of that item alone. */
 export type SendBatch<T, A> = (items: readonly T[], signal: AbortSignal) => Promise<readonly (A | Error)[]>
-
-/** While so many calls are under way, what is asked for gathers for the next. */
-const MOST_CALLS = 4
 
 interface Waiting<T, A> {
   readonly item: T
@@ -30,15 +34,13 @@ interface Waiting<T, A> {
 
 /** Puts what is asked for at about the same time into as few calls as the limits allow. */
 export class BatchQueue<T extends BatchItem, A> {
-  readonly #send: SendBatch<T, A>
-  readonly #limits: (group: string) => Promise<BatchLimits>
+  readonly #options: BatchQueueOptions<T, A>
   #waiting: Waiting<T, A>[] = []
   #calls = 0
   #isDue = false
 
-  constructor(limits: (group: string) => Promise<BatchLimits>, send: SendBatch<T, A>) {
-    this.#limits = limits
-    this.#send = send
+  constructor(options: BatchQueueOptions<T, A>) {
+    this.#options = options
   }
 
   async ask(item: T, signal?: AbortSignal): Promise<A> {
@@ -62,7 +64,7 @@ export class BatchQueue<T extends BatchItem, A> {
   }
 
   #later(): void {
-    if (this.#isDue || this.#calls >= MOST_CALLS) return
+    if (this.#isDue || this.#calls >= this.#options.mostCalls) return
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
@@ -71,7 +73,7 @@ export class BatchQueue<T extends BatchItem, A> {
   }
 
   async #next(): Promise<void> {
-    if (this.#calls >= MOST_CALLS || this.#waiting.length === 0) return
+    if (this.#calls >= this.#options.mostCalls || this.#waiting.length === 0) return
     this.#calls++
     try {
       await this.#sendOne()
@@ -84,12 +86,12 @@ export class BatchQueue<T extends BatchItem, A> {
   async #sendOne(): Promise<void> {
     let batch: Waiting<T, A>[] = []
     try {
-      batch = this.#cut(await this.#limits(this.#waiting[0]?.item.group ?? ''))
+      batch = this.#cut(await this.#options.limits(this.#waiting[0]?.item.group ?? ''))
       if (batch.length === 0) return
       if (this.#waiting.length > 0) this.#later()
       const call = { control: new AbortController(), wanted: batch.length }
       for (const one of batch) one.call = call
-      const answers = await this.#send(
+      const answers = await this.#options.send(
         batch.map(({ item }) => item),
         call.control.signal,
       )

@@ -32,9 +32,15 @@ export class AskedCapabilities {
   readonly #channel: GrpcChannel
   /** By instance: a server may hold several of different kinds. */
   readonly #asked = new Map<string, Promise<Capabilities>>()
+  readonly #known = new Map<string, Capabilities>()
 
   constructor(channel: GrpcChannel) {
     this.#channel = channel
+  }
+
+  /** Undefined until the server has said it. */
+  known(instanceName: string): Capabilities | undefined {
+    return this.#known.get(instanceName)
   }
 
   /** Throws `remote.incompatible` for a server that is of no use to us. */
@@ -47,7 +53,9 @@ export class AskedCapabilities {
   async #ask(instanceName: string): Promise<Capabilities> {
     const { server } = this.#channel
     try {
-      return capabilitiesIn(await this.#channel.unary(GET_CAPABILITIES, { instanceName }), server)
+      const found = capabilitiesIn(await this.#channel.unary(GET_CAPABILITIES, { instanceName }), server)
+      this.#known.set(instanceName, found)
+      return found
     } catch (error) {
       this.#asked.delete(instanceName)
       throw statusFault(server, error)

@@ -3,12 +3,12 @@ import { isCacheError } from '../../../errors.ts'
 import { DigestFunction_Value } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import type { BatchEntry, BlobStore, Bytes, Ingest, OpenBytes, ReadOptions, Scope } from '../../contracts.ts'
 import { openBytes, sliced } from '../../open-bytes.ts'
+import type { ArrivedBlobs } from '../arrived-blobs.ts'
 import { otherBytes } from '../connection-fault.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import { ingestBlob, keepBlob, once, type Send } from '../new-blob.ts'
 import { readAhead } from '../read-ahead.ts'
 import { verified } from '../verified.ts'
-import type { ArrivedBlobs } from '../arrived-blobs.ts'
 import type { AskedCapabilities } from './capabilities.ts'
 import type { LargeBlobCalls } from './large-blob-calls.ts'
 import { FIND_MISSING } from './reapi-methods.ts'
@@ -76,7 +76,8 @@ class ReapiBlobs implements BlobStore, Ingest {
 
   readBatch(scope: Scope, digests: readonly Digest[], signal?: AbortSignal): AsyncGenerator<BatchEntry> {
     const { place } = this.#options.channel.server
-    return readAhead({ read: this.read.bind(this), place }, scope, digests, AHEAD, signal)
+    const source = { read: this.read.bind(this), small: this.#small.bind(this), place }
+    return readAhead(source, scope, digests, AHEAD, signal)
   }
 
   async write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
@@ -86,6 +87,14 @@ class ReapiBlobs implements BlobStore, Ingest {
 
   async ingest(scope: Scope, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Digest> {
     return ingestBlob(this.#send(scope, signal), bytes, this.#options.tmpDir, signal)
+  }
+
+  /** Undefined for those of which it is not known yet, or that are large. */
+  #small({ instance }: Scope, digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined> | undefined {
+    const { small, arrived } = this.#options
+    if (isEmpty(digest) || small.surelyTakes(instance, digest) !== true) return undefined
+    const here = arrived.get(digest)
+    return here === undefined ? small.read(instance, digest, signal).then((came) => came?.bytes) : Promise.resolve(here)
   }
 
   #send({ instance }: Scope, signal: AbortSignal | undefined): Send {

@@ -40,17 +40,28 @@ async function keepMany(): Promise<Digest[]> {
 }
 
 describe('small blobs', () => {
-  test('that are kept or read at the same time share calls, as few as messages allow', async () => {
+  test('that are kept at the same time share calls, as few as messages allow; those that are read, one for each MiB', async () => {
     const digests = await keepMany()
     expect(await callsOf(4)).toEqual(['BatchUpdateBlobs', 'BatchUpdateBlobs', 'BatchUpdateBlobs', 'GetCapabilities'])
     const found = await Promise.all(digests.map((digest) => readWhole(end.blobs, scope, digest)))
     expect(found.every((bytes, i) => many[i]?.equals(bytes as Uint8Array))).toBe(true)
-    expect(await callsOf(3)).toEqual(['BatchReadBlobs', 'BatchReadBlobs', 'BatchReadBlobs'])
+    expect(await callsOf(10)).toEqual(Array(10).fill('BatchReadBlobs'))
     let right = 0
     for await (const { index, bytes } of end.blobs.readBatch(scope, digests))
       if (bytes !== undefined && many[index]?.equals(bytes)) right++
     expect(right).toBe(1000)
-    expect(await callsOf(3)).toEqual(['BatchReadBlobs', 'BatchReadBlobs', 'BatchReadBlobs'])
+    expect(await callsOf(10)).toEqual(Array(10).fill('BatchReadBlobs'))
+  })
+
+  test('are asked for at once, together with what the server can', async () => {
+    const digests = (await keepMany()).slice(0, 3)
+    await callsOf(4)
+    const other = used.use(await openRemote(address, PATIENT))
+    const found: unknown[] = []
+    for await (const { index, bytes } of other.blobs.readBatch(scope, digests))
+      found.push(many[index]?.equals(bytes as Uint8Array))
+    expect(found).toEqual([true, true, true])
+    expect(await callsOf(2)).toEqual(['BatchReadBlobs', 'GetCapabilities'])
   })
 
   test('of two instances do not', async () => {

@@ -105,6 +105,26 @@ describe('a server that lies', () => {
     expect(told).toEqual([expect.stringContaining(digestOf(other).hash)])
   })
 
+  test('of which nobody knew that it takes little at once is asked again', async () => {
+    const bytes = [content(300, 1), content(300, 2), content(300, 3)]
+    const all = new Map(bytes.map((blob) => [digestOf(blob).hash, blob]))
+    const server = await faulty({
+      GetCapabilities: capabilitiesAs((message) => ({
+        ...message,
+        cacheCapabilities: message.cacheCapabilities && { ...message.cacheCapabilities, maxBatchTotalSizeBytes: 1_000 },
+      })),
+      BatchReadBlobs: (stream, request) => {
+        const { digests } = BatchReadBlobsRequest.decode(request)
+        if (digests.length > 2) return refuse(stream, 3, 'too much')
+        batchOf(all.get(digests[0]?.hash ?? '') as Buffer)(stream, request)
+      },
+    })
+    for await (const entry of server.blobs.readBatch(scope, bytes.map(digestOf)))
+      expect(bytes[entry.index]?.equals(entry.bytes as Uint8Array)).toBe(true)
+    expect(server.asked.filter((method) => method === 'BatchReadBlobs')).toHaveLength(4)
+    expect((await read(server, bytes[0] as Buffer)).handedOut).toBe(300)
+  })
+
   const wrong = Buffer.from(large)
   wrong[2_999_999] = (wrong[2_999_999] as number) ^ 1
   test.each([

@@ -1,6 +1,5 @@
 import {
   BatchReadBlobsRequest,
-  BatchReadBlobsResponse,
   BatchUpdateBlobsRequest,
   BatchUpdateBlobsResponse,
   FindMissingBlobsRequest,
@@ -11,6 +10,7 @@ import {
 } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 import { ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Method } from '../grpc/grpc-channel.ts'
+import { type ReadAnswer, readAnswersIn } from './batch-read-answer.ts'
 import { type CacheCapabilities, cacheCapabilitiesIn } from './server-capabilities.ts'
 
 const SERVICES = '/build.bazel.remote.execution.v2'
@@ -37,10 +37,10 @@ export const FIND_MISSING: Method<FindMissingBlobsRequest, FindMissingBlobsRespo
   request: FindMissingBlobsRequest,
   answer: FindMissingBlobsResponse,
 }
-export const BATCH_READ: Method<BatchReadBlobsRequest, BatchReadBlobsResponse> = {
+export const BATCH_READ: Method<BatchReadBlobsRequest, readonly ReadAnswer[]> = {
   path: `${CAS}/BatchReadBlobs`,
   request: BatchReadBlobsRequest,
-  answer: BatchReadBlobsResponse,
+  answer: { decode: readAnswersIn },
 }
 export const BATCH_UPDATE: Method<BatchUpdateBlobsRequest, BatchUpdateBlobsResponse> = {
   path: `${CAS}/BatchUpdateBlobs`,

@@ -3,7 +3,6 @@ import { sha256Hex } from '../../../digest/sha256.ts'
 import { CacheError } from '../../../errors.ts'
 import { GrpcCode, GrpcStatus } from '../../../grpc/status.ts'
 import {
-  type BatchReadBlobsResponse_Response,
   Compressor_Value,
   DigestFunction_Value,
 } from '../../../proto/build/bazel/remote/execution/v2/cache_services.ts'
@@ -15,6 +14,7 @@ import { otherBytes } from '../connection-fault.ts'
 import type { GrpcChannel } from '../grpc/grpc-channel.ts'
 import { once } from '../new-blob.ts'
 import type { BatchItem } from './batch-queue.ts'
+import type { ReadAnswer } from './batch-read-answer.ts'
 import { BATCH_READ, BATCH_UPDATE } from './reapi-methods.ts'
 import { keepFault, statusFault } from './status-fault.ts'
 
@@ -72,9 +72,9 @@ export async function readSmall(
   const acceptableCompressors = [hasZstd && isWorthIt ? Compressor_Value.ZSTD : Compressor_Value.IDENTITY]
   const { server } = channel
   try {
-    const { responses } = await channel.unary(BATCH_READ, { ...request, acceptableCompressors }, signal)
+    const answers = await channel.unary(BATCH_READ, { ...request, acceptableCompressors }, signal)
     const found = new Map<string, CameBlob | Error>()
-    const take = async ({ digest, data, status, compressor }: BatchReadBlobsResponse_Response) => {
+    const take = async ({ digest, data, status, compressor }: ReadAnswer) => {
       const fault = faultIn(status)
       if (digest === undefined || fault?.code === GrpcCode.NOT_FOUND) return
       if (fault !== undefined) found.set(keyOf(digest), statusFault(server, fault) as Error)
@@ -83,7 +83,7 @@ export async function readSmall(
         found.set(keyOf(digest), came ?? otherBytes(server, digest.hash, `${data.length} other bytes`))
       }
     }
-    await Promise.all(responses.map(take))
+    await Promise.all(answers.map(take))
     return blobs.map(({ digest }) => found.get(keyOf(digest)))
   } catch (error) {
     throw statusFault(server, error)
@@ -91,7 +91,7 @@ export async function readSmall(
 }
 
 /** Undefined where it is not the blob. */
-async function unpacked(digest: Digest, data: Buffer, compressor: Compressor_Value): Promise<CameBlob | undefined> {
+async function unpacked(digest: Digest, data: Uint8Array, compressor: Compressor_Value): Promise<CameBlob | undefined> {
   if (compressor === Compressor_Value.IDENTITY) return isBlob(digest, data) ? { bytes: data } : undefined
   if (compressor !== Compressor_Value.ZSTD) return undefined
   try {
