@@ -1,29 +1,36 @@
-import { type ActionDigest, UNKNOWN_BYTES } from '../../digest/digest.ts'
+import { type ActionDigest, type Digest, UNKNOWN_BYTES } from '../../digest/digest.ts'
 import { digestOf } from '../../digest/sha256.ts'
 import { CacheError } from '../../errors.ts'
 import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { ActionLookup, ActionStore, BlobStore, PutOutcome, Scope } from '../contracts.ts'
-import { isWhole } from '../named-blobs.ts'
+import { isWhole, namedBlobs } from '../named-blobs.ts'
+import { readWhole } from '../read-whole.ts'
+import type { RemoteEnd } from '../remote/remote-end.ts'
+import { type BesideParts, besideOf, digestsOf, NOTHING_BESIDE } from './beside.ts'
 import { InTurn } from './in-turn.ts'
 import type { Patience } from './patience.ts'
 import type { Repairs } from './repairs.ts'
+import { nameOf } from './sharded-blobs.ts'
 import { shardedAction, type Unwrapped, unwrapped, wrapped } from './sharded-result.ts'
 import { askAll, type Shard, type ShardedParts, type Shards } from './shards.ts'
 
 type Miss = Extract<ActionLookup, { readonly kind: 'miss' }>
 
-/** Action results, each in the ends that have its action's hash; complete by blobs that lie anywhere. */
+/** Action results, each in the ends that have its action's hash, with its small blobs; complete by others that lie anywhere. */
 export class ShardedActions implements ActionStore {
   readonly #shards: Shards
   readonly #repairs: Repairs
   readonly #patience: Patience
   readonly #blobs: BlobStore
+  readonly #beside: BesideParts | undefined
 
-  constructor({ shards, repairs, patience }: ShardedParts, blobs: BlobStore) {
+  /** `beside`: undefined where blobs lie in no end of these. */
+  constructor({ shards, repairs, patience }: ShardedParts, blobs: BlobStore, beside?: BesideParts) {
     this.#shards = shards
     this.#repairs = repairs
     this.#patience = patience
     this.#blobs = blobs
+    this.#beside = beside
   }
 
   async get(scope: Scope, action: ActionDigest, signal?: AbortSignal): Promise<ActionLookup> {
@@ -40,9 +47,10 @@ export class ShardedActions implements ActionStore {
     })
     try {
       for (let found = await ends.next(); found !== undefined; found = await ends.next()) {
-        const { result, encoded, actionBytes } = found.value
-        if (await isWhole(this.#blobs, scope, result, signal)) {
-          this.#repair(scope, action, result, actionBytes, ends.lacking)
+        const { result, encoded, beside } = found.value
+        this.#beside?.homes.note(found.shard, beside)
+        if (await this.#isWhole(scope, found.value, signal)) {
+          this.#repair(scope, action, found.value, ends.lacking)
           return { kind: 'hit', result, encoded, resultDigest: digestOf(encoded) }
         }
         miss = { kind: 'miss', why: 'incomplete' }
@@ -58,9 +66,9 @@ export class ShardedActions implements ActionStore {
     signal?.throwIfAborted()
     if (!(await isWhole(this.#blobs, scope, result, signal)))
       throw new CacheError('store.incomplete', 'The action result was not kept: a blob that it names is on no server.')
-    const outer = wrapped(result, action.sizeBytes)
-    const put = ({ end }: Shard) => end.actions.put(scope, shardedAction(action), outer, signal)
-    const outcomes = await askAll(this.#shards.of(action.hash), put, signal)
+    const kept = { result, actionBytes: action.sizeBytes }
+    const keep = (shard: Shard) => this.#keep(shard, scope, action, kept, signal)
+    const outcomes = await askAll(this.#shards.of(action.hash), keep, signal)
     if (outcomes.includes('different')) return 'different'
     return outcomes.includes('same') ? 'same' : 'new'
   }
@@ -79,10 +87,48 @@ export class ShardedActions implements ActionStore {
     return isAnother ? { kind: 'miss', why: 'absent' } : inner
   }
 
-  #repair(scope: Scope, action: ActionDigest, result: ActionResult, actionBytes: number, to: readonly Shard[]): void {
+  /** By the word of its server what lies beside it is there. */
+  async #isWhole(scope: Scope, { result, beside }: Unwrapped, signal: AbortSignal | undefined): Promise<boolean> {
+    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
+    if (named === undefined) return false
+    const isThere = new Set(this.#beside === undefined ? [] : beside.map(nameOf))
+    const others = named.digests.filter((digest) => !isThere.has(nameOf(digest)))
+    return others.length === 0 || (await this.#blobs.missing(scope, others, signal)).length === 0
+  }
+
+  async #keep(
+    { end }: Shard,
+    scope: Scope,
+    action: ActionDigest,
+    { result, actionBytes }: Pick<Unwrapped, 'result' | 'actionBytes'>,
+    signal: AbortSignal | undefined,
+  ): Promise<PutOutcome> {
+    const beside = this.#beside === undefined ? NOTHING_BESIDE : besideOf(result)
+    const areThere = await this.#bring(end, scope, digestsOf(beside), signal)
+    const outer = wrapped(result, actionBytes, areThere ? beside : NOTHING_BESIDE)
+    return end.actions.put(scope, shardedAction(action), outer, signal)
+  }
+
+  /** False where one cannot be had. */
+  async #bring(end: RemoteEnd, scope: Scope, digests: readonly Digest[], signal?: AbortSignal): Promise<boolean> {
+    if (digests.length === 0) return true
+    const bring = async (digest: Digest) => {
+      const bytes = this.#beside?.written.get(digest) ?? (await readWhole(this.#blobs, scope, digest, signal))
+      if (bytes !== undefined) await end.blobs.write(scope, digest, bytes, signal)
+      return bytes !== undefined
+    }
+    const missing = await end.blobs.missing(scope, digests, signal)
+    return (await Promise.all(missing.map(bring))).every((isThere) => isThere)
+  }
+
+  #repair(
+    scope: Scope,
+    action: ActionDigest,
+    kept: Pick<Unwrapped, 'result' | 'actionBytes'>,
+    to: readonly Shard[],
+  ): void {
     for (const shard of to) {
-      const copy = (signal: AbortSignal) =>
-        shard.end.actions.put(scope, shardedAction(action), wrapped(result, actionBytes), signal)
+      const copy = (signal: AbortSignal) => this.#keep(shard, scope, action, kept, signal)
       this.#repairs.offer({ key: `${scope.instance} ${action.hash}`, to: shard, copy })
     }
   }

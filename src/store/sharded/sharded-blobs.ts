@@ -14,12 +14,14 @@ import { head } from '../head.ts'
 import { bytesOf } from '../nameless-file.ts'
 import { notTheBlob } from '../remote/checked-pieces.ts'
 import { spooled } from '../remote/verified.ts'
+import type { BesideParts } from './beside.ts'
 import { Inquiry, type InquiryOptions } from './inquiry.ts'
 import { Lent } from './lent.ts'
 import { READ_UNIT_BYTES, replicatedRead } from './replicated-read.ts'
 import { askAll, type Shard, type ShardedParts } from './shards.ts'
 
 export interface ShardedBlobsOptions extends ShardedParts {
+  readonly beside: BesideParts
   /** Where a large blob lies while it goes to several ends; the system's own folder for such things unless said. */
   readonly tmpDir: string | undefined
 }
@@ -86,9 +88,10 @@ export class ShardedBlobs implements BlobStore, Ingest {
 
   async write(scope: Scope, digest: Digest, bytes: Bytes, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    const shards = this.shardsOf(digest)
+    const shards = this.#placesOf(digest)
     const [only] = shards
-    if (shards.length === 1 && only !== undefined) return only.end.blobs.write(scope, digest, bytes, signal)
+    if (shards.length === 1 && only !== undefined && !(bytes instanceof Uint8Array))
+      return only.end.blobs.write(scope, digest, bytes, signal)
     if (bytes instanceof Uint8Array) return this.#writeAll(scope, digest, () => bytes, signal)
     await this.#named(bytes, signal, async (found, again) => {
       if (!sameDigest(found, digest)) throw notTheBlob(digest.hash, `those of ${found.hash}`)
@@ -122,7 +125,10 @@ export class ShardedBlobs implements BlobStore, Ingest {
   }
 
   async #writeAll(scope: Scope, digest: Digest, again: () => Bytes, signal?: AbortSignal): Promise<void> {
-    await askAll(this.shardsOf(digest), ({ end }) => end.blobs.write(scope, digest, again(), signal), signal)
+    const write = ({ end }: Shard) => end.blobs.write(scope, digest, again(), signal)
+    await askAll(this.#placesOf(digest), write, signal)
+    const bytes = again()
+    if (bytes instanceof Uint8Array) this.#options.beside.written.add(digest, bytes)
   }
 
   #inquiry(
@@ -141,7 +147,8 @@ export class ShardedBlobs implements BlobStore, Ingest {
 
   /** Copied behind the caller's back. */
   repair(scope: Scope, digest: Digest, from: Shard, to: readonly Shard[]): void {
-    for (const shard of to) {
+    const places = this.#placesOf(digest)
+    for (const shard of to.filter((shard) => places.includes(shard))) {
       const copy = async (signal: AbortSignal) => {
         await using bytes = await from.end.blobs.read(scope, digest, { signal })
         if (bytes !== undefined) await shard.end.blobs.write(scope, digest, bytes, signal)
@@ -150,8 +157,15 @@ export class ShardedBlobs implements BlobStore, Ingest {
     }
   }
 
-  /** Where a blob is, the first one first. */
-  shardsOf({ hash }: Digest): readonly Shard[] {
+  /** Where a blob may be found, the best place first. */
+  shardsOf(digest: Digest): readonly Shard[] {
+    const home = this.#options.beside.homes.of(digest)
+    const places = this.#placesOf(digest)
+    return home === undefined ? places : [home, ...places.filter((shard) => shard !== home)]
+  }
+
+  /** Where a blob belongs. */
+  #placesOf({ hash }: Digest): readonly Shard[] {
     return this.#options.shards.of(hash)
   }
 }

@@ -1,8 +1,9 @@
-import { type ActionDigest, asActionDigest } from '../../digest/digest.ts'
+import { type ActionDigest, asActionDigest, type Digest } from '../../digest/digest.ts'
 import { digestOf, sha256Hex } from '../../digest/sha256.ts'
 import { ActionResult, ExecutedActionMetadata } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { ShardedResult } from '../../proto/recue/v1/sharded.ts'
 import { outcomeBytes } from '../action-result-sameness.ts'
+import { type Beside, digestsOf } from './beside.ts'
 
 const TYPE_URL = 'type.googleapis.com/recue.v1.ShardedResult'
 
@@ -12,10 +13,10 @@ export function shardedAction({ hash }: ActionDigest): ActionDigest {
 }
 
 /**
- * A result that names no blobs and has another in it, so that a server which checks results takes it. Two of them are the same work to
- * a server where what is in them is: a link, which nobody makes, names the outcome.
+ * A result that names those blobs alone that lie beside it, and has another in it, so that a server which checks results takes it, and
+ * keeps them as long. Two of them are the same work to a server where what is in them is: a link, which nobody makes, names the outcome.
  */
-export function wrapped(result: ActionResult, actionBytes: number): ActionResult {
+export function wrapped(result: ActionResult, actionBytes: number, beside: Beside): ActionResult {
   const value = ShardedResult.encode({
     result: Buffer.from(ActionResult.encode(result).finish()),
     actionBytes,
@@ -23,6 +24,7 @@ export function wrapped(result: ActionResult, actionBytes: number): ActionResult
   const target = sha256Hex(outcomeBytes(result))
   return {
     ...ActionResult.decode(NOTHING),
+    ...beside,
     outputSymlinks: [{ path: 'outcome', target, nodeProperties: undefined }],
     executionMetadata: {
       ...ExecutedActionMetadata.decode(NOTHING),
@@ -35,6 +37,8 @@ export interface Unwrapped {
   readonly result: ActionResult
   readonly encoded: Uint8Array
   readonly actionBytes: number
+  /** Blobs of it that its server has. */
+  readonly beside: readonly Digest[]
 }
 
 /** Undefined where there is none in it. */
@@ -43,7 +47,7 @@ export function unwrapped(outer: ActionResult): Unwrapped | undefined {
   if (any === undefined) return undefined
   try {
     const { result: encoded, actionBytes } = ShardedResult.decode(any.value)
-    return { result: ActionResult.decode(encoded), encoded, actionBytes }
+    return { result: ActionResult.decode(encoded), encoded, actionBytes, beside: digestsOf(outer) }
   } catch {
     return undefined
   }

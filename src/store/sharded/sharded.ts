@@ -1,6 +1,7 @@
 import { CacheError } from '../../errors.ts'
 import { type Clock, SYSTEM_CLOCK } from '../guarded/clock.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
+import { Homes, WrittenBlobs } from './beside.ts'
 import { Patience } from './patience.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { Repairs } from './repairs.ts'
@@ -25,7 +26,8 @@ export interface ShardedEndsOptions {
  * the same names and weights looks in the same places. A write is done when one end has taken it. An end with a fault counts as one that
  * has nothing, until all have one; of one that takes longer than nearly all answers do the next is asked as well. What is found in a
  * later end is copied to those before it, behind the caller's back. How long an end may take at all is not said here: put `guarded`
- * around each. Frames and the like are there where all ends have them. Owns all of them. Throws `usage`.
+ * around each. Small blobs of a result lie in its ends, too, so that a hit
+ * asks one end. Frames and the like are there where all ends have them. Owns all of them. Throws `usage`.
  */
 export function sharded(ends: readonly Shard[], options: ShardedEndsOptions = {}): RemoteEnd {
   const { replicas = 2, tmpDir, clock = SYSTEM_CLOCK } = options
@@ -33,12 +35,13 @@ export function sharded(ends: readonly Shard[], options: ShardedEndsOptions = {}
   const patience = new Patience(clock)
   const repairs = new Repairs(clock)
   const shards = new Shards(ends, new Rendezvous(ends, replicas))
-  const parts = { shards, repairs, patience, tmpDir }
+  const beside = { homes: new Homes(), written: new WrittenBlobs() }
+  const parts = { shards, repairs, patience, beside, tmpDir }
   const blobs = new ShardedBlobs(parts)
   const allHave = (member: keyof RemoteEnd) => ends.every(({ end }) => end[member] !== undefined)
   return {
     blobs,
-    actions: new ShardedActions(parts, blobs),
+    actions: new ShardedActions(parts, blobs, beside),
     actionsOver: (others) => new ShardedActions(parts, others),
     ...(allHave('frames') && { frames: new ShardedFrames(parts) }),
     ...(allHave('fetches') && { fetches: new ShardedFetches(blobs) }),
@@ -48,7 +51,9 @@ export function sharded(ends: readonly Shard[], options: ShardedEndsOptions = {}
     async [Symbol.asyncDispose]() {
       await using stack = new AsyncDisposableStack()
       for (const { end } of ends) stack.use(end)
-      await Promise.all([repairs[Symbol.asyncDispose](), patience[Symbol.asyncDispose]()])
+      stack.use(patience)
+      // They ask by it.
+      stack.use(repairs)
     },
   }
 }

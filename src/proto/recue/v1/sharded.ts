@@ -11,8 +11,8 @@ export const protobufFileName = "recue/v1/sharded.proto";
 /** What recue keeps of an action result on servers that do not have its blobs. */
 
 /**
- * Packed as an Any into ActionResult.execution_metadata.auxiliary_metadata of a result that names no blobs, kept under the digest of
- * the text "recue sharded result of HASH": so no server looks for blobs that lie on others, and no client takes it for a result.
+ * Packed as an Any into ActionResult.execution_metadata.auxiliary_metadata of a result that names small blobs at most, kept under the digest of
+ * the text "recue sharded result of HASH": so no server looks for blobs that it was not given, and no client takes it for a result.
  */
 export interface ShardedResult {
   /** The encoded ActionResult. */
