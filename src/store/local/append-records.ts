@@ -1,6 +1,7 @@
 import { fdatasync, fdatasyncSync, ftruncate, writeSync, writev, writevSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { HeldSegment } from './held-segment.ts'
+import { mediumTimer } from './medium-time.ts'
 import {
   amendHeader,
   encodeRecord,
@@ -27,7 +28,7 @@ export interface AppendOptions {
   readonly stampMs: number
   /** `full`: on the disk when done. */
   readonly durability: 'fast' | 'full'
-  /** Told how many bytes it was and how long the medium took. */
+  /** Told how many bytes it was and how long the medium took, where they were many. */
   readonly onAppend?: ((bytes: number, ms: number) => void) | undefined
 }
 
@@ -55,11 +56,12 @@ export async function appendRecords(
     })
     return { places: headers.map(({ place }) => place), headers }
   })
-  const start = performance.now()
+  const bytes = offset - segment.size
+  const tookMs = bytes > AT_ONCE_BYTES ? mediumTimer() : undefined
   try {
-    await writeAll(segment.file, pieces, segment.size, offset - segment.size)
+    await writeAll(segment.file, pieces, segment.size, bytes)
     if (durability === 'full') await syncFile(segment.file)
-    onAppend?.(offset - segment.size, performance.now() - start)
+    if (tookMs !== undefined) onAppend?.(bytes, tookMs())
   } catch (error) {
     await cutBack(segment, segment.size)
     throw error

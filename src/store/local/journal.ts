@@ -38,7 +38,7 @@ export interface SegmentPin extends Disposable {
 /** `durability` `full`: on the disk before it is visible. */
 export interface JournalOptions extends SegmentsOptions {
   readonly now: () => number
-  /** Told of each append how many bytes it was and how long the medium took. */
+  /** Told of each large append how many bytes it was and how long the medium took. */
   readonly onAppend?: (bytes: number, ms: number) => void
   /** Told when something could not be kept for want of room. */
   readonly onFull?: () => void

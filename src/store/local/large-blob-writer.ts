@@ -11,6 +11,7 @@ import { explained, isDiskFull } from './explained.ts'
 import type { IndexDb } from './index-db.ts'
 import type { Journal, SegmentPin } from './journal.ts'
 import { blobPath, type Layout, stagingPath } from './layout.ts'
+import { mediumTimer } from './medium-time.ts'
 import type { Presence } from './presence.ts'
 import type { Codec, NewRecord, RecordPlace } from './segment.ts'
 import { type StreamChunk, streamChunks } from './stream-chunks.ts'
@@ -185,9 +186,9 @@ async function writeChunks(
       const { stored } = await encoded
       await before
       chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
-      const start = performance.now()
+      const tookMs = mediumTimer()
       await writeFully(file, stored)
-      compression.wrote(stored.length, performance.now() - start)
+      compression.wrote(stored.length, tookMs())
     } finally {
       chunksUnderWay--
     }

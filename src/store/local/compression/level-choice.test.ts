@@ -68,7 +68,7 @@ describe('the level of auto', () => {
     expect(choice.level('text')).toBe(3)
     compress(600)
     expect(choice.level('text')).toBe(3)
-    for (let i = 0; i < 20; i++) compress(600)
+    for (let i = 0; i < 30; i++) compress(600)
     expect(choice.level('text')).toBe(9)
   })
 
@@ -118,6 +118,22 @@ describe('the level of auto', () => {
       underWay.push(choice.time())
     }
     expect(choice.level('text')).toBe(6)
+  })
+
+  it('takes several that are told of in one turn for what they took together', () => {
+    let now = 0
+    const choice = written(new LevelChoice(() => now), 50)
+    for (let i = 0; i < 60; i++) {
+      const underWay = Array.from({ length: 4 }, () => choice.time())
+      // 100 MiB/s, which at no level is twice what this medium takes.
+      now += 40
+      for (const timing of underWay) {
+        timing.done('text', 1, MIB, MIB / 4)
+        timing[Symbol.dispose]()
+        now += 0.01
+      }
+      expect(choice.level('text')).toBe(1)
+    }
   })
 
   it('knows that a higher level took longer for the same', () => {

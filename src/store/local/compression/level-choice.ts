@@ -89,9 +89,10 @@ export class LevelChoice {
     this.#sampledMs += now - this.#busySinceMs
     this.#busySinceMs = now
     if (this.#sampledBytes < SAMPLE_BYTES || this.#sampledMs <= 0) return
-    const speed = this.#sampledBytes / this.#sampledMs
-    const trust = speed < this.#speed ? TRUST_AGAINST : TRUST
-    this.#speed = this.#speed === 0 ? speed : believed(this.#speed, speed, trust)
+    // Several that are told of in one turn seem to have taken no time but the first: averaged as times, that is no harm.
+    const pace = this.#sampledMs / this.#sampledBytes
+    const before = this.#speed === 0 ? pace : 1 / this.#speed
+    this.#speed = 1 / believed(before, pace, pace > before ? TRUST_AGAINST : TRUST)
     this.#sampledBytes = 0
     this.#sampledMs = 0
   }
