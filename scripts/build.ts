@@ -16,6 +16,15 @@ import { trimTypes } from './library-types.ts'
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 const bin = path.join(root, 'node_modules', '.bin')
 
+const NODE_ENTRY = `#!/usr/bin/env node
+'use strict'
+const exitCode = require('./repeat.cjs').repeatedRun()
+if (exitCode === undefined) {
+  require('node:module').enableCompileCache?.()
+  require('./command.cjs')
+} else process.exit(exitCode)
+`
+
 const parts = { executable: buildExecutable, node: buildNodeEntry, library: buildLibrary }
 
 const asked = process.argv.slice(2)
@@ -64,12 +73,19 @@ function crossCompilation(): string[] {
   return target && runtime ? [`--target=${target}`, `--compile-executable-path=${runtime}`] : []
 }
 
-/** Two files: a small entry that switches Node's compile cache on, and the command, which that cache then serves. */
+/** As `src/cli/main.ts`: what repeats a hit by itself, and the command in a file of its own, which Node's compile cache serves. */
 function buildNodeEntry(): void {
   rmSync(path.join(root, 'dist/node'), { recursive: true, force: true })
+  bundleForNode('src/cli/repeat/repeat-run.ts', 'repeat.cjs')
+  bundleForNode('src/cli/command-line.ts', 'command.cjs')
+  writeFileSync(path.join(root, 'dist/node/recue.cjs'), NODE_ENTRY)
+  chmodSync(path.join(root, 'dist/node/recue.cjs'), 0o755)
+}
+
+function bundleForNode(entry: string, outfile: string): void {
   run('bun', [
     'build',
-    'src/cli/main.ts',
+    entry,
     '--target=node',
     // Some packages' `main` loads its parts in ways that no bundler sees.
     '--main-fields=module',
@@ -77,13 +93,8 @@ function buildNodeEntry(): void {
     '--format=cjs',
     '--minify-syntax',
     '--minify-whitespace',
-    '--outfile=dist/node/command.cjs',
+    `--outfile=dist/node/${outfile}`,
   ])
-  writeFileSync(
-    path.join(root, 'dist/node/recue.cjs'),
-    "#!/usr/bin/env node\n'use strict'\nrequire('node:module').enableCompileCache?.()\nrequire('./command.cjs')\n",
-  )
-  chmodSync(path.join(root, 'dist/node/recue.cjs'), 0o755)
 }
 
 function buildLibrary(): void {

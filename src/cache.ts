@@ -12,8 +12,8 @@ import type { ActionDigest } from './digest/digest.ts'
 import { CacheError } from './errors.ts'
 import { type Memoized, type MemoizeOptions, memoized } from './memoize.ts'
 import { type Ledger, openLedger } from './observe/ledger.ts'
+import { runRecordOf } from './observe/run-record.ts'
 import type { CacheStats } from './observe/stats.ts'
-import { labelOf, thingOf } from './observe/thing.ts'
 import type { Usual, UsualRuns } from './observe/usual-runs.ts'
 import type { ActionResult } from './proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { RemoteCacheOptions, RemoteTiers } from './remote-tiers.ts'
@@ -356,22 +356,7 @@ class LocalCache implements Cache {
 
   #record(request: ActionRequest, task: string | undefined, outcome: RunOutcome): void {
     if (this.readOnly) return
-    const record = {
-      thing: thingOf({ root: request.root, workingDirectory: request.workingDirectory, task, argv: request.argv }),
-      label: labelOf(task, request.argv),
-      root: request.root,
-      startedMs: outcome.startedMs,
-      status: outcome.status,
-      key: outcome.key,
-      exitCode: outcome.exitCode,
-      durationMs: Math.round(outcome.durationMs),
-      savedMs: Math.round(outcome.savedMs),
-      ownUs: Math.round(outcome.ownMs * 1000),
-      reason: outcome.reason ?? '',
-      source: outcome.source ?? '',
-      bytes: outcome.outputBytes,
-      ...OWN_RUN,
-    }
+    const record = runRecordOf(request, task, outcome)
     this.ledger.append(record)
     void this.#usual?.then((usual) => usual.add(record))
   }
@@ -415,9 +400,6 @@ function withDefaults(options: CacheRunOptions): RunOptions {
   const { task: _task, ...given } = options
   return { ...RUN_DEFAULTS, ...given }
 }
-
-/** Not a server's, and one. */
-const OWN_RUN = { tool: '', count: 0 }
 
 const RUN_DEFAULTS: RunOptions = {
   read: true,

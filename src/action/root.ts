@@ -1,6 +1,7 @@
-import { lstatSync, readFileSync, realpathSync } from 'node:fs'
+import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { CacheError, systemCode } from '../errors.ts'
+import type { Witness } from './witness.ts'
 
 /** In the order in which one folder is searched; a `recue` key in package.json comes last. */
 export const CONFIG_NAMES: readonly string[] = ['recue.config.ts', 'recue.config.mjs', 'recue.config.json']
@@ -19,9 +20,12 @@ export interface Place {
  * nearest package.json; else the working directory. Throws `usage` for a root or directory that is not there, and
  * `input.outside-root` for a working directory outside the root.
  */
-export function findRoot(cwd: string, options: { readonly root?: string } = {}): Place {
+export function findRoot(
+  cwd: string,
+  options: { readonly root?: string; readonly witness?: Witness | undefined } = {},
+): Place {
   const start = realDirectory(cwd, 'working directory')
-  const found = searchUpwards(start)
+  const found = searchUpwards(start, options.witness)
   const root =
     options.root === undefined
       ? (found.config ?? found.repository ?? found.package ?? start)
@@ -49,11 +53,16 @@ interface Landmarks {
 }
 
 /** Everything above the nearest config is looked at by nobody, so the search ends there. */
-function searchUpwards(start: string): Landmarks {
+function searchUpwards(start: string, witness: Witness | undefined): Landmarks {
   const found: Landmarks = { config: undefined, configFile: undefined, repository: undefined, package: undefined }
+  const exists = (path: string): boolean => {
+    const stats = lookAt(path)
+    witness?.saw(path, stats, false)
+    return stats !== undefined
+  }
   for (let folder = start; ; folder = dirname(folder)) {
     const hasPackage = exists(join(folder, 'package.json'))
-    found.configFile = configIn(folder, hasPackage)
+    found.configFile = configIn(folder, hasPackage, exists)
     if (found.configFile !== undefined) {
       found.config = folder
       return found
@@ -64,7 +73,7 @@ function searchUpwards(start: string): Landmarks {
   }
 }
 
-function configIn(folder: string, hasPackage: boolean): string | undefined {
+function configIn(folder: string, hasPackage: boolean, exists: (path: string) => boolean): string | undefined {
   for (const name of CONFIG_NAMES) if (exists(join(folder, name))) return join(folder, name)
   const manifest = join(folder, 'package.json')
   return hasPackage && hasRecueKey(manifest) ? manifest : undefined
@@ -82,11 +91,11 @@ function hasRecueKey(path: string): boolean {
   }
 }
 
-function exists(path: string): boolean {
+function lookAt(path: string): Stats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+    return lstatSync(path, { throwIfNoEntry: false })
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ActionDigest } from '../digest/digest.ts'
 import type { LeftOutputs } from './outputs/left-outputs.ts'
+import type { Witness } from './witness.ts'
 
 /**
  * - `hit`: replayed;
@@ -112,5 +113,6 @@ export interface RunOptions {
    * reach the command, which is waited for. A library leaves its host's signals as they are.
    */
   readonly hostSignals?: boolean
+  readonly witness?: Witness | undefined
   readonly signal?: AbortSignal
 }

@@ -42,7 +42,7 @@ const OWN_FOLDERS: readonly OwnFolder[] = [
   {
     folder: 'tmp',
     part: 'other',
-    files: /^(blob-\d+-\d+|stream-[\w-]+)$/,
+    files: /^(blob-\d+-\d+|stream-[\w-]+|hit-[0-9a-f]{8}(-\d+)?)$/,
     folders: /^restore-[0-9a-z]+-[0-9a-z]+$/,
   },
   { folder: '', part: 'other', files: /^(CACHEDIR\.TAG|FORMAT|reserve)$/ },

@@ -3,9 +3,16 @@ import { formatDuration } from '../units/duration.ts'
 import { formatSize } from '../units/size.ts'
 import type { Paint } from './terminal.ts'
 
+/** What the line needs to know: of the outputs, how many there are. */
+export type SaidOutcome = Pick<RunOutcome, 'status' | 'written' | 'outputBytes' | 'isLeft' | 'savedMs' | 'durationMs'> &
+  Partial<Pick<RunOutcome, 'exitCode' | 'source' | 'reason'>> & {
+    readonly key: { readonly hash: string } | undefined
+    readonly outputs: { readonly length: number }
+  }
+
 /** The one line that `run` says of a run, without `recue: ` before it. `why` is what changed since the last run. */
 export function outcomeLine(
-  outcome: RunOutcome,
+  outcome: SaidOutcome,
   options: { readonly paint: Paint; readonly why: string | undefined },
 ): string {
   const { paint, why } = options
@@ -35,7 +42,7 @@ function joined(parts: readonly (string | undefined)[]): string {
   return parts.filter((part) => part !== undefined && part !== '').join(' · ')
 }
 
-function restoredPart({ outputs, written, outputBytes, isLeft }: RunOutcome): string | undefined {
+function restoredPart({ outputs, written, outputBytes, isLeft }: SaidOutcome): string | undefined {
   if (isLeft) return 'outputs not fetched'
   if (outputs.length === 0) return undefined
   if (written === 0)
@@ -44,11 +51,11 @@ function restoredPart({ outputs, written, outputBytes, isLeft }: RunOutcome): st
   return `restored ${files(outputs.length)} (${formatSize(outputBytes)})`
 }
 
-function savedPart({ savedMs }: RunOutcome): string | undefined {
+function savedPart({ savedMs }: SaidOutcome): string | undefined {
   return savedMs <= 0 ? undefined : `saved ${formatDuration(savedMs)}`
 }
 
-function keptPart({ outputs, outputBytes, exitCode }: RunOutcome): string {
+function keptPart({ outputs, outputBytes, exitCode }: SaidOutcome): string {
   if (exitCode !== 0) return `kept exit code ${exitCode}`
   return outputs.length === 0 ? 'kept' : `kept ${files(outputs.length)} (${formatSize(outputBytes)})`
 }

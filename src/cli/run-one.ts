@@ -1,4 +1,5 @@
-import type { RunOutcome } from '../action/run-outcome.ts'
+import type { StreamName } from '../action/run/stream-order.ts'
+import type { RunNotice, RunOutcome } from '../action/run-outcome.ts'
 import { type Output, writeAll, writeAllWaiting } from './output.ts'
 import { outcomeLine } from './run-line.ts'
 import { type RunReport, reportOf } from './run-report.ts'
@@ -11,23 +12,31 @@ export async function runOne(
   work: Work,
   runner: Runner,
   output: Output,
-): Promise<{ readonly exitCode: number; readonly report: () => RunReport }> {
+): Promise<{ readonly outcome: RunOutcome; readonly report: () => RunReport }> {
   const { settings } = work
   const { paint } = output.stderr.terminal
   const { quiet, verbose } = settings
   const voice = openVoice({ write: (text) => writeAll(2, text), paint, quiet, verbose })
   // With --json, standard output is the report's.
   const stdout = settings.json ? 2 : 1
-  const sink = {
-    stdout: (chunk: Uint8Array) => writeAllWaiting(stdout, chunk),
-    stderr: (chunk: Uint8Array) => writeAllWaiting(2, chunk),
+  const { witness } = runner
+  const to = (stream: StreamName, descriptor: number) => (chunk: Uint8Array) => {
+    witness?.printed(stream, chunk)
+    return writeAllWaiting(descriptor, chunk)
   }
-  const outcome = await runWork(work, runner, { sink, notice: (notice) => voice.notice(notice) })
+  const notice = (said: RunNotice) => {
+    witness?.unsure()
+    voice.notice(said)
+  }
+  const outcome = await runWork(work, runner, {
+    sink: { stdout: to('stdout', stdout), stderr: to('stderr', 2) },
+    notice,
+  })
   const why = await whyMissed(work, outcome, runner)
   if (settings.outputLogs !== 'none' && outcome.status !== 'bypassed') voice.say(outcomeLine(outcome, { paint, why }))
   if (outcome.status === 'bypassed') voice.detail(outcomeLine(outcome, { paint, why }))
   return {
-    exitCode: outcome.exitCode,
+    outcome,
     report: () => reportOf(work, why === undefined ? outcome : { ...outcome, reason: why }),
   }
 }

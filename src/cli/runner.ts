@@ -1,6 +1,7 @@
 import type { RunOptions, RunOutcome } from '../action/run-outcome.ts'
 import type { Cache, CacheRunOptions } from '../cache.ts'
 import { cacheModeOf } from './cache-mode.ts'
+import type { HitWitness } from './repeat/hit-witness.ts'
 import type { CommandRemote } from './run-remote.ts'
 import type { Terminal } from './terminal.ts'
 import type { Work } from './work.ts'
@@ -13,6 +14,8 @@ export interface Runner {
   readonly remote: CommandRemote | undefined
   /** Of the stream that the command's standard output goes to. */
   readonly terminal: Terminal
+  /** Of a command that is run alone. */
+  readonly witness?: HitWitness | undefined
 }
 
 export interface Showing extends Pick<RunOptions, 'sink' | 'notice' | 'turn' | 'left' | 'onLeft'> {}
@@ -40,7 +43,7 @@ function remoteOf({ settings }: Work, { remote }: Runner): Pick<CacheRunOptions,
     : { remote: remote.forRun(cacheModeOf(settings.cache), settings.remoteDownload === 'none' ? 'none' : 'all') }
 }
 
-function runOptionsOf({ settings }: Work, { terminal }: Runner, showing: Showing): RunOptions {
+function runOptionsOf({ settings }: Work, { terminal, witness }: Runner, showing: Showing): RunOptions {
   const { outputLogs } = settings
   const mode = cacheModeOf(settings.cache)
   return {
@@ -59,5 +62,6 @@ function runOptionsOf({ settings }: Work, { terminal }: Runner, showing: Showing
     liveOutput: outputLogs === 'full' || outputLogs === 'new-only' || outputLogs === 'errors-only',
     ...showing,
     hostSignals: true,
+    witness,
   }
 }

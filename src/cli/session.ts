@@ -1,5 +1,6 @@
 import { resolve as resolvePath } from 'node:path'
 import { findRoot } from '../action/root.ts'
+import type { Witness } from '../action/witness.ts'
 import type { CacheOptions } from '../cache.ts'
 import type { OpenOptions, Place, Session } from './command.ts'
 import { loadProject } from './config/load-project.ts'
@@ -13,6 +14,7 @@ export interface SessionRequest extends OpenOptions {
   readonly given: readonly Layer[]
   readonly cwd: string
   readonly environment: Readonly<Record<string, string | undefined>>
+  readonly witness?: Witness
 }
 
 /** What is configured, from all origins; with the store open, or without where it cannot be used. */
@@ -57,21 +59,23 @@ export async function configureWithoutCache(request: SessionRequest): Promise<Co
 
 async function configuredWithoutProject(request: SessionRequest): Promise<Configured> {
   const userFile = userConfigFile(request.environment)
-  const user = await loadUserConfig(userFile)
+  const { witness } = request
+  const user = await loadUserConfig(userFile, witness)
   const layers = user === undefined ? request.given : [...request.given, configLayer('user', userFile, user)]
   const settings = settingsOf(layers)
-  const place = findRoot(request.cwd, settings.root === undefined ? {} : { root: settings.root })
+  if (settings.root !== undefined) witness?.unsure()
+  const place = findRoot(request.cwd, { witness, ...(settings.root !== undefined && { root: settings.root }) })
   return { place, project: undefined, layers, settings }
 }
 
 async function withProject(
   before: Configured,
-  { given, cwd, evaluate = false }: SessionRequest,
+  { given, cwd, evaluate = false, witness }: SessionRequest,
   records: Parameters<typeof loadProject>[1]['records'],
 ): Promise<Configured> {
   const { configFile } = before.place
   if (configFile === undefined) return before
-  const project = await loadProject(configFile, { records, evaluate, cwd })
+  const project = await loadProject(configFile, { records, evaluate, cwd, witness })
   if (project === undefined) return before
   const layer = configLayer('project', configFile, project.document)
   if (layer.values.size === 0) return { ...before, project }

@@ -130,15 +130,16 @@ export class TreeSnapshot {
 
   /**
    * The index of the first path at or after `from` that is not as it was, or -1. `base` is a folder with a trailing
-   * slash, or empty for the working directory (a relative path is resolved faster by the kernel).
+   * slash, or empty for the working directory (a relative path is resolved faster by the kernel). `look`: at what each
+   * path leads to, for a snapshot of such.
    */
-  nextChange(base: string, from = 0): number {
+  nextChange(base: string, from = 0, look: typeof lstatSync = lstatSync): number {
     const { paths } = this
     const stats = this.#stats as unknown as { readonly [index: number]: number }
     for (let i = from; i < paths.length; i++) {
       try {
         for (let at = i * 5; i < paths.length; i++, at += 5) {
-          const now = lstatSync(base === '' ? (paths[i] as string) : base + paths[i], QUIET)
+          const now = look(base === '' ? (paths[i] as string) : base + paths[i], QUIET)
           if (now === undefined) {
             if (stats[at + 2] === ABSENT_SIZE) continue
             return i

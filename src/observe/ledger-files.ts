@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
 
@@ -45,6 +45,21 @@ export function currentFile(folder: string): number {
     else if (name.startsWith('totals-') && name > totals) totals = name
   }
   return Math.max(numberIn(runs), numberIn(totals) + 1)
+}
+
+/** A file of records that has grown so far is followed by a new one: about 20,000 runs. */
+export const LEDGER_FILE_BYTES: number = 4 << 20
+
+/** The file that is appended to, opened for it; undefined where there is none with room, or it cannot be written. */
+export function openLedgerFile(folder: string): number | undefined {
+  try {
+    const file = openSync(runsPath(folder, currentFile(folder)), 'a', 0o600)
+    if (fstatSync(file).size < LEDGER_FILE_BYTES) return file
+    closeSync(file)
+  } catch {
+    // Whoever opens the ledger as a whole says what is wrong with it.
+  }
+  return undefined
 }
 
 /** As {@link ledgerFiles}; a folder that is not there is an empty one. */

@@ -4,7 +4,7 @@ import { systemCode } from '../errors.ts'
 import type { RunTotals } from '../proto/recue/v1/ledger.ts'
 import { RunRecord } from '../proto/recue/v1/recue.ts'
 import { encodeFrame, MAX_PAYLOAD_BYTES } from './frame.ts'
-import { currentFile, ledgerFilesIfAny, runsPath } from './ledger-files.ts'
+import { currentFile, LEDGER_FILE_BYTES, ledgerFilesIfAny, runsPath } from './ledger-files.ts'
 import { foldedTotals, foldOldest } from './ledger-fold.ts'
 import { recordsOf } from './ledger-read.ts'
 
@@ -31,8 +31,6 @@ export interface LedgerOptions {
   readonly fileBytes?: number
 }
 
-/** About 20,000 runs. */
-const FILE_BYTES = 4 << 20
 const LONGEST_TEXT = 2_000
 /** Records in one write: some 20 KiB. */
 const MOST_AT_ONCE = 100
@@ -48,7 +46,7 @@ function publishFault(fault: { folder: string; error: unknown; isDropped: boolea
  */
 export function openLedger(dir: string, options: LedgerOptions = {}): Ledger {
   const folder = join(dir, 'ledger')
-  const fileBytes = options.fileBytes ?? FILE_BYTES
+  const fileBytes = options.fileBytes ?? LEDGER_FILE_BYTES
   return {
     append: (record) => appendOrTell(folder, [record], fileBytes),
     appendAll(records) {

@@ -26,16 +26,26 @@ export async function refreshInputs(
   if (survey.files.length > 0 && !attachDigests(known, place)) return undefined
   const changes = new Map(survey.changes)
   const isSame = await hashChanged(known, survey.files, changes, place)
-  const updated = { ...known, changes, isWorthKeeping: survey.cost + survey.files.length * HASH_COST > KEEP_COST }
+  const cost = survey.cost + survey.files.length * HASH_COST + (areAllRacy(changes) ? 0 : LOADING_COST)
+  const isWorthKeeping = cost > KEEP_COST + known.snapshot.paths.length * KEEP_PATH_COST
+  const updated = { ...known, changes, isWorthKeeping }
   return isSame ? updated : { ...updated, rootDigest: treeOf(updated).rootDigest, isWorthKeeping: true }
 }
 
-/** In microseconds, roughly: what a run pays that finds the same changes again. */
+/** Then the next run comes here all the same. */
+function areAllRacy(changes: ReadonlyMap<number, Change>): boolean {
+  for (const { identity } of changes.values()) if (!Number.isNaN(identity.mtimeMs)) return false
+  return true
+}
+
+/** In microseconds, roughly: what a run pays that finds the same changes again. To come here alone is a tenth of a hit. */
+const LOADING_COST = 1_500
 const HASH_COST = 10
 const NAME_COST = 0.5
 const INDEX_COST = 500
 /** Writing a snapshot down takes some hundred microseconds. */
 const KEEP_COST = 200
+const KEEP_PATH_COST = 0.5
 
 interface Survey {
   /** Files to be hashed. */

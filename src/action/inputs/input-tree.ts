@@ -17,7 +17,10 @@ export async function findInputs(selection: InputSelection, place: InputPlace): 
   const known = loadKnown(place, text)
   if (known !== undefined && place.files === undefined) {
     const first = known.snapshot.nextChange(baseOf(place.root))
-    if (first === -1) return { kind: 'tree', tree: inputTreeOf(known, place) }
+    if (first === -1) {
+      place.witness?.held('inputs', known.snapshot)
+      return { kind: 'tree', tree: inputTreeOf(known, place) }
+    }
     const { refreshInputs } = await import('./input-refresh.ts')
     const refreshed = await refreshInputs(known, first, place)
     if (refreshed !== undefined) return { kind: 'tree', tree: inputTreeOf(refreshed, place) }

@@ -5,6 +5,7 @@ import { TreeSnapshot } from '../../digest/tree-snapshot.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
 import type { InputSelection } from '../request.ts'
+import type { Witness } from '../witness.ts'
 import type { FileView } from './file-view.ts'
 import { decodeInputFacts, type InputFacts } from './input-facts.ts'
 
@@ -35,6 +36,7 @@ export interface InputPlace {
   readonly signal: AbortSignal | undefined
   /** What is there, unless said. */
   readonly files?: FileView | undefined
+  readonly witness?: Witness | undefined
 }
 
 /** What decides which inputs a snapshot holds, apart from the files themselves. */

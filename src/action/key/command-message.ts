@@ -2,15 +2,10 @@ import type { ActionDigest, Digest } from '../../digest/digest.ts'
 import { asActionDigest } from '../../digest/digest.ts'
 import { digestOfMessage } from '../../digest/message-digest.ts'
 import { Action, Command } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { KEY_VERSION } from './key-version.ts'
 import type { Message } from './keyed-action.ts'
 import type { PlatformProperty } from './platform.ts'
 import { compareUtf8 } from './utf8-order.ts'
-
-/**
- * Goes up whenever the same request is to get another key: when what is in the key, or how, changes. Results kept under
- * the old one are then never found again.
- */
-export const KEY_VERSION = 1
 
 /** What the command is, apart from its inputs. */
 export interface CommandParts {

@@ -1,6 +1,7 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { CacheError, systemCode } from '../../errors.ts'
+import type { Witness } from '../witness.ts'
 
 /** A program as the system would find it. */
 export interface Executable {
@@ -17,6 +18,7 @@ export interface SearchPlace {
   readonly extensions?: string | undefined
   /** Told of each absolute path where it was looked for in vain; may throw. */
   readonly missed?: (path: string) => void
+  readonly witness?: Witness | undefined
 }
 
 /**
@@ -32,7 +34,7 @@ export function findExecutable(name: string, place: SearchPlace): Executable {
       ? resolve(place.cwd, name)
       : join(isAbsolute(folder) ? folder : resolve(place.cwd, folder), name)
     for (const extension of extensionsOf(place.extensions)) {
-      const found = look(base + extension)
+      const found = look(base + extension, place.witness)
       if (found === undefined) {
         place.missed?.(base + extension)
         continue
@@ -62,9 +64,10 @@ interface Obstacle {
   readonly hint: string
 }
 
-function look(path: string): Executable | Obstacle | undefined {
+function look(path: string, witness: Witness | undefined): Executable | Obstacle | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false })
+    witness?.saw(path, stats, true)
     if (stats === undefined) return undefined
     if (stats.isDirectory()) return { path, why: 'it is a folder', hint: 'Name a program in it.' }
     if (!stats.isFile()) return { path, why: 'it is not a regular file', hint: 'Name a program.' }
@@ -72,6 +75,7 @@ function look(path: string): Executable | Obstacle | undefined {
     return { path, stats }
   } catch (error) {
     const code = systemCode(error)
+    witness?.saw(path, undefined, true)
     if (code === 'EACCES') return { path, why: 'permission is denied', hint: `Try: chmod +x ${path}` }
     if (code === 'ELOOP') return { path, why: 'its links form a loop', hint: 'Repair the link.' }
     // ENAMETOOLONG, ENOTDIR: nothing of that name can be there.

@@ -6,6 +6,7 @@ import { findInputs } from '../inputs/input-tree.ts'
 import type { ViewWithLeft } from '../inputs/view-with-left.ts'
 import { declareOutputs } from '../outputs/output-declarations.ts'
 import type { ActionRequest } from '../request.ts'
+import type { Witness } from '../witness.ts'
 import { actionMessage, commandMessage } from './command-message.ts'
 import { childEnvironment, type KeyedVariable } from './environment.ts'
 import { type Executable, findExecutable, type SearchPlace } from './executable.ts'
@@ -21,6 +22,7 @@ export interface KeyOptions {
   readonly signal?: AbortSignal
   /** What inputs and programs are looked for in: the files that are there, unless said. */
   readonly files?: ViewWithLeft
+  readonly witness?: Witness | undefined
 }
 
 /**
@@ -31,9 +33,16 @@ export interface KeyOptions {
 export async function keyOf(request: ActionRequest, options: KeyOptions): Promise<Keyed> {
   refuseUnkeyableArguments(request.argv)
   const { root, workingDirectory } = request
+  const { witness } = options
   const { child: environment, keyed } = childEnvironment(request.environment)
+  witness?.withheld(environment.withheld)
   const cwd = join(root, workingDirectory)
-  const program = findExecutable(request.argv[0] as string, { cwd, ...searchOf(environment), ...missedOf(options) })
+  const program = findExecutable(request.argv[0] as string, {
+    cwd,
+    ...searchOf(environment),
+    ...missedOf(options),
+    witness,
+  })
   const outputs = declareOutputs(request.outputs, { root, workingDirectory, ...options })
   const found = await findInputs(request.inputs, { root, workingDirectory, outputs, signal: undefined, ...options })
   if (found.kind === 'unkeyable')
@@ -41,7 +50,7 @@ export async function keyOf(request: ActionRequest, options: KeyOptions): Promis
   const properties = await commandProperties(request, { program, environment, keyed, outputs }, options)
   return {
     kind: 'keyed',
-    action: keyedAction(request, { program, environment, outputs, properties, inputs: found.tree }),
+    action: keyedAction(request, { program, environment, outputs, properties, inputs: found.tree }, witness),
   }
 }
 
@@ -54,6 +63,7 @@ interface ResolvedCommand {
 function keyedAction(
   request: ActionRequest,
   parts: ResolvedCommand & { readonly properties: readonly PlatformProperty[]; readonly inputs: InputTree },
+  witness: Witness | undefined,
 ) {
   const { program, environment, outputs, properties, inputs } = parts
   const command = commandMessage({
@@ -65,7 +75,7 @@ function keyedAction(
   const action = actionMessage({
     command: command.digest,
     inputRoot: inputs.rootDigest,
-    platform: [...platformProperties(), ...entriesOf(request.platform)],
+    platform: [...platformProperties(witness), ...entriesOf(request.platform)],
     salt: request.salt,
   })
   return { key: action.digest, action, command, inputs, outputs, environment, program: program.path }
@@ -80,14 +90,16 @@ async function commandProperties(
   const { program, environment, keyed, outputs } = command
   const { argv, root, workingDirectory, tools, stdin, definition } = request
   const cwd = join(root, workingDirectory)
-  const search = { cwd, ...searchOf(environment), ...missedOf(options) }
-  const place = { ...search, replaced: new Set(Object.keys(tools)), records: options.records }
+  const { records, witness } = options
+  const search = { cwd, ...searchOf(environment), ...missedOf(options), witness }
+  const place = { ...search, replaced: new Set(Object.keys(tools)), records }
   const executable = await executableProperties(program, argv[0] as string, place)
   const properties = [...keyed.map(environmentProperty), ...executable]
   for (const { kind, path } of outputs) if (kind === 'glob') properties.push({ name: 'recue.output_glob', value: path })
   if (definition !== '') properties.push({ name: 'recue.definition', value: definition })
   if (stdin !== undefined) properties.push({ name: 'recue.stdin', value: digestOfMessage(stdin).hash })
   if (Object.keys(tools).length > 0) {
+    witness?.unsure()
     const { toolProperties } = await import('./tool-output.ts')
     properties.push(...(await toolProperties(tools, { cwd, env: environment.variables, signal: options.signal })))
   }

@@ -1,4 +1,5 @@
-import { lstatSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import type { Witness } from '../witness.ts'
 
 export interface PlatformProperty {
   readonly name: string
@@ -10,12 +11,12 @@ const FAMILIES: Readonly<Record<string, string>> = { darwin: 'macos', win32: 'wi
 const ISAS: Readonly<Record<string, string>> = { x64: 'x86-64', ia32: 'x86-32', arm64: 'arm-a64', arm: 'arm-a32' }
 
 /** What of this machine is in every key: OS family, architecture, and on Linux the C library. */
-export function platformProperties(): readonly PlatformProperty[] {
+export function platformProperties(witness?: Witness): readonly PlatformProperty[] {
   const properties = [
     { name: 'ISA', value: ISAS[process.arch] ?? process.arch },
     { name: 'OSFamily', value: FAMILIES[process.platform] ?? process.platform },
   ]
-  const libc = libraryOfC()
+  const libc = libraryOfC(witness)
   return libc === undefined ? properties : [...properties, { name: 'libc', value: libc }]
 }
 
@@ -35,8 +36,11 @@ const GLIBC_LOADERS: Readonly<Record<string, string>> = {
  * The machine's, by the loader that is installed, and not that of the runtime which asks: a musl build of recue on a glibc
  * machine gets the same keys. Asking the runtime (`process.report`) takes milliseconds, too.
  */
-function libraryOfC(): string | undefined {
+function libraryOfC(witness: Witness | undefined): string | undefined {
   if (process.platform !== 'linux') return undefined
   const loader = GLIBC_LOADERS[process.arch]
-  return loader !== undefined && lstatSync(loader, { throwIfNoEntry: false }) !== undefined ? 'glibc' : 'musl'
+  if (loader === undefined) return 'musl'
+  const stats = statSync(loader, { throwIfNoEntry: false })
+  witness?.saw(loader, stats, true)
+  return stats === undefined ? 'musl' : 'glibc'
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../../digest/digest.ts'
 import type { OutputDeclaration } from '../key/keyed-action.ts'
+import type { Witness } from '../witness.ts'
 import type { Workspace } from '../workspace.ts'
 import type { RestoreOutcome } from './restore-outcome.ts'
 import { loadRecord, recordedFiles, recordName } from './workspace-record.ts'
@@ -12,12 +13,14 @@ export function standing(
   workspace: Workspace,
   outputs: readonly OutputDeclaration[],
   resultDigest: Digest,
+  witness?: Witness,
 ): Extract<RestoreOutcome, { kind: 'restored' }> | undefined {
   const record = loadRecord(workspace, recordName(workspace, outputs))
   if (record === undefined || record.result.hash !== resultDigest.hash) return undefined
   // A relative path is resolved faster.
   const base = isWorkingDirectory(workspace.root) ? '' : `${workspace.root}/`
   if (record.snapshot.nextChange(base) >= 0) return undefined
+  witness?.held('outputs', record.snapshot)
   return { kind: 'restored', files: recordedFiles(record), written: 0, bytes: record.bytes, trashed: [], left: [] }
 }
 

@@ -43,7 +43,7 @@ async function leftFar(run: ActiveRun, action: KeyedAction, hit: Hit): Promise<R
 
 function standingOf(run: ActiveRun, action: KeyedAction, { resultDigest }: Hit): RestoreOutcome | undefined {
   try {
-    return standing(run.workspace, action.outputs, resultDigest)
+    return standing(run.workspace, action.outputs, resultDigest, run.options.witness)
   } catch {
     // What is wrong with the record or the files, the restore finds out and says.
     return undefined

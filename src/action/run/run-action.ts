@@ -45,7 +45,8 @@ export async function runKeyed(run: ActiveRun): Promise<RunOutcome> {
   // Before the key: what a killed restore left half-done may be an input.
   const obstacle = await finishRestore(run)
   const { records, cacheDir, home } = engine
-  const keyed = await keyOf(request, { records, cacheDir, home, ...(options.signal && { signal: options.signal }) })
+  const { signal, witness } = options
+  const keyed = await keyOf(request, { records, cacheDir, home, witness, ...(signal && { signal }) })
   if (keyed.kind === 'unkeyable') return (await notKeeping()).runUnkept(run, keyed, undefined, keyed.reason)
   const { action } = keyed
   if (obstacle !== undefined) return (await notKeeping()).runUnkept(run, action, action.key, obstacle)

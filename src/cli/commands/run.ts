@@ -1,9 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
+import type { RunOutcome } from '../../action/run-outcome.ts'
 import type { Cache } from '../../cache.ts'
 import { CacheError, isCacheError, systemCode } from '../../errors.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
 import { REMOTE_OPTIONS } from '../remote-options.ts'
+import { HitWitness } from '../repeat/hit-witness.ts'
+import { repeatableAt } from '../repeat/repeatable.ts'
 import { runOne } from '../run-one.ts'
 import { KEY_OPTIONS, RUN_OPTIONS } from '../run-options.ts'
 import { type CommandRemote, commandRemote } from '../run-remote.ts'
@@ -39,10 +42,11 @@ export const command = defineCommand({
   options: OPTIONS,
   takesCommand: true,
   async run(context) {
-    const opened = await openForRun(context)
+    const witness = new HitWitness()
+    const opened = await openForRun(context, witness)
     const remote = opened.cache && commandRemote(opened.configured, context)
     try {
-      return await runIn(context, opened, remote)
+      return await runIn(context, opened, remote, witness)
     } finally {
       using _line = opened.configured.settings.quiet ? undefined : remote?.showMoving()
       // Brings the folder back within its quota after a miss, and writes down what was used: after all was said.
@@ -55,6 +59,7 @@ async function runIn(
   context: Context,
   { configured, cache, fault }: Opened,
   remote: CommandRemote | undefined,
+  witness: HitWitness,
 ): Promise<number> {
   const { settings, place } = configured
   // Paths relative to the root are then what the kernel resolves fastest.
@@ -74,17 +79,34 @@ async function runIn(
   }
   const [only] = isAlone(context, configured) ? worksAsked(context, source) : []
   if (only !== undefined) {
-    const { exitCode, report } = await runOne(only, runner, context.output).catch((error: unknown) => {
+    const { outcome, report } = await runOne(only, { ...runner, witness }, context.output).catch((error: unknown) => {
       if (cache === undefined || !isCacheError(error) || error.code !== 'command.no-handles') throw error
       return runOneAlone(only, cache, runner, context.output)
     })
     writeReport(context, settings, report)
-    return exitCode
+    if (cache !== undefined && outcome.status === 'hit')
+      await keepForRepeat(context, cache, { work: only, outcome, witness })
+    return outcome.exitCode
   }
   const { runTasks } = await import('../tasks/run-tasks.ts')
   const { exitCode, report } = await runTasks(context, source, runner)
   writeReport(context, settings, () => report)
   return exitCode
+}
+
+/** So that the next one like it need not be found out. */
+async function keepForRepeat(
+  { cwd, environment, options, output }: Context,
+  cache: Cache,
+  { work, outcome, witness }: { work: Work; outcome: RunOutcome; witness: HitWitness },
+): Promise<void> {
+  if (!witness.isSure) return
+  const index = repeatableAt(cache, work.settings, { environment, startedMs: witness.startedMs })
+  // Started elsewhere: there it is looked for.
+  if (index === undefined || options.cwd !== undefined) return
+  const { keepRepeat } = await import('../repeat/keep-repeat.ts')
+  const { colours } = output.stdout.terminal
+  keepRepeat(work, outcome, witness, { argv: process.argv, environment, cwd, cacheDir: cache.dir, colours, index })
 }
 
 /** The command goes before the cache: it has not begun, and what the cache held open may be enough for it. */
@@ -108,9 +130,9 @@ interface Opened {
   readonly fault: string | undefined
 }
 
-async function openForRun(context: Context): Promise<Opened> {
+async function openForRun(context: Context, witness: HitWitness): Promise<Opened> {
   const { given, cwd, environment } = context
-  const request = { given, cwd, environment, evaluate: true }
+  const request = { given, cwd, environment, evaluate: true, witness }
   if (isSwitchedOff(given)) {
     return { configured: await configureWithoutCache(request), cache: undefined, fault: undefined }
   }

@@ -1,4 +1,5 @@
 import { basename, relative } from 'node:path'
+import type { Witness } from '../../action/witness.ts'
 import type { WorkspaceRecords } from '../../store/contracts.ts'
 import { identityOf, loadCompiledCopy, saveCompiledCopy } from './compiled-copy.ts'
 import type { ConfigDocument, Project, TaskDocument } from './project.ts'
@@ -10,6 +11,7 @@ export interface LoadOptions {
   readonly evaluate: boolean
   /** Messages name the file relative to this folder. */
   readonly cwd: string
+  readonly witness?: Witness | undefined
 }
 
 /**
@@ -20,6 +22,7 @@ export async function loadProject(file: string, options: LoadOptions): Promise<P
   const { records } = options
   const copy = records === undefined ? undefined : loadCompiledCopy(records, file)
   if (copy !== undefined) return copy === null ? undefined : projectOf(file, copy)
+  options.witness?.unsure()
   const isCode = !file.endsWith('.json')
   if (isCode && !options.evaluate) return undefined
   const takenAtMs = Date.now()

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Witness } from '../../action/witness.ts'
 import { CacheError, systemCode } from '../../errors.ts'
 import { SETTINGS } from '../settings.ts'
 import type { ConfigDocument } from './project.ts'
@@ -15,13 +16,22 @@ export function userConfigFile(environment: Readonly<Record<string, string | und
 }
 
 /** Undefined where there is none. Throws `config.invalid` with line and column. */
-export async function loadUserConfig(file: string): Promise<ConfigDocument | undefined> {
+export async function loadUserConfig(file: string, witness?: Witness): Promise<ConfigDocument | undefined> {
+  witness?.saw(file, statOf(file), true)
   const text = readIfAny(file)
   if (text === undefined) return undefined
   const plain = plainlyRight(text)
   if (plain !== undefined) return plain
   const { readJsonConfig } = await import('./read-json.ts')
   return readJsonConfig({ file, name: file, kind: 'user', under: undefined })
+}
+
+function statOf(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 function readIfAny(file: string): string | undefined {
