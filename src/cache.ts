@@ -378,7 +378,8 @@ function remoteWork(tier: TieredStore, { usual, thing, label }: RemoteWork): Pic
   const about = async () => {
     const [own, name] = await Promise.all([usual(), thing()])
     const knownMs = own.knownMs ?? tier.usualMs(DEFAULT_SCOPE, name)
-    return { thing: name, knownMs, guessMs: knownMs ?? own.guessMs }
+    const { likelyMs, guessMs } = knownMs === undefined ? own : { likelyMs: knownMs, guessMs: knownMs }
+    return { thing: name, knownMs, likelyMs, guessMs }
   }
   return {
     actions: tier.actionsFor(async () => (await about()).guessMs),

@@ -50,19 +50,25 @@ export async function whyMissed(
   const { cache } = runner
   if (outcome.status !== 'miss' || outcome.key === undefined || cache === undefined || settings.force) return undefined
   try {
-    const [{ why }, { shortWhy }, { storedMessages }, { thingOf }, { DEFAULT_SCOPE }] = await Promise.all([
-      import('../observe/why.ts'),
-      import('../observe/why-text.ts'),
-      import('../observe/messages.ts'),
-      import('../observe/thing.ts'),
-      import('../store/contracts.ts'),
-    ])
+    const [{ why }, { shortWhy }, { storedMessages }, { thingOf }, { DEFAULT_SCOPE }, { UNANSWERED }] =
+      await Promise.all([
+        import('../observe/why.ts'),
+        import('../observe/why-text.ts'),
+        import('../observe/messages.ts'),
+        import('../observe/thing.ts'),
+        import('../store/contracts.ts'),
+        import('../action/run/run-action-look.ts'),
+      ])
     const { root, workingDirectory, argv } = request
     const thing = thingOf({ root, workingDirectory, task, argv })
     const messages = storedMessages(cache.blobs, DEFAULT_SCOPE)
-    return shortWhy(
+    const short = shortWhy(
       await why({ thing, after: outcome.key, beforeMs: outcome.startedMs }, { ledger: cache.ledger, messages }),
     )
+    // Else it would look as if nobody had it.
+    return short !== undefined && outcome.reason === UNANSWERED
+      ? `${short}; the remote cache had not answered in time`
+      : short
   } catch {
     return undefined
   }

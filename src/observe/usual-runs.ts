@@ -8,7 +8,9 @@ import { UsualDurations } from './usual-durations.ts'
 export interface Usual {
   /** By its own runs; undefined where it has none. */
   readonly knownMs: number | undefined
-  /** The same, or what may be thought of one that never ran. */
+  /** The same, or what is likely of one that never ran. */
+  readonly likelyMs: number
+  /** The same, or the most that may be thought of one that never ran. */
   readonly guessMs: number
 }
 
@@ -28,7 +30,8 @@ export class UsualRuns {
   of({ root, workingDirectory, argv }: ActionRequest, task: string | undefined): Usual {
     const knownMs = this.#durations.of(thingOf({ root, workingDirectory, task, argv }))
     const others = this.#durations.ofOthers(root)
-    return { knownMs, guessMs: knownMs ?? (others === undefined ? UNKNOWN_MS : TIMES_OTHERS * others) }
+    const likelyMs = knownMs ?? others ?? UNKNOWN_MS
+    return { knownMs, likelyMs, guessMs: knownMs ?? (others === undefined ? UNKNOWN_MS : TIMES_OTHERS * others) }
   }
 
   /** A run of this process has ended. */

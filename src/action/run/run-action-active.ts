@@ -32,10 +32,10 @@ export interface Fleet {
 export interface AboutWork {
   /** What is done, whatever it is done with: the same on all machines, and none of their business. */
   readonly thing: string
-  /** How long it takes as a rule, in milliseconds; undefined where it was never done here. */
+  /** How long it takes as a rule, in milliseconds; undefined where nobody knows. */
   readonly knownMs: number | undefined
-  /** The same, or what may be thought of what was never done. */
-  readonly guessMs: number
+  /** The same, or what is likely. */
+  readonly likelyMs: number
 }
 
 /** Does the work itself. What it writes goes to `streams`, where there are any: then its result may be kept. */

@@ -20,7 +20,7 @@ const action = { key: { hash: 'a', sizeBytes: 1 } } as unknown as KeyedAction
 function busy(holder: FleetHolder, asked: FleetHoldOptions[] = []): Fleet {
   return {
     label: 'own',
-    about: async () => ({ thing: 'thing', knownMs: 7_000, guessMs: 7_000 }),
+    about: async () => ({ thing: 'thing', knownMs: 7_000, likelyMs: 7_000 }),
     hold: (_scope, _action, options) => {
       asked.push(options)
       options.onWait?.(holder)
@@ -79,13 +79,13 @@ test('a new holder is named and waited for anew; the same one is named once', as
 test.each([
   [10_000, 60_000],
   [45_000, 90_000],
-])('of what nobody has done, and is thought to take %d ms, %d ms are waited for', async (guessMs, mostMs) => {
+])('of what nobody has done, and is thought to take %d ms, %d ms are waited for', async (likelyMs, mostMs) => {
   vi.useFakeTimers()
   try {
     const asked: FleetHoldOptions[] = []
     const { run: waiting, said } = run()
     const fleet = busy({ label: 'other', forMs: 1_500, usualMs: undefined }, asked)
-    const about = async () => ({ thing: 'thing', knownMs: undefined, guessMs })
+    const about = async () => ({ thing: 'thing', knownMs: undefined, likelyMs })
     let isOver = false
     const boarding = boardFleet(waiting, action, { ...fleet, about }).finally(() => (isOver = true))
     await vi.advanceTimersByTimeAsync(mostMs - 1_501)
@@ -93,7 +93,7 @@ test.each([
     await vi.advanceTimersByTimeAsync(1)
     expect(await boarding).toEqual({ kind: 'alone' })
     expect(said).toEqual([{ kind: 'waiting', holder: 'other (another machine, for 1.5 s)' }])
-    expect(asked).toMatchObject([{ thing: 'thing', usualMs: undefined, guessMs }])
+    expect(asked).toMatchObject([{ thing: 'thing', usualMs: undefined, likelyMs }])
   } finally {
     vi.useRealTimers()
   }

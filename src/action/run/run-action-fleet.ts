@@ -28,12 +28,12 @@ const UNKNOWN_MS = 60_000
 export async function boardFleet(run: ActiveRun, action: KeyedAction, fleet: Fleet): Promise<FleetBoarding> {
   const about = await fleet.about().catch(() => undefined)
   if (about === undefined) return ALONE
-  const { thing, knownMs: usualMs, guessMs } = about
+  const { thing, knownMs: usualMs, likelyMs } = about
   using patience = new Patience(run, about)
   const label = `${fleet.label} on ${hostname()}`
   const hold = () =>
     fleet.hold(run.engine.scope, action.key, {
-      ...{ label, thing, usualMs, guessMs, signal: patience.signal },
+      ...{ label, thing, usualMs, likelyMs, signal: patience.signal },
       onWait: (holder) => patience.waitFor(holder),
     })
   const turn = await run.clock.elsewhere(hold).catch(() => undefined)
@@ -89,9 +89,9 @@ class Patience implements Disposable {
   }
 
   waitFor(holder: FleetHolder): void {
-    const { knownMs, guessMs } = this.#about
+    const { knownMs, likelyMs } = this.#about
     const { label, forMs, usualMs = knownMs } = holder
-    const mostMs = usualMs === undefined ? Math.max(UNKNOWN_MS, MOST_USUALS * guessMs) : MOST_USUALS * usualMs
+    const mostMs = usualMs === undefined ? Math.max(UNKNOWN_MS, MOST_USUALS * likelyMs) : MOST_USUALS * usualMs
     clearTimeout(this.#timers.holder)
     this.#timers.holder = this.#after(mostMs - forMs)
     if (this.#said === label) return

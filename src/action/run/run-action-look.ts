@@ -21,12 +21,16 @@ export async function look(run: ActiveRun, action: KeyedAction): Promise<Look> {
   return { kind: 'hit', hit: found }
 }
 
+/** Why it missed, where a remote was not waited for any longer. */
+export const UNANSWERED: string =
+  'nothing is kept here for this key, and the remote cache had not answered while that was worth the time'
+
 const MISSES: Readonly<Record<Extract<ActionLookup, { kind: 'miss' }>['why'], string>> = {
   absent: 'nothing is kept for this key',
   expired: 'the kept result has expired',
   incomplete: 'some of the kept result is gone',
   corrupt: 'the kept result was damaged',
-  unanswered: 'nothing is kept here for this key, and the remote cache had not answered while that was worth the time',
+  unanswered: UNANSWERED,
 }
 
 function isTooOld({ result }: Hit, maxAgeMs: number | undefined): boolean {

@@ -159,8 +159,10 @@ export class FarActions {
     await far.opened().catch(() => undefined)
     const sinceMs = now()
     const found = await ask()
-    if (found !== undefined)
-      this.#quickestMs = Math.min(this.#quickestMs ?? Number.POSITIVE_INFINITY, Math.max(0, now() - sinceMs))
+    if (found === undefined) return found
+    const ms = Math.max(0, now() - sinceMs)
+    // The first one also took a trip there and back for the connection.
+    this.#quickestMs = this.#quickestMs === undefined ? ms / 2 : Math.min(this.#quickestMs, ms)
     return found
   }
 

@@ -207,13 +207,13 @@ function heldBack() {
   return { asked, word }
 }
 
-/** On a line that takes so long for an answer. */
+/** On a line that takes so long for an answer, and as long for a connection. */
 async function at(answerMs: number): Promise<ReturnType<typeof machine>> {
   const answer = gate()
   const made = machine((call) => (call === 'get' ? answer.pass() : undefined))
   const look = made.tier.actions.get(scope, action('b'))
   await answer.isReached
-  nowMs += answerMs
+  nowMs += 2 * answerMs
   answer.open()
   await look
   return made
@@ -222,7 +222,7 @@ async function at(answerMs: number): Promise<ReturnType<typeof machine>> {
 test('what is known to be short is not asked for', async () => {
   const { asked } = heldBack()
   const { tier } = machine()
-  expect(await tier.hold(scope, work, { label: '', usualMs: 1_999, guessMs: 60_000 })).toBe(undefined)
+  expect(await tier.hold(scope, work, { label: '', usualMs: 1_999, likelyMs: 60_000 })).toBe(undefined)
   expect(asked).toEqual([])
 })
 
@@ -230,11 +230,11 @@ test.each([
   ['takes twenty answers', { usualMs: 4_000 }, 200, true],
   ['takes less than twenty answers', { usualMs: 3_999 }, 200, false],
   ['takes two seconds', { usualMs: 2_000 }, 0, true],
-  ['nobody knows, and is thought to take forty answers', { guessMs: 8_000 }, 200, true],
-  ['nobody knows, and is thought to take less', { guessMs: 7_999 }, 200, false],
-  ['nobody knows, and is thought to take four seconds', { guessMs: 4_000 }, 0, true],
-  ['nobody knows, and is thought to take less than that', { guessMs: 3_999 }, 0, false],
-  ['nobody knows or guesses', {}, 0, false],
+  ['nobody knows, and is likely to take twenty answers', { likelyMs: 4_000 }, 200, true],
+  ['nobody knows, and is likely to take less', { likelyMs: 3_999 }, 200, false],
+  ['nobody knows, and is likely to take two seconds', { likelyMs: 2_000 }, 0, true],
+  ['nobody knows, and is likely to take less than that', { likelyMs: 1_999 }, 0, false],
+  ['nobody knows', {}, 0, false],
 ])('of work that %s, the answer is waited for or not', async (_, about, answerMs, isWaited) => {
   const { asked, word } = heldBack()
   const { tier } = await at(answerMs)

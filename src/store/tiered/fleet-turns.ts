@@ -12,8 +12,6 @@ import type { ArrivingUpload, Uploads } from './uploads.ts'
 const LEAST_WORK_MS = 2_000
 /** Who waits for the answer loses its time: a twentieth of what the work takes at most. */
 const LEAST_ANSWERS = 20
-/** Of what nobody here has done, so much of a guess counts: guesses are high, for the sake of look-ups. */
-const GUESS_SHARE = 1 / 2
 
 interface FleetTurnsOptions {
   readonly far: FarEnd
@@ -36,10 +34,10 @@ export class FleetTurns {
    * caller's at once, and others hear of it unless one of them is at it. Rejects only when aborted.
    */
   async hold(scope: Scope, action: ActionDigest, options: WorkHoldOptions): Promise<WorkTurn | undefined> {
-    const { guessMs = 0, ...asked } = options
+    const { likelyMs = 0, ...asked } = options
     const { usualMs } = asked
     if (this.#hasNone || (usualMs !== undefined && usualMs < LEAST_WORK_MS)) return undefined
-    return this.#isWorthWaiting(usualMs ?? guessMs * GUESS_SHARE)
+    return this.#isWorthWaiting(usualMs ?? likelyMs)
       ? this.#ask(scope, action, asked)
       : { kind: 'held', lease: this.#askMeanwhile(scope, action, asked) }
   }

@@ -48,8 +48,8 @@ export type WorkTurn =
   | Extract<FleetTurn, { readonly kind: 'ended' }>
 
 export interface WorkHoldOptions extends FleetHoldOptions {
-  /** How long it may take where `usualMs` is not known, in milliseconds. */
-  readonly guessMs?: number
+  /** How long it is likely to take where `usualMs` is not known, in milliseconds. */
+  readonly likelyMs?: number
 }
 
 /** Disposed of before its end is told, the work is for one of those who wait. */
