@@ -81,6 +81,14 @@ describe.each(runtimes)('on $name, a remote that', (runtime) => {
     for (const { stderr } of again) expect(stderr).toMatch(/recue: hit/)
   })
 
+  test('takes longer to answer than short commands are long is not waited for, and a miss says so', async () => {
+    await build('first', {})
+    for (const i of SIZES.keys()) writeFileSync(path.join(box.folder, 'first', `in${i}`), 'changed')
+    const again = await build('first', { upMs: 2_000 })
+    expectRight('first', again)
+    for (const { stderr } of again) expect(stderr).toMatch(/recue: miss .*; the remote cache had not answered in time/)
+  })
+
   test.each(Object.entries(BAD))(
     '%s changes no build, and is given nothing wrong',
     { timeout: 120_000 },
