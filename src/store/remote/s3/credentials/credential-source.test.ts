@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { faultyHttp } from '../../fault-servers.fixture.ts'
+import { faultyHttp, faultyPort } from '../../fault-servers.fixture.ts'
 import { type Environment, parseS3, type S3Access } from '../s3-address.ts'
 import { credentialSource } from './credential-source.ts'
 import type { KeptCredentials } from './kept-credentials.ts'
@@ -211,6 +211,31 @@ describe('a role', () => {
       .catch((error) => error)
     expect(told).toMatchObject({ code: kind, message: expect.stringMatching(message) })
     expect(`${told.message} ${told.hint} ${JSON.stringify(told.context)}`).not.toContain('a.web.token')
+  })
+
+  test.each([
+    [{}, '', 'us-east-1', ''],
+    [{ AWS_DEFAULT_REGION: 'eu-west-1' }, '', 'eu-west-1', ''],
+    [{ AWS_REGION: 'eu-west-1', AWS_DEFAULT_REGION: 'x' }, '?region=eu-central-1', 'eu-west-1', ''],
+    [{}, '?region=cn-north-1', 'cn-north-1', '.cn'],
+  ])('is asked for in the region, by the proxy: %j %s', async (environment, query, region, suffix) => {
+    const asked: string[] = []
+    await using proxy = await faultyPort((socket) =>
+      socket.once('data', (words) => {
+        asked.push(String(words).split(' HTTP', 1)[0] as string)
+        socket.destroy()
+      }),
+    )
+    const more = { ...environment, HTTPS_PROXY: `http://${proxy.address}` }
+    await expect(sourceOf(web(more), {}, `s3://cache${query}`).get()).rejects.toMatchObject({
+      code: 'remote.unreachable',
+    })
+    expect(asked).toEqual([`CONNECT sts.${region}.amazonaws.com${suffix}:443`])
+  })
+
+  test('is asked for where all of Amazon’s services are said to be', async () => {
+    await using sts = await roles()
+    expect(await sourceOf(web({ AWS_ENDPOINT_URL: sts.address })).get()).toEqual(lentOnes)
   })
 
   test('whose token cannot be read is told', async () => {

@@ -6,9 +6,8 @@ import { type LentCredentials, lentIn } from './lent-credentials.ts'
 export async function machineCredentials({
   AWS_EC2_METADATA_DISABLED: disabled = '',
   AWS_EC2_METADATA_SERVICE_ENDPOINT: given,
-  AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: mode = '',
 }: Environment): Promise<LentCredentials | undefined> {
-  const service = given || (/^ipv6$/i.test(mode) ? 'http://[fd00:ec2::254]' : 'http://169.254.169.254')
+  const service = given || 'http://169.254.169.254'
   if (/^true$/i.test(disabled) || !URL.canParse(service)) return undefined
   const ask = (method: LenderQuestion['method'], path: string, headers: Record<string, string>) =>
     textOf({ method, url: new URL(`/latest/${path}`, service), headers, patience: PATIENCE })
