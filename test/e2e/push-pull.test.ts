@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type Ended, type Report, type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
+import { type Machine, machine as machineWith, remote } from './machine.ts'
+import { type Ended, type Runtime, runtimes, type Sandbox, sandbox } from './runtimes.ts'
 import { type LogLine, READ_TOKEN, type Served, serveStore, WRITE_TOKEN } from './served.ts'
 
 /** Long enough that a look at the remote is worth waiting for, whatever it takes to get there. */
@@ -19,42 +20,7 @@ const CONFIG = {
   },
 }
 
-interface Machine {
-  readonly project: string
-  recue(args: readonly string[], env?: Readonly<Record<string, string>>): Ended
-  /** The reports by task. */
-  run(
-    env: Readonly<Record<string, string>>,
-    ...args: string[]
-  ): Ended & { readonly reports: Readonly<Record<string, Report & { source: string | null; isLeft: boolean }>> }
-}
-
-/** A machine with a cache and a checkout of its own. */
-function machine(box: Sandbox, runtime: Runtime, name: string): Machine {
-  const project = path.join(box.folder, name)
-  mkdirSync(path.join(project, 'src'), { recursive: true })
-  writeFileSync(path.join(project, 'src/a'), 'content')
-  writeFileSync(path.join(project, 'recue.config.json'), JSON.stringify(CONFIG))
-  const own = { RECUE_CACHE_DIR: path.join(box.folder, `${name}-cache`), RECUE_ROOT: project }
-  const recue: Machine['recue'] = (args, env = {}) =>
-    box.recue(runtime, args, { cwd: project, env: { ...own, ...env } })
-  return {
-    ...{ project, recue },
-    run(env, ...args) {
-      const file = path.join(box.folder, `${name}-report.json`)
-      const ended = recue(['run', '--report', file, ...args], env)
-      const report = JSON.parse(readFileSync(file, 'utf8'))
-      const runs: (Report & { task: string; source: string | null; isLeft: boolean })[] = report.runs ?? [report]
-      return { ...ended, reports: Object.fromEntries(runs.map((run) => [run.task, run])) }
-    },
-  }
-}
-
-const remote = (served: Served, token: string) => ({
-  RECUE_REMOTE: served.url.replace(/^http/, 'grpc'),
-  RECUE_REMOTE_TOKEN: token,
-  RECUE_REMOTE_TIMEOUT: '10s',
-})
+const machine = (box: Sandbox, runtime: Runtime, name: string): Machine => machineWith(box, runtime, name, CONFIG)
 const json = ({ stdout, stderr }: Ended) => {
   expect(stdout, stderr).not.toBe('')
   return JSON.parse(stdout)
@@ -145,45 +111,6 @@ describe.each(runtimes)('on $name', (runtime) => {
       expect.stringContaining('this checkout chose the cache folder'),
     ])
     expect(await heardBy(served)).toEqual([])
-  })
-
-  test('with --remote-download=none a hit leaves its outputs, but for those that a command builds on', async () => {
-    await using box = sandbox('none')
-    await using served = await serveStore(runtime, path.join(box.folder, 'server'))
-    const [a, b] = [machine(box, runtime, 'a'), machine(box, runtime, 'b')]
-    a.run({ ...remote(served, WRITE_TOKEN), RECUE_UPLOAD_WAIT: '1m' }, 'all')
-    const reads = remote(served, READ_TOKEN)
-    const left = b.run(reads, '--remote-download=none', 'all')
-    expect(left.status, left.stderr).toBe(0)
-    expect(left.reports.lib).toMatchObject({ status: 'hit', source: 'remote', isLeft: false, outputs: ['lib/a'] })
-    expect(left.reports.app).toMatchObject({ status: 'hit', source: 'remote', isLeft: true, outputs: [] })
-    expect(left.reports.lint).toMatchObject({ status: 'hit', source: 'remote', isLeft: false })
-    expect(left.stdout).toContain('made app')
-    expect(left.stderr).toMatch(/app: hit .* outputs not fetched/)
-    expect(existsSync(path.join(b.project, 'app'))).toBe(false)
-    // Only what is whole is here: app is the remote's still, and a miss without it.
-    expect(JSON.parse(b.recue(['run', '--dry-run', '--json', 'app']).stdout).runs[1]).toMatchObject({ would: 'run' })
-    const fetched = b.run(reads, 'all')
-    expect(fetched.reports.app).toMatchObject({ status: 'hit', source: 'remote', isLeft: false, outputs: ['app/a'] })
-    expect(readFileSync(path.join(b.project, 'app/a'), 'utf8')).toBe('content')
-    // What is here is restored, whatever was asked.
-    expect(b.run(reads, '--remote-download=none', 'all').reports.app).toMatchObject({ source: 'local', isLeft: false })
-  })
-
-  test('outputs of an older result that stay where a newer one was left are named', async () => {
-    await using box = sandbox('none')
-    await using served = await serveStore(runtime, path.join(box.folder, 'server'))
-    const [a, b] = [machine(box, runtime, 'a'), machine(box, runtime, 'b')]
-    const none = { ...remote(served, READ_TOKEN), RECUE_REMOTE_DOWNLOAD: 'none' }
-    b.run({}, 'lib')
-    for (const { project } of [a, b]) writeFileSync(path.join(project, 'src/a'), 'newer')
-    a.run({ ...remote(served, WRITE_TOKEN), RECUE_UPLOAD_WAIT: '1m' }, 'lib')
-    const left = b.run(none, 'lib')
-    expect(left.reports.lib).toMatchObject({ status: 'hit', isLeft: true })
-    expect(left.stderr).toMatch(/warning: Not of this result, which was not fetched: lib\./)
-    expect(readFileSync(path.join(b.project, 'lib/a'), 'utf8')).toBe('content')
-    expect(b.run(remote(served, READ_TOKEN), 'lib').reports.lib).toMatchObject({ status: 'hit', isLeft: false })
-    expect(readFileSync(path.join(b.project, 'lib/a'), 'utf8')).toBe('newer')
   })
 
   test.each(['grpc', 'http'])('a token that only reads is found out once, over %s', async (scheme) => {

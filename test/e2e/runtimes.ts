@@ -80,7 +80,7 @@ export function sandbox(name: string): Sandbox {
 }
 
 /** The PATH of `npm run` and nothing that steers recue, its runtimes or colours. */
-function inherited(): Record<string, string | undefined> {
+export function inherited(): Record<string, string | undefined> {
   const kept = ['PATH', 'TMPDIR', 'LANG', 'LC_ALL', 'SystemRoot']
   return Object.fromEntries(kept.map((name) => [name, process.env[name]]))
 }
