@@ -277,3 +277,44 @@ describe('outputs that are left at the remote', () => {
     })
   })
 })
+
+describe('several remotes', () => {
+  test('share all keys; each is shown its own; what one has lost the others have', async () => {
+    const others = [await keepingServer(), await keepingServer()]
+    const servers = [server, ...others]
+    try {
+      const access = async (address: string) => ({
+        token: `for-${servers.findIndex((each) => each.address === address)}`,
+      })
+      const address = servers.map((each, i) => `${each.address}#name=server-${i}`).join(',')
+      {
+        await using a = await machine('a', { remote: { address, access, uploadWait: '10s' } })
+        expect(await works(a)).toBe(true)
+      }
+      const shown = servers.map((each) => [...each.shown])
+      for (const [i, tokens] of shown.entries()) expect(tokens).toEqual(tokens.map(() => `Bearer for-${i}`))
+      const holders = servers.filter(({ kept }) => [...kept.keys()].some((url) => url.startsWith('/ac/')))
+      expect(holders).toHaveLength(2)
+      holders[0]?.kept.clear()
+      await using b = await machine('b', { remote: { address, access } })
+      expect(await works(b)).toBe(false)
+    } finally {
+      for (const other of others) await other.close()
+    }
+  })
+
+  test('are used all or none: one that may not be used is told of by its own address', async () => {
+    const away = 'http://127.0.0.1:1'
+    const access = async (address: string) => {
+      if (address === away) throw new CacheError('remote.untrusted', `${address} is not used.`)
+      return {}
+    }
+    const notices: RunNotice[] = []
+    await using cache = await machine('a', { remote: { address: `${server.address},${away}`, access } })
+    expect(await works(cache, (notice) => notices.push(notice))).toBe(true)
+    expect(notices.filter(({ kind }) => kind === 'warning')).toEqual([
+      { kind: 'warning', text: expect.stringContaining(`${away} is not used.`) },
+    ])
+    expect(server.asked).toEqual([])
+  })
+})

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { isCacheError } from './errors.ts'
 import type { DenialMemory } from './store/guarded/denial-file.ts'
+import { addressesIn, parted, placeOf } from './store/remote/address-list.ts'
 import type { RemoteAccess } from './store/remote/remote-address.ts'
 import type { RemoteEnd } from './store/remote/remote-end.ts'
 import { shownAddress } from './store/remote/shown-address.ts'
@@ -10,8 +11,13 @@ import { parseDuration } from './units/duration.ts'
 
 /** A cache on another machine, behind the one here. */
 export interface RemoteCacheOptions {
-  /** `grpcs://HOST`, `grpc://HOST:PORT` or `unix:/path` (REAPI), `https://HOST/path` or `http://HOST:PORT` (Bazel's HTTP layout). */
+  /**
+   * `grpcs://HOST`, `grpc://HOST:PORT` or `unix:/path` (REAPI), `https://HOST/path` or `http://HOST:PORT` (Bazel's HTTP layout). Or
+   * several with commas between them, each of which has a share of all keys: `grpc://a:1#weight=2,grpc://b:1`.
+   */
   readonly address: string
+  /** On how many of several each key is; 2 unless said. */
+  readonly replicas?: number
   /** Unless false, what is not here is looked for there. */
   readonly read?: boolean
   /** Unless false, what is kept here is sent there, in the background. */
@@ -20,8 +26,11 @@ export interface RemoteCacheOptions {
   readonly download?: 'all' | 'none'
   /** Somebody asked for it in so many words: it is given time to answer, and tried though it was away before. */
   readonly isWanted?: boolean
-  /** What is shown to it, and whom to trust; a function is called when there is first something to ask. */
-  readonly access?: RemoteAccess | (() => Promise<RemoteAccess>)
+  /**
+   * What is shown to it, and whom to trust; a function is called when there is first something to ask, with the address of each where
+   * there are several.
+   */
+  readonly access?: RemoteAccess | ((address: string) => Promise<RemoteAccess>)
   /** How long its first answer may take until it is taken to be away; 150 ms unless said, since a build may have to wait that long in vain. */
   readonly timeout?: number | string
   /** How long closing the cache waits for what moves; 1 s unless said. The next process that keeps something sends the rest. */
@@ -55,24 +64,24 @@ export class RemoteTiers {
 
   /** Both stores as one. */
   tier(options: RemoteCacheOptions): TieredStore {
-    const { address, read = true, write = true, download = 'all', uploadWait = UPLOAD_WAIT_MS } = options
+    const { address, replicas = 2, read = true, write = true, download = 'all', uploadWait = UPLOAD_WAIT_MS } = options
     this.#waitMs = Math.max(this.#waitMs, typeof uploadWait === 'number' ? uploadWait : parseDuration(uploadWait))
     this.#hearing ??= hearRemote((event) => this.#hear(event))
-    const name = `${read} ${write} ${download} ${address}`
+    const name = `${read} ${write} ${download} ${replicas} ${address}`
     const known = this.#tiers.get(name)
     if (known !== undefined) return known
-    const place = shownAddress(address)
+    const place = placeOf(address)
     this.#options.set(place, options)
     const fetch = download === 'all' ? 'all' : 'asked'
     const isDenied = () => this.#isDenied(place, options)
-    const tier = tiered(this.#near, () => this.#end(place, options), { place, read, write, fetch, isDenied })
+    const tier = tiered(this.#near, () => this.#end(options), { place, read, write, fetch, isDenied })
     this.#tiers.set(name, tier)
     return tier
   }
 
   /** What was learned of a remote that takes nothing does not count: somebody wants it tried. */
   async tryAgain(address: string): Promise<void> {
-    ;(await this.#denials(shownAddress(address))).forget()
+    ;(await this.#denials(placeOf(address))).forget()
   }
 
   /** Ends what moves, after it had its time. */
@@ -88,17 +97,32 @@ export class RemoteTiers {
     this.#hearing?.[Symbol.dispose]()
   }
 
-  #end(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
-    const { address } = options
-    let end = this.#ends.get(address)
+  #end(options: RemoteCacheOptions): Promise<RemoteEnd> {
+    const { address, replicas = 2 } = options
+    const name = `${replicas} ${address}`
+    let end = this.#ends.get(name)
     if (end === undefined) {
-      end = this.#open(place, options)
-      this.#ends.set(address, end)
+      end = this.#open(options)
+      this.#ends.set(name, end)
     }
     return end
   }
 
-  async #open(place: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
+  async #open(options: RemoteCacheOptions): Promise<RemoteEnd> {
+    const { remoteMembers } = await import('./store/remote/remote-members.ts')
+    const members = remoteMembers(options.address)
+    await using opened = new AsyncDisposableStack()
+    const ends = await Promise.all(
+      members.map(async (member) => ({ ...member, end: opened.use(await this.#openOne(member.address, options)) })),
+    )
+    const [only] = ends
+    const { sharded } = ends.length === 1 ? {} : await import('./store/sharded/sharded.ts')
+    const end = sharded?.(ends, { replicas: options.replicas ?? 2, tmpDir: join(this.#cacheDir, 'tmp') }) ?? only?.end
+    opened.move()
+    return end as RemoteEnd
+  }
+
+  async #openOne(address: string, options: RemoteCacheOptions): Promise<RemoteEnd> {
     const [{ openRemote }, { withProxy }, { guarded }, { breakerFile, breakerInMemory }, { limitsWithin }] =
       await Promise.all([
         import('./store/remote/open-remote.ts'),
@@ -107,9 +131,10 @@ export class RemoteTiers {
         import('./store/guarded/breaker-file.ts'),
         import('./store/guarded/guard-limits.ts'),
       ])
-    const { address, isWanted = false, timeout } = options
+    const { isWanted = false, timeout } = options
+    const place = shownAddress(address)
     const end = await openRemote(address, {
-      ...withProxy(address, await this.#access(options), process.env),
+      ...withProxy(address, await this.#access(address, options), process.env),
       tmpDir: join(this.#cacheDir, 'tmp'),
     })
     if (isWanted) return guarded(end, { place, memory: breakerInMemory(), limits: PATIENT })
@@ -121,20 +146,28 @@ export class RemoteTiers {
     })
   }
 
-  #access({ address, access = {} }: RemoteCacheOptions): Promise<RemoteAccess> {
+  #access(address: string, { access = {} }: RemoteCacheOptions): Promise<RemoteAccess> {
     let shown = this.#shown.get(address)
     if (shown === undefined) {
-      shown = typeof access === 'function' ? access() : Promise.resolve(access)
+      shown = typeof access === 'function' ? access(address) : Promise.resolve(access)
       this.#shown.set(address, shown)
     }
     return shown
+  }
+
+  /** What is shown to all of them, so that it is known again. */
+  async #accessToAll(options: RemoteCacheOptions): Promise<RemoteAccess> {
+    const addresses = addressesIn(options.address).map((each) => parted(each).address)
+    const all = await Promise.all(addresses.map((address) => this.#access(address, options)))
+    if (all.length === 1) return all[0] as RemoteAccess
+    return { token: JSON.stringify(all.map(({ token, headers, tls }) => [token, headers, tls?.cert])) }
   }
 
   async #isDenied(place: string, options: RemoteCacheOptions): Promise<boolean> {
     const denials = await this.#denials(place)
     // What it takes to know who asks is read only where it matters.
     if (!denials.mayBeDenied()) return false
-    return this.#access(options).then(
+    return this.#accessToAll(options).then(
       (access) => denials.isDenied(access),
       () => false,
     )
@@ -143,7 +176,7 @@ export class RemoteTiers {
   async #noteDenied(place: string): Promise<void> {
     const options = this.#options.get(place)
     if (options === undefined) return
-    const [denials, access] = await Promise.all([this.#denials(place), this.#access(options)])
+    const [denials, access] = await Promise.all([this.#denials(place), this.#accessToAll(options)])
     denials.deny(access)
   }
 

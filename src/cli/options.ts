@@ -23,6 +23,8 @@ export interface OptionSpec {
   readonly variable?: true
   /** What its text must look like, as the summary says it. */
   readonly shape?: RegExp
+  /** Several may be given, as a list in a config: they are one text, with commas between them. */
+  readonly isMany?: true
   /** Numbers, sizes and durations below it are refused. */
   readonly least?: number
   /** The heading it stands under in help. */

@@ -6,9 +6,19 @@ export const REMOTE_ACCESS_OPTIONS = {
     kind: 'text',
     value: 'ADDRESS',
     summary:
-      'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP), s3://BUCKET/PREFIX, redis://HOST.',
+      'A remote cache: grpcs://HOST, grpc://HOST:PORT, unix:PATH (REAPI), https://HOST/PATH, http://HOST:PORT (HTTP), s3://BUCKET/PREFIX, redis://HOST. Several, with commas between them, share all keys.',
     shape: /^((grpcs?|https?|s3|rediss?|valkeys?):\/\/[^\s/\p{Cc}]\P{Cc}*|((redis|valkey)\+)?unix:\P{Cc}+)?$/iu,
+    isMany: true,
     setting: 'remote',
+    group: 'Remote cache',
+  },
+  remoteReplicas: {
+    kind: 'number',
+    value: 'NUMBER',
+    summary: 'On how many of several remote caches each key is.',
+    default: '2',
+    least: 1,
+    setting: 'remoteReplicas',
     group: 'Remote cache',
   },
   remoteTokenFile: {

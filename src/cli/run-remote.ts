@@ -9,15 +9,15 @@ import { ALL_OPTIONS, type Layer, resolve, type Settings } from './settings.ts'
 export class CommandRemote {
   readonly #address: string
   readonly #layers: readonly Layer[]
-  readonly #times: RemoteTimes
+  readonly #settings: RemoteSettings
   readonly #context: Pick<CommandContext, 'cwd' | 'environment' | 'output'>
-  readonly #access = () => this.#opened()
+  readonly #access = (address: string) => this.#opened(address)
   #line: MovingLine | undefined
 
-  constructor(address: string, { layers, times, context }: CommandRemoteOptions) {
+  constructor(address: string, { layers, settings, context }: CommandRemoteOptions) {
     this.#address = address
     this.#layers = layers
-    this.#times = times
+    this.#settings = settings
     this.#context = context
   }
 
@@ -27,7 +27,7 @@ export class CommandRemote {
     const read = mode.remote.read && bound.read
     const write = mode.remote.write && bound.write
     if (!read && !write) return undefined
-    return { address: this.#address, read, write, download, ...this.#times, access: this.#access }
+    return { address: this.#address, read, write, download, ...this.#settings, access: this.#access }
   }
 
   /** Shows on a terminal what moves, until it is disposed of. */
@@ -35,26 +35,26 @@ export class CommandRemote {
     return this.#line?.show(this.#context.output.stderr)
   }
 
-  async #opened(): Promise<RemoteAccess> {
-    const [{ remoteChoice }, { accessTo }, { MovingLine }] = await Promise.all([
+  async #opened(address: string): Promise<RemoteAccess> {
+    const [{ remoteChoices }, { accessTo }, { MovingLine }] = await Promise.all([
       import('./remote/remote-choice.ts'),
       import('./remote/remote-access.ts'),
       import('./remote/moving-line.ts'),
     ])
     const { cwd, environment } = this.#context
-    const choice = remoteChoice(this.#layers, cwd)
+    const choice = remoteChoices(this.#layers, cwd).find((each) => each.address === address)
     if (choice === undefined) throw new Error('no remote is named')
     const access = accessTo(choice, environment)
-    this.#line = new MovingLine()
+    this.#line ??= new MovingLine()
     return access
   }
 }
 
-type RemoteTimes = Required<Pick<RemoteCacheOptions, 'uploadWait' | 'timeout'>>
+type RemoteSettings = Required<Pick<RemoteCacheOptions, 'uploadWait' | 'timeout' | 'replicas'>>
 
 interface CommandRemoteOptions {
   readonly layers: readonly Layer[]
-  readonly times: RemoteTimes
+  readonly settings: RemoteSettings
   readonly context: Pick<CommandContext, 'cwd' | 'environment' | 'output'>
 }
 
@@ -64,9 +64,9 @@ export function commandRemote(
   context: CommandRemoteOptions['context'],
 ): CommandRemote | undefined {
   const { settings, layers } = configured
-  const { remote, uploadWait, remoteTimeout: timeout } = settings
+  const { remote, uploadWait, remoteTimeout: timeout, remoteReplicas: replicas } = settings
   if (remote === undefined || remote === '') return undefined
-  return new CommandRemote(remote, { layers, times: { uploadWait, timeout }, context })
+  return new CommandRemote(remote, { layers, settings: { uploadWait, timeout, replicas }, context })
 }
 
 /**

@@ -143,7 +143,7 @@ function convert(spec: OptionSpec, written: unknown, place: string): unknown {
   const isText = Array.isArray(written)
   if (spec.kind === 'list') return checkedList(spec, written as readonly string[], place)
   if (spec.kind === 'map') return isText ? mapOf(written as readonly string[], place) : written
-  const value: unknown = isText ? written.at(-1) : written
+  const value: unknown = isText ? (spec.isMany ? written.join(',') : written.at(-1)) : written
   if (typeof value !== 'string') return spec.kind === 'text' ? String(value) : value
   return naming(place, () => notBelow(spec, value, convertText(spec, value)))
 }

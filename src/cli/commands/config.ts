@@ -4,7 +4,7 @@ import { CI_NAMES, KEYED_NAMES, PASSED_NAMES, PLATFORM_NAMES } from '../../actio
 import type { EnvironmentSelection } from '../../action/request.ts'
 import { isCacheError } from '../../errors.ts'
 import { quotaOf } from '../../store/local/collector/quota.ts'
-import { shownAddress } from '../../store/remote/shown-address.ts'
+import { shownAddresses } from '../../store/remote/address-list.ts'
 import { formatDuration } from '../../units/duration.ts'
 import { formatSize } from '../../units/size.ts'
 import { type CommandContext, defineCommand } from '../command.ts'
@@ -61,7 +61,7 @@ async function printSettings(context: Context, configured: Configured, cacheDir:
     return {
       name,
       spec,
-      value: name === 'remote' && typeof inForce === 'string' ? shownAddress(inForce) : inForce,
+      value: name === 'remote' && typeof inForce === 'string' ? shownAddresses(inForce) : inForce,
       origin,
       places,
     }
@@ -71,18 +71,19 @@ async function printSettings(context: Context, configured: Configured, cacheDir:
     const byName = Object.fromEntries(
       settings.map(({ name, value, origin, places }) => [name, { value: value ?? null, origin, places }]),
     )
-    const remote = (await remoteAccessOf(context, configured)) ?? null
-    output.json({ root: place.root, configFile: place.configFile ?? null, tasks, settings: byName, remote })
+    const remotes = await remotesOf(context, configured)
+    const remote = remotes[0] ?? null
+    output.json({ root: place.root, configFile: place.configFile ?? null, tasks, settings: byName, remote, remotes })
     return
   }
   const { stdout } = output
   stdout.line(`root    ${oneLine(place.root)}`)
   stdout.line(`config  ${place.configFile === undefined ? 'none' : oneLine(place.configFile)}`)
   stdout.line(`tasks   ${tasks.length === 0 ? 'none' : tasks.join(', ')}`)
-  const remote = await remoteAccessOf(context, configured)
-  if (remote !== undefined)
+  const remotes = await remotesOf(context, configured)
+  for (const { place, shown, why } of remotes)
     stdout.line(
-      `remote  ${remote.why ?? `used, ${remote.shown === undefined ? 'and shown no token' : `and shown the token of ${remote.shown}`}`}`,
+      `remote  ${remotes.length > 1 ? `${place}: ` : ''}${why ?? `used, and shown ${shown === undefined ? 'no token' : `the token of ${shown}`}`}`,
     )
   stdout.line()
   const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'from' }]
@@ -94,24 +95,30 @@ async function printSettings(context: Context, configured: Configured, cacheDir:
   for (const line of table(columns, rows, stdout.terminal)) stdout.line(line)
 }
 
-/** Whether the remote cache is used, and whose token it is shown. Nothing is asked. */
-async function remoteAccessOf(
-  { cwd, environment }: Context,
-  { layers }: Configured,
-): Promise<{ readonly used: boolean; readonly shown?: string; readonly why?: string } | undefined> {
-  const [{ remoteChoice }, { accessTo }] = await Promise.all([
+interface Remote {
+  readonly place: string
+  readonly used: boolean
+  /** Where the token comes from that is shown there. */
+  readonly shown?: string
+  readonly why?: string
+}
+
+/** Whether the remote caches are used, and whose token each is shown. Nothing is asked. */
+async function remotesOf({ cwd, environment }: Context, { layers }: Configured): Promise<Remote[]> {
+  const [{ remoteChoices }, { accessTo }] = await Promise.all([
     import('../remote/remote-choice.ts'),
     import('../remote/remote-access.ts'),
   ])
-  const choice = remoteChoice(layers, cwd)
-  if (choice === undefined) return undefined
-  try {
-    const { source } = accessTo(choice, environment)
-    return { used: true, ...(source !== undefined && { shown: source }) }
-  } catch (error) {
-    if (!isCacheError(error)) throw error
-    return { used: false, why: error.hint === undefined ? error.message : `${error.message} ${error.hint}` }
-  }
+  return remoteChoices(layers, cwd).map((choice) => {
+    const place = shownAddresses(choice.address)
+    try {
+      const { source } = accessTo(choice, environment)
+      return { place, used: true, ...(source !== undefined && { shown: source }) }
+    } catch (error) {
+      if (!isCacheError(error)) throw error
+      return { place, used: false, why: error.hint === undefined ? error.message : `${error.message} ${error.hint}` }
+    }
+  })
 }
 
 /** What is in force where nobody said anything, for settings whose default depends on the machine. */

@@ -54,7 +54,8 @@ export interface Config extends RunSettings {
   chunking?: 'off' | 'fastcdc'
   hardLink?: boolean
   durability?: 'fast' | 'full'
-  remote?: string
+  remote?: string | string[]
+  remoteReplicas?: number
   uploadWait?: Duration
   remoteTimeout?: Duration
   remoteDownload?: 'all' | 'toplevel' | 'none'

@@ -66,6 +66,8 @@ function isPlain(key: string, value: unknown): boolean {
     return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
   if (spec?.kind === 'size') return typeof value === 'string' && /^\d+(\.\d+)? ?[kMGT]i?B$/.test(value)
   if (spec?.kind === 'duration') return typeof value === 'string' && /^\d+(ms|s|m|h|d|w)$/.test(value)
+  if (spec?.isMany && Array.isArray(value) && value.length > 0)
+    return value.every((item) => isPlain(key, item) && !Array.isArray(item))
   return PLAIN_TEXTS.has(key) && typeof value === 'string' && value !== '' && (spec?.shape?.test(value) ?? true)
 }
 

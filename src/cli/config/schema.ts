@@ -17,6 +17,8 @@ const size = (what: string) => z.union([z.string().superRefine(readBy(parseSize)
 const duration = (what: string) =>
   z.union([z.string().superRefine(readBy(parseDuration)), z.int().min(0)]).describe(`${what} A number is milliseconds.`)
 
+const address = z.string().regex(REMOTE_OPTIONS.remote.shape, 'must be an address such as grpcs://HOST')
+
 /** Settings of the key and of the run: for all tasks and command lines, or for one task. */
 const RUN_SETTINGS = {
   env: names('Variables that matter: passed to the command and in its key. Patterns too: VITE_*.'),
@@ -62,9 +64,11 @@ const GLOBAL_SETTINGS = {
   hardLink: flag("Restore files of more than 1 MiB as read-only links to the store's own. Default: false."),
   durability: z.enum(['fast', 'full']).describe('full: results survive a power cut; fast: a crash.'),
   remote: z
-    .string()
-    .regex(REMOTE_OPTIONS.remote.shape, 'must be an address such as grpcs://HOST')
-    .describe('A remote cache. One that a checkout names is used once you have said so: recue login ADDRESS.'),
+    .union([address, z.array(address).min(1)])
+    .describe(
+      'A remote cache, or several that share all keys. One that a checkout names is used once you have said so: recue login ADDRESS.',
+    ),
+  remoteReplicas: z.int().min(1).describe('On how many of several remote caches each key is. Default: 2.'),
   uploadWait: duration('How long uploads may hold up the end of a command. Default: 1s.'),
   remoteTimeout: duration('How long the first answer of the remote cache may take. Default: 150ms.'),
   remoteDownload: z

@@ -2,7 +2,7 @@ import { isCacheError } from '../../errors.ts'
 import { withProxy } from '../../store/remote/proxy.ts'
 import { destinationOf, hasUserInfo } from '../../store/remote/remote-origin.ts'
 import { accessTo, type Granted } from '../remote/remote-access.ts'
-import { type RemoteChoice, remoteChoice } from '../remote/remote-choice.ts'
+import { type RemoteChoice, remoteChoices } from '../remote/remote-choice.ts'
 import { tryRemote } from '../remote/try-remote.ts'
 import { usersBound } from '../run-remote.ts'
 import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
@@ -10,9 +10,25 @@ import { type Check, type Finding, ok, type Subject, warn } from './check.ts'
 /** The remote cache, asked as a run would ask it. None of it makes the cache here less well. */
 export const REMOTE_CHECKS: readonly Check[] = [{ name: 'remote', find: remote }]
 
-async function remote({ layers, cwd, environment, session, signal }: Subject): Promise<Finding> {
-  const choice = remoteChoice(layers, cwd)
-  if (choice === undefined) return ok('none is named')
+async function remote(subject: Subject): Promise<Finding> {
+  const { layers, cwd } = subject
+  let choices: RemoteChoice[]
+  try {
+    choices = remoteChoices(layers, cwd)
+  } catch (error) {
+    if (!isCacheError(error)) throw error
+    return warn(error.message, error.hint ?? 'It is not used.')
+  }
+  const findings = await Promise.all(choices.map((choice) => one(choice, subject)))
+  const [first, ...others] = findings
+  if (first === undefined) return ok('none is named')
+  if (others.length === 0) return first
+  const bad = findings.filter(({ status }) => status !== 'ok')
+  const said = findings.map(({ what }) => what).join('; ')
+  return bad.length === 0 ? ok(said) : warn(said, bad.map(({ hint }) => hint).join(' '))
+}
+
+async function one(choice: RemoteChoice, { layers, environment, session, signal }: Subject): Promise<Finding> {
   let place: string
   let access: Granted
   try {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ALL_OPTIONS, configLayer, environmentLayer, type Layer } from '../settings.ts'
-import { remoteChoice } from './remote-choice.ts'
+import { remoteChoices } from './remote-choice.ts'
 
 const flags = (values: Record<string, readonly string[]>): Layer => ({
   origin: 'flag',
@@ -11,7 +11,7 @@ const variables = (said: Record<string, string>) => environmentLayer(ALL_OPTIONS
 const project = (said: Record<string, unknown>) => configLayer('project', '/p/recue.config.json', said)
 const task = (said: Record<string, unknown>) => configLayer('task', '/p/recue.config.json: tasks.build', said)
 const user = (said: Record<string, unknown>) => configLayer('user', '/home/u/.config/recue/config.json', said)
-const choice = (...layers: Layer[]) => remoteChoice(layers, '/work')
+const choice = (...layers: Layer[]) => remoteChoices(layers, '/work')[0]
 
 test('nobody names one', () => {
   expect(choice()).toBe(undefined)
@@ -62,4 +62,21 @@ test('files are found from where they were named; a helper may be a name', () =>
     tokenFile: '/home/u/.config/recue/token',
     helper: '/home/u/.config/recue/helper',
   })
+})
+
+test('several are one setting, whoever says it how, and each is asked for by its own address', () => {
+  const said = [{ address: 'grpc://a' }, { address: 'grpc://b' }]
+  for (const layer of [
+    flags({ remote: ['grpc://a', 'grpc://b'] }),
+    flags({ remote: ['grpc://a,grpc://b'] }),
+    variables({ RECUE_REMOTE: 'grpc://a#weight=2, grpc://b#name=b' }),
+    user({ remote: ['grpc://a', 'grpc://b'] }),
+    user({ remote: 'grpc://a,grpc://b' }),
+  ])
+    expect(remoteChoices([layer, project({ remote: ['grpc://evil'] })], '/work')).toMatchObject(
+      said.map((one) => ({ ...one, namedBy: 'user' })),
+    )
+  expect(remoteChoices([project({ remote: ['grpc://a', 'grpc://b'] })], '/work')).toMatchObject(
+    said.map((one) => ({ ...one, namedBy: 'checkout' })),
+  )
 })

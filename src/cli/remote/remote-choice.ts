@@ -1,8 +1,9 @@
 import { dirname, resolve as resolvePath } from 'node:path'
+import { remoteMembers } from '../../store/remote/remote-members.ts'
 import { REMOTE_OPTIONS } from '../remote-options.ts'
 import { type Layer, type Origin, resolve } from '../settings.ts'
 
-/** Which remote cache is meant, on whose word, and what its user alone has said of it. */
+/** Which remote cache is meant, or which of several, on whose word, and what its user alone has said of it. */
 export interface RemoteChoice {
   readonly address: string
   /** A checkout's word is enough for nothing: see `accessTo`. */
@@ -18,16 +19,15 @@ export interface RemoteChoice {
   readonly key: string | undefined
 }
 
-/** Undefined where none is named; an empty address is none, so that a variable can switch off what a config says. */
-export function remoteChoice(layers: readonly Layer[], cwd: string): RemoteChoice | undefined {
+/** Nothing where none is named; an empty address is none, so that a variable can switch off what a config says. Throws `usage`. */
+export function remoteChoices(layers: readonly Layer[], cwd: string): RemoteChoice[] {
   const said = resolve({ remote: REMOTE_OPTIONS.remote }, layers).get('remote')
-  const address = said?.value
-  if (said === undefined || typeof address !== 'string' || address === '') return undefined
+  const addresses = said?.value
+  if (said === undefined || typeof addresses !== 'string' || addresses === '') return []
   const own = layers.filter(({ origin }) => isTheUsers(origin))
   const text = (key: keyof typeof REMOTE_OPTIONS) => textIn(own, key, cwd)
-  return {
-    address,
-    namedBy: isTheUsers(said.origin) ? 'user' : 'checkout',
+  const shared = {
+    namedBy: isTheUsers(said.origin) ? ('user' as const) : ('checkout' as const),
     place: said.places[0] ?? '',
     tokenFile: text('remoteTokenFile'),
     helper: text('remoteHelper'),
@@ -35,6 +35,7 @@ export function remoteChoice(layers: readonly Layer[], cwd: string): RemoteChoic
     cert: text('remoteCert'),
     key: text('remoteKey'),
   }
+  return remoteMembers(addresses).map(({ address }) => ({ address, ...shared }))
 }
 
 /** Whatever else there will be: what is not known to be the user's word is the checkout's. */

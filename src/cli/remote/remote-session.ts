@@ -1,6 +1,6 @@
 import { CacheError } from '../../errors.ts'
 import { RemoteTiers } from '../../remote-tiers.ts'
-import { destinationOf } from '../../store/remote/remote-origin.ts'
+import { placeOf } from '../../store/remote/address-list.ts'
 import type { TieredStore } from '../../store/tiered/tiered.ts'
 import { cacheModeOf } from '../cache-mode.ts'
 import type { CommandContext, Session } from '../command.ts'
@@ -40,7 +40,7 @@ export async function openRemoteSession(
   const line = settings.quiet ? undefined : new MovingLine().show(context.output.stderr)
   return {
     tier,
-    place: destinationOf(remote.address).place,
+    place: placeOf(remote.address),
     async [Symbol.asyncDispose]() {
       line?.[Symbol.dispose]()
       await tiers.close()
