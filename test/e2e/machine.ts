@@ -42,7 +42,7 @@ export function reportsIn(file: string): ReturnType<Machine['run']>['reports'] {
 }
 
 /** Variables that make a server the remote. */
-export function remote(served: Served, token: string): Readonly<Record<string, string>> {
+export function remote(served: Served, token: string) {
   return {
     RECUE_REMOTE: served.url.replace(/^http/, 'grpc'),
     RECUE_REMOTE_TOKEN: token,

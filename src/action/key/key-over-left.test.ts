@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { delimiter, dirname } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { digestOf } from '../../digest/sha256.ts'
@@ -140,6 +140,115 @@ describe('the key of work whose inputs were left elsewhere is that of the files 
       { numRuns: 100 },
     )
   }, 60_000)
+})
+
+describe('a program is looked for', () => {
+  const tool = (path: string) => ({ kind: 'file', path, text: '#!/bin/sh\n', isExecutable: true }) as const
+  /** A checkout whose command is found at the end of PATH, outside of it. */
+  function withTool(searchPath: readonly string[], argv: readonly string[] = ['tool']) {
+    const checkout = new Checkout({ 'src/a': 'a' })
+    const outside = new Checkout()
+    outside.write('tool', '#!/usr/bin/env interp\n', 0o755)
+    outside.write('interp', 'x', 0o755)
+    const PATH = [...searchPath.map((folder) => folder.replace('ROOT', checkout.root)), outside.root].join(delimiter)
+    const asked = {
+      argv,
+      inputs: { patterns: ['src'] },
+      environment: { source: { PATH }, keyed: [], passed: [], normalize: [] },
+    }
+    return {
+      checkout,
+      outside,
+      over: (...left: readonly Thing[]) => keyedOver(checkout, left, asked),
+      [Symbol.dispose]() {
+        checkout[Symbol.dispose]()
+        outside[Symbol.dispose]()
+      },
+    }
+  }
+
+  test.each([
+    ['elsewhere', ['ROOT/bin'], 'lib/tool'],
+    ['beside another', ['ROOT/bin'], 'bin/other'],
+    ['below a folder that is nowhere', ['/nowhere/bin', 'ROOT/none/bin', ''], 'lib/tool'],
+  ])('past what was left %s', async (_, searchPath, left) => {
+    using one = withTool(searchPath)
+    expect((await one.over(tool(left)))?.program).toBe(one.outside.path('tool'))
+  })
+
+  test.each([
+    ['there', ['ROOT/bin'], 'bin/tool'],
+    ['there, relative to the working directory', ['bin'], 'bin/tool'],
+    ['there, as its interpreter', ['ROOT/bin'], 'bin/interp'],
+    ['there under a name that some systems take for the same', ['ROOT/bin'], 'bin/TOOL'],
+  ])('and cannot be told where it was left %s', async (_, searchPath, left) => {
+    using one = withTool(searchPath)
+    expect(await one.over(tool(left))).toBe(undefined)
+  })
+
+  test('and cannot be told where a link leads nowhere yet, be it of the program, its folder, or outside', async () => {
+    for (const [link, target, searchPath] of [
+      ['bin/tool', '../lib/tool', 'ROOT/bin'],
+      ['bin', 'lib', 'ROOT/bin'],
+      ['bin', 'lib', 'ROOT/bin/deep'],
+    ] as const) {
+      using one = withTool([searchPath])
+      expect(await one.over(tool('lib/other'))).not.toBe(undefined)
+      put(one.checkout, { kind: 'link', path: link, target })
+      expect(await one.over(tool('lib/tool'), tool('lib/deep/tool')), `${link} ${searchPath}`).toBe(undefined)
+    }
+    using one = withTool([])
+    symlinkSync(one.checkout.root, one.outside.path('in'))
+    const asked = { argv: [one.outside.path('in/lib/tool')], inputs: { patterns: ['src'] } }
+    expect(await keyedOver(one.checkout, [tool('lib/tool')], asked)).toBe(undefined)
+  })
+
+  test('and is no hindrance where it is found before all that', async () => {
+    using one = withTool([], ['/bin/sh', '-c', 'tool'])
+    expect(await one.over(tool('bin/tool'))).not.toBe(undefined)
+  })
+})
+
+describe('nothing stands in the place of what was left', () => {
+  const file = (path: string) => ({ kind: 'file', path, text: '1' }) as const
+  function isFree(checkout: Checkout, outputs: readonly OutputDeclaration[], ...left: readonly Thing[]): boolean {
+    return isVacant(checkout.root, { outputs, entries: left.map((thing) => asLeft(checkout, thing)) })
+  }
+  const dist = [{ kind: 'path', path: 'a/dist' }] as const
+  const globs = [{ kind: 'glob', path: 'a/**/*.x' }] as const
+
+  test('where there is neither the folder nor what matches', () => {
+    using checkout = new Checkout({ 'a/b/other': '', 'a/distant': '' })
+    expect(isFree(checkout, dist, file('a/dist/x'))).toBe(true)
+    expect(isFree(checkout, [{ kind: 'path', path: 'new/deep/dist' }], file('new/deep/dist/x'))).toBe(true)
+    expect(isFree(checkout, globs, file('a/b/1.x'), file('a/c/2.x'))).toBe(true)
+  })
+
+  test('but not where either is, or a folder is a link or a file', () => {
+    using checkout = new Checkout({ 'a/dist/own': '', 'a/c/2.x': '', file: '' })
+    symlinkSync('a', checkout.path('l'))
+    symlinkSync('nowhere', checkout.path('a/m'))
+    expect(isFree(checkout, dist, file('a/dist/x'))).toBe(false)
+    expect(isFree(checkout, globs, file('a/b/1.x'), file('a/c/2.x'))).toBe(false)
+    expect(isFree(checkout, [{ kind: 'path', path: 'l/new' }], file('l/new'))).toBe(false)
+    expect(isFree(checkout, [{ kind: 'path', path: 'l/deep/new' }], file('l/deep/new'))).toBe(false)
+    expect(isFree(checkout, [{ kind: 'path', path: 'a/m' }], file('a/m'))).toBe(false)
+    expect(isFree(checkout, [{ kind: 'path', path: 'file/new' }], file('file/new'))).toBe(false)
+  })
+
+  test('and no two results have the same place, or one that some systems take for the same', () => {
+    using checkout = new Checkout()
+    const view = (...left: readonly Thing[]) =>
+      new ViewWithLeft(
+        checkout.root,
+        left.map((thing) => asLeft(checkout, thing)),
+      )
+    expect(() => view(file('a/x'), file('a/y'), { kind: 'directory', path: 'a' })).not.toThrow()
+    expect(() => view(file('a/x'), file('a/x'))).toThrow(Unsure)
+    expect(() => view(file('a/x'), file('A/y'))).toThrow(Unsure)
+    expect(() => view(file('a'), file('a/x'))).toThrow(Unsure)
+    expect(() => view(file('\u00e9'), file('e\u0301'))).toThrow(Unsure)
+  })
 })
 
 function tryTo(act: () => void): void {

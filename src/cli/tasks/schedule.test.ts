@@ -195,6 +195,18 @@ test('any plan: each task once, after what it needs, never more commands at once
   )
 })
 
+test('a task that lacks what failed when it was done again has not begun, and that is a failure', async () => {
+  const tasks = held()
+  const done = schedule(plan({ a: [], b: ['a'], c: ['b'], d: [] }), {
+    ...{ concurrency: 1, ahead: 0, keepGoing: false },
+    run: (name) => tasks.run(name).then((end) => (name === 'b' ? 'lacking' : end)),
+  })
+  await tasks.end('a')
+  await tasks.end('b')
+  expect(await done).toEqual(['b', 'c', 'd'])
+  expect(tasks.began).toEqual(['a', 'b'])
+})
+
 test.each([
   [undefined, 8, 8],
   ['3', 8, 3],
