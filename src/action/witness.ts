@@ -10,8 +10,8 @@ export interface Witness {
   saw(path: string, stats: Stats | undefined, isFollowed: boolean): void
   /** Nothing in it had changed. Relative to the root. */
   held(what: 'inputs' | 'outputs', snapshot: TreeSnapshot): void
-  /** Variables that the command does not get: nothing depends on them. */
-  withheld(names: readonly string[]): void
+  /** Names of the variables in the key. */
+  keyed(names: readonly string[]): void
   /** The hit rests on something else, too. */
   unsure(): void
 }

@@ -20,9 +20,14 @@ export async function runOne(
   // With --json, standard output is the report's.
   const stdout = settings.json ? 2 : 1
   const { witness } = runner
-  const to = (stream: StreamName, descriptor: number) => (chunk: Uint8Array) => {
-    witness?.printed(stream, chunk)
-    return writeAllWaiting(descriptor, chunk)
+  const to = (stream: StreamName, descriptor: number) => async (chunk: Uint8Array) => {
+    try {
+      await writeAllWaiting(descriptor, chunk)
+      witness?.printed(stream, chunk)
+    } catch (error) {
+      witness?.unsure()
+      throw error
+    }
   }
   const notice = (said: RunNotice) => {
     witness?.unsure()

@@ -35,7 +35,7 @@ export async function keyOf(request: ActionRequest, options: KeyOptions): Promis
   const { root, workingDirectory } = request
   const { witness } = options
   const { child: environment, keyed } = childEnvironment(request.environment)
-  witness?.withheld(environment.withheld)
+  witness?.keyed(keyed.map(({ name }) => name))
   const cwd = join(root, workingDirectory)
   const program = findExecutable(request.argv[0] as string, {
     cwd,

@@ -13,7 +13,7 @@ export class HitWitness implements Witness {
   readonly places = new Map<string, Stats | undefined>()
   readonly followed = new Map<string, Stats | undefined>()
   readonly chunks: [StreamName, Buffer][] = []
-  withheldNames: readonly string[] = []
+  keyedNames: readonly string[] = []
   inputs: TreeSnapshot | undefined
   outputs: TreeSnapshot | undefined
   #isSure = true
@@ -41,8 +41,8 @@ export class HitWitness implements Witness {
     this[what] = snapshot
   }
 
-  withheld(names: readonly string[]): void {
-    this.withheldNames = names
+  keyed(names: readonly string[]): void {
+    this.keyedNames = names
   }
 
   unsure(): void {

@@ -1,6 +1,7 @@
 import { renameSync, type Stats, writeFileSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
 import type { RunOutcome } from '../../action/run-outcome.ts'
-import { statIdentity } from '../../digest/stat-identity.ts'
+import { isRacy, type StatIdentity, statIdentity } from '../../digest/stat-identity.ts'
 import { type SnapshotEntry, TreeSnapshot } from '../../digest/tree-snapshot.ts'
 import { runRecordOf } from '../../observe/run-record.ts'
 import { RunRecord } from '../../proto/recue/v1/recue.ts'
@@ -14,7 +15,9 @@ import {
   encodeRepeat,
   REPEAT_VERSION,
   type RepeatFacts,
+  type RepeatProgram,
   repeatPath,
+  unimportantNames,
 } from './repeat-record.ts'
 
 /** What was asked, and the stamp of the index that answered: see `repeatableAt`. */
@@ -24,23 +27,12 @@ export interface KeptQuestion extends Omit<RepeatQuestion, 'nowMs'> {
 
 /** Writes down a hit that changed nothing, for `repeatedRun`. Failing is no error, only slower next time. */
 export function keepRepeat(work: Work, outcome: RunOutcome, witness: HitWitness, question: KeptQuestion): void {
-  const { inputs, outputs, startedMs } = witness
-  if (inputs === undefined || outputs === undefined) return
   const asked = askedFor(question.argv, question.cwd)
-  const folders: string[] = []
-  const places = new Map<string, Stats | undefined>()
-  for (const [path, stats] of witness.places) {
-    if (stats?.isDirectory()) folders.push(path)
-    else places.set(path, stats)
-  }
-  const facts = factsOf(work, outcome, witness, { ...question, asked, folders })
-  const snapshot = (seen: ReadonlyMap<string, Stats | undefined>) => snapshotOf(seen, startedMs)
-  const bytes = encodeRepeat({
-    ...{ facts, inputs, outputs },
-    ...{ places: snapshot(places), programs: snapshot(witness.followed) },
-  })
+  const path = repeatPath(question.cacheDir, asked)
+  const grounds = groundsOf(witness, work.request.root)
+  const facts = { ...factsOf(work, outcome, witness, question), ...grounds.facts, asked }
+  const bytes = encodeRepeat({ facts, tree: grounds.tree })
   try {
-    const path = repeatPath(question.cacheDir, asked)
     writeFileSync(`${path}-${process.pid}`, bytes, { mode: 0o600 })
     renameSync(`${path}-${process.pid}`, path)
   } catch {
@@ -48,36 +40,72 @@ export function keepRepeat(work: Work, outcome: RunOutcome, witness: HitWitness,
   }
 }
 
+interface Grounds {
+  readonly tree: TreeSnapshot
+  readonly facts: Pick<RepeatFacts, 'absent' | 'folders' | 'programs'>
+}
+
+/** All that was looked at, by how it is looked at again. */
+function groundsOf({ inputs, outputs, places, followed, startedMs }: HitWitness, root: string): Grounds {
+  const present = new Map<string, StatIdentity>()
+  const absent = new Set<string>()
+  const folders: string[] = []
+  const programs: RepeatProgram[] = []
+  for (const snapshot of [inputs, outputs]) {
+    snapshot?.paths.forEach((path, i) => {
+      const identity = snapshot.identity(i)
+      if (identity === undefined) absent.add(resolve(root, path))
+      else present.set(path, identity)
+    })
+  }
+  for (const [path, stats] of places) {
+    if (stats === undefined) absent.add(path)
+    else if (stats.isDirectory()) folders.push(path)
+    else present.set(relative(root, path), trusted(stats, startedMs))
+  }
+  for (const [path, stats] of followed) {
+    if (stats === undefined) absent.add(path)
+    else {
+      const { mtimeMs, ctimeMs, size, ino, mode } = trusted(stats, startedMs)
+      programs.push([path, mtimeMs, ctimeMs, size, ino, mode])
+    }
+  }
+  const entries: SnapshotEntry[] = []
+  for (const [path, identity] of present) entries.push({ path, identity, hash: undefined })
+  // What is racy is so already.
+  const tree = TreeSnapshot.of(entries, { takenAtMs: Number.POSITIVE_INFINITY, id: 0, head: new Uint8Array(0) })
+  return { tree, facts: { absent: [...absent], folders, programs } }
+}
+
+/** NaN equals nothing, and is null in JSON. */
+function trusted(stats: Stats, takenAtMs: number): StatIdentity {
+  const identity = statIdentity(stats)
+  return isRacy(identity, takenAtMs) ? { ...identity, mtimeMs: Number.NaN } : identity
+}
+
 function factsOf(
   { request, task, settings }: Work,
   outcome: RunOutcome,
   witness: HitWitness,
-  at: KeptQuestion & Pick<RepeatFacts, 'asked' | 'folders'>,
-): RepeatFacts {
+  { environment, index, colours }: KeptQuestion,
+): Omit<RepeatFacts, 'asked' | keyof Grounds['facts']> {
   const { exitCode, outputs, outputBytes, savedMs, durationMs, key } = outcome
   const entry = runRecordOf(request, task, { ...outcome, startedMs: 0, durationMs: 0, savedMs: 0, ownMs: 0 })
   const isSilent = settings.quiet || settings.outputLogs === 'none'
+  const unimportant = unimportantNames(environment, witness.keyedNames)
   return {
     version: REPEAT_VERSION,
-    asked: at.asked,
-    environment: digestOfEnvironment(at.environment, witness.withheldNames),
-    withheld: witness.withheldNames,
+    environment: digestOfEnvironment(environment, unimportant),
+    unimportant,
     boot: bootId(),
-    index: at.index,
+    index,
     lookedUpMs: witness.startedMs,
     root: request.root,
-    folders: at.folders,
-    colours: at.colours,
+    colours,
     chunks: witness.chunks.map(([stream, bytes]) => [stream, bytes.toString('base64')]),
     exitCode,
     said: isSilent ? undefined : { key: key?.hash ?? '', files: outputs.length, bytes: outputBytes },
     commandMs: savedMs > 0 ? savedMs + durationMs : 0,
     entry: Buffer.from(RunRecord.encode(entry).finish()).toString('base64'),
   }
-}
-
-function snapshotOf(seen: ReadonlyMap<string, Stats | undefined>, takenAtMs: number): TreeSnapshot {
-  const entries: SnapshotEntry[] = []
-  for (const [path, stats] of seen) entries.push({ path, identity: stats && statIdentity(stats), hash: undefined })
-  return TreeSnapshot.of(entries, { takenAtMs, id: 0, head: new Uint8Array(0) })
 }

@@ -1,4 +1,5 @@
-import { lstatSync, statSync } from 'node:fs'
+import { lstatSync, type Stats, statSync } from 'node:fs'
+import { systemCode } from '../../errors.ts'
 import { bootId } from '../../store/local/boot.ts'
 import { indexStamp } from '../../store/local/index-stamp.ts'
 import {
@@ -6,6 +7,7 @@ import {
   digestOfEnvironment,
   REPEAT_VERSION,
   type RepeatFacts,
+  type RepeatProgram,
   type RepeatRecord,
   readRepeat,
   repeatPath,
@@ -42,7 +44,7 @@ function isSameQuestion(facts: RepeatFacts, { environment, colours }: RepeatQues
   return (
     facts.version === REPEAT_VERSION &&
     facts.colours === colours &&
-    facts.environment === digestOfEnvironment(environment, facts.withheld)
+    facts.environment === digestOfEnvironment(environment, facts.unimportant)
   )
 }
 
@@ -52,11 +54,42 @@ function isSameStore(facts: RepeatFacts, { cacheDir, nowMs }: RepeatQuestion): b
   return facts.index === indexStamp(cacheDir)?.text && facts.boot === bootId()
 }
 
-function isSameTree({ facts, inputs, outputs, places, programs }: RepeatRecord, cwd: string): boolean {
-  const base = facts.root === cwd ? '' : `${facts.root}/`
-  if (inputs.nextChange(base) !== -1 || outputs.nextChange(base) !== -1) return false
-  if (places.nextChange('') !== -1 || programs.nextChange('', 0, statSync) !== -1) return false
+function isSameTree({ facts, tree }: RepeatRecord, cwd: string): boolean {
+  if (tree.nextChange(facts.root === cwd ? '' : `${facts.root}/`) !== -1) return false
+  for (let i = 0; i < facts.absent.length; i++) if (!isAbsent(facts.absent[i] as string)) return false
   for (let i = 0; i < facts.folders.length; i++)
-    if (lstatSync(facts.folders[i] as string, { throwIfNoEntry: false })?.isDirectory() !== true) return false
+    if (lookAt(facts.folders[i] as string, lstatSync)?.isDirectory() !== true) return false
+  for (let i = 0; i < facts.programs.length; i++) if (!isSameProgram(facts.programs[i] as RepeatProgram)) return false
   return true
+}
+
+/** By number, since taking an array apart costs Bun the more the first time. */
+function isSameProgram(program: RepeatProgram): boolean {
+  const now = lookAt(program[0], statSync)
+  return (
+    now !== undefined &&
+    now.mtimeMs === program[1] &&
+    now.ctimeMs === program[2] &&
+    now.size === program[3] &&
+    now.ino === program[4] &&
+    now.mode === program[5]
+  )
+}
+
+/** Where a file is in the place of a folder, nothing is behind it. */
+function isAbsent(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined
+  } catch (error) {
+    return systemCode(error) === 'ENOTDIR'
+  }
+}
+
+/** Undefined also where it may not be looked at. */
+function lookAt(path: string, look: typeof lstatSync): Stats | undefined {
+  try {
+    return look(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }

@@ -12,9 +12,9 @@ export interface RepeatFacts {
   readonly version: string
   /** What was asked: see {@link askedFor}. */
   readonly asked: string
-  /** {@link digestOfEnvironment}, without the variables that `withheld` names. */
+  /** {@link digestOfEnvironment}, without the variables of these names, on which nothing depends. */
   readonly environment: string
-  readonly withheld: readonly string[]
+  readonly unimportant: readonly string[]
   /** Of the start of the operating system. */
   readonly boot: string
   /** {@link indexStamp} of the cache folder. */
@@ -23,8 +23,10 @@ export interface RepeatFacts {
   readonly lookedUpMs: number
   /** Absolute. */
   readonly root: string
-  /** Absolute paths of folders that are there, whatever is in them. */
+  /** Folders that are there, whatever is in them, and paths where nothing is: absolute. */
   readonly folders: readonly string[]
+  readonly absent: readonly string[]
+  readonly programs: readonly RepeatProgram[]
   /** Whether standard output took colours. */
   readonly colours: boolean
   /** What is written again, in this order: base64. */
@@ -44,22 +46,20 @@ export interface RepeatSaid {
   readonly bytes: number
 }
 
+/** An absolute path, and of what it leads to: mtimeMs (null: never the same), ctimeMs, size, ino, mode. */
+export type RepeatProgram = readonly [string, number | null, number, number, number, number]
+
 export interface RepeatRecord {
   readonly facts: RepeatFacts
-  /** Relative to the root. */
-  readonly inputs: TreeSnapshot
-  readonly outputs: TreeSnapshot
-  /** Absolute paths as they are themselves. */
-  readonly places: TreeSnapshot
-  /** Absolute paths, and the looks of what they lead to. */
-  readonly programs: TreeSnapshot
+  /** All that is there of inputs, outputs and what decides about them; relative to the root. */
+  readonly tree: TreeSnapshot
 }
 
 const MAGIC = 0x31545052
 export const REPEAT_VERSION = `${VERSION} ${KEY_VERSION} 1`
 
-/** magic, checksum of all that follows, then the lengths of the facts and of four snapshots: u32 each. */
-const HEADER_BYTES = 28
+/** magic, checksum of what follows up to the end of the facts, length of the facts: u32 each. Facts, snapshot. */
+const HEADER_BYTES = 12
 
 /** What tells one request from another before anything is read: which recue, where, and its words. */
 export function askedFor(argv: readonly string[], cwd: string): string {
@@ -71,28 +71,39 @@ export function repeatPath(cacheDir: string, asked: string): string {
   return `${cacheDir}/tmp/hit-${crc32c(Buffer.from(asked)).toString(16).padStart(8, '0')}`
 }
 
-/** SHA-256: the values are in no file. recue's own variables count even where the command does not get them. */
+/** What recue itself goes by, whatever the command gets. */
+const OWN_NAMES = new Set(['PATH', 'Path', 'PATHEXT', 'HOME', 'XDG_CONFIG_HOME', 'XDG_CACHE_HOME'])
+
+/** Of the variables that are set, those that neither the key nor recue depends on. What is set later is not among them. */
+export function unimportantNames(
+  environment: Readonly<Record<string, string | undefined>>,
+  keyed: readonly string[],
+): string[] {
+  const depends = new Set([...keyed, ...OWN_NAMES])
+  return Object.keys(environment).filter((name) => !depends.has(name) && !name.startsWith('RECUE_'))
+}
+
+/** SHA-256, so that no value is in a file. */
 export function digestOfEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
-  withheld: readonly string[],
+  unimportant: readonly string[],
 ): string {
-  const left = new Set(withheld)
+  const left = new Set(unimportant)
   let text = ''
-  for (const name of Object.keys(environment))
-    if (!left.has(name) || name.startsWith('RECUE_')) text += `${name}=${environment[name]}\0`
+  for (const name of Object.keys(environment)) if (!left.has(name)) text += `${name}=${environment[name]}\0`
   return digestOfMessage(Buffer.from(text)).hash
 }
 
-export function encodeRepeat({ facts, inputs, outputs, places, programs }: RepeatRecord): Uint8Array {
-  const parts = [
-    Buffer.from(JSON.stringify(facts)),
-    ...[inputs, outputs, places, programs].map((snapshot) => snapshot.encode().stats),
-  ]
-  const header = Buffer.alloc(HEADER_BYTES)
-  header.writeUInt32LE(MAGIC, 0)
-  parts.forEach((part, i) => void header.writeUInt32LE(part.length, 8 + 4 * i))
-  const bytes = Buffer.concat([header, ...parts])
-  bytes.writeUInt32LE(crc32c(bytes, 0, 8), 4)
+/**
+ * The checksum leaves the snapshot out: where its bytes changed, files do not look as it says, as long as something is where
+ * it says something is. So it must not speak of what is absent.
+ */
+export function encodeRepeat({ facts, tree }: RepeatRecord): Uint8Array {
+  const text = Buffer.from(JSON.stringify(facts))
+  const bytes = Buffer.concat([Buffer.alloc(HEADER_BYTES), text, tree.encode().stats])
+  bytes.writeUInt32LE(MAGIC, 0)
+  bytes.writeUInt32LE(text.length, 8)
+  bytes.writeUInt32LE(crc32c(bytes.subarray(8, HEADER_BYTES + text.length)), 4)
   return bytes
 }
 
@@ -120,16 +131,8 @@ function readOwnFile(path: string): Buffer {
 
 export function decodeRepeat(bytes: Buffer): RepeatRecord | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return undefined
-  if (bytes.readUInt32LE(4) !== crc32c(bytes, 0, 8)) return undefined
-  const parts: Buffer[] = []
-  let at = HEADER_BYTES
-  for (let i = 0; i < 5; i++) {
-    const end = at + bytes.readUInt32LE(8 + 4 * i)
-    parts.push(bytes.subarray(at, end))
-    at = end
-  }
-  const [text, ...snapshots] = parts as [Buffer, ...Buffer[]]
-  const [inputs, outputs, places, programs] = snapshots.map((part) => TreeSnapshot.decode(part))
-  if (!inputs || !outputs || !places || !programs) return undefined
-  return { facts: JSON.parse(text.toString()) as RepeatFacts, inputs, outputs, places, programs }
+  const end = HEADER_BYTES + bytes.readUInt32LE(8)
+  if (bytes.length < end || bytes.readUInt32LE(4) !== crc32c(bytes.subarray(8, end))) return undefined
+  const tree = TreeSnapshot.decode(bytes.subarray(end))
+  return tree && { facts: JSON.parse(bytes.toString('utf8', HEADER_BYTES, end)) as RepeatFacts, tree }
 }

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { layoutOf } from './layout.ts'
 
 export interface IndexStamp {
@@ -14,13 +14,19 @@ export interface IndexStamp {
  */
 export function indexStamp(dir: string): IndexStamp | undefined {
   const { index, format } = layoutOf(dir)
-  const [base, log, version] = [index, `${index}-wal`, format].map((path) => lstatSync(path, { throwIfNoEntry: false }))
+  const base = lstatSync(index, QUIET)
+  const log = lstatSync(`${index}-wal`, QUIET)
+  const version = lstatSync(format, QUIET)
   if (base === undefined || version === undefined) return undefined
+  const seen = log === undefined || log.size === 0 ? [base, version] : [base, version, log]
   let text = ''
   let changedMs = 0
-  for (const stats of log === undefined || log.size === 0 ? [base, version] : [base, version, log]) {
-    text += `${stats.mtimeMs} ${stats.ctimeMs} ${stats.size} ${stats.ino}/`
-    changedMs = Math.max(changedMs, stats.mtimeMs, stats.ctimeMs)
+  for (let i = 0; i < seen.length; i++) {
+    const { mtimeMs, ctimeMs, size, ino } = seen[i] as Stats
+    text += `${mtimeMs} ${ctimeMs} ${size} ${ino}/`
+    changedMs = Math.max(changedMs, mtimeMs, ctimeMs)
   }
   return { text, changedMs }
 }
+
+const QUIET = { throwIfNoEntry: false } as const
