@@ -10,6 +10,7 @@ import { besideOf, digestsOf, Homes, WrittenBlobs } from './beside.ts'
 import { type FaultyEnd, faultyEnd } from './faulty-end.fixture.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { sharded } from './sharded.ts'
+import { keptBlobsAction } from './sharded-result.ts'
 
 const KEY = action('a')
 const CONTENTS = Array.from({ length: 12 }, (_, i) => content(1000 + i, i))
@@ -172,4 +173,34 @@ test('what is remembered has a bound, and the oldest goes', () => {
   const digest = (i: number) => ({ hash: `${i}`, sizeBytes: 1 })
   for (let i = 0; i < 50_001; i++) homes.note(home, [digest(i)])
   expect([0, 1, 50_000].map((i) => homes.of(digest(i)))).toEqual([undefined, home, home])
+})
+
+test('blobs that do not lie beside a result are named at each end that has them, so that none gives them up', async () => {
+  const large = [1, 2, 3, 4].map((i) => content(70_000, i))
+  const { ends, of } = await kept([...CONTENTS, ...large])
+  for (const end of ends) {
+    const lookup = await end.actions.get(scope, keptBlobsAction(KEY))
+    const names = lookup.kind === 'hit' ? lookup.result.outputFiles.map(({ digest }) => digest?.hash) : []
+    expect(names).toEqual(
+      large
+        .map(digestOf)
+        .filter((digest) => of(digest).includes(end))
+        .map(({ hash }) => hash),
+    )
+  }
+  const small = await kept()
+  for (const end of small.ends)
+    expect(await end.actions.get(scope, keptBlobsAction(KEY))).toMatchObject({ kind: 'miss' })
+})
+
+test('a result is kept though an end cannot be told of the blobs that it has', async () => {
+  const all = members()
+  const large = content(70_000, 1)
+  const writer = all.open()
+  await writer.blobs.write(scope, digestOf(large), large)
+  const [first, second] = all.of(digestOf(large)) as [FaultyEnd, FaultyEnd]
+  first.wipe()
+  if (!all.of(KEY).includes(second))
+    Object.assign(second.actions, { put: async () => Promise.reject(new Error('full')) })
+  expect(await writer.actions.put(scope, KEY, result([digestOf(large)]))).toBe('new')
 })

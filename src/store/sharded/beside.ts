@@ -1,5 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
-import type { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ActionResult, OutputFile } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { Shard } from './shards.ts'
 
 /** Larger ones cost more to be kept twice than to be asked for elsewhere. */
@@ -27,12 +27,14 @@ export function besideOf(result: ActionResult): Beside {
   ].filter(isBeside)
   const { stdoutDigest, stderrDigest } = result
   return {
-    outputFiles: outputs.map((digest, i) => ({
-      ...{ path: `${i}`, digest, isExecutable: false, contents: Buffer.alloc(0), nodeProperties: undefined },
-    })),
+    outputFiles: outputs.map(numberedFile),
     stdoutDigest: isBeside(stdoutDigest) ? stdoutDigest : undefined,
     stderrDigest: isBeside(stderrDigest) ? stderrDigest : undefined,
   }
+}
+
+export function numberedFile(digest: Digest, number: number): OutputFile {
+  return { path: `${number}`, digest, isExecutable: false, contents: Buffer.alloc(0) }
 }
 
 export const NOTHING_BESIDE: Beside = { outputFiles: [], stdoutDigest: undefined, stderrDigest: undefined }

@@ -11,7 +11,7 @@ import { InTurn } from './in-turn.ts'
 import type { Patience } from './patience.ts'
 import type { Repairs } from './repairs.ts'
 import { nameOf } from './sharded-blobs.ts'
-import { shardedAction, type Unwrapped, unwrapped, wrapped } from './sharded-result.ts'
+import { keptBlobs, keptBlobsAction, shardedAction, type Unwrapped, unwrapped, wrapped } from './sharded-result.ts'
 import { askAll, type Shard, type ShardedParts, type Shards } from './shards.ts'
 
 type Miss = Extract<ActionLookup, { readonly kind: 'miss' }>
@@ -68,7 +68,10 @@ export class ShardedActions implements ActionStore {
       throw new CacheError('store.incomplete', 'The action result was not kept: a blob that it names is on no server.')
     const kept = { result, actionBytes: action.sizeBytes }
     const keep = (shard: Shard) => this.#keep(shard, scope, action, kept, signal)
-    const outcomes = await askAll(this.#shards.of(action.hash), keep, signal)
+    const [outcomes] = await Promise.all([
+      askAll(this.#shards.of(action.hash), keep, signal),
+      this.#nameOthers(scope, action, result, signal),
+    ])
     if (outcomes.includes('different')) return 'different'
     return outcomes.includes('same') ? 'same' : 'new'
   }
@@ -107,6 +110,26 @@ export class ShardedActions implements ActionStore {
     const areThere = await this.#bring(end, scope, digestsOf(beside), signal)
     const outer = wrapped(result, actionBytes, areThere ? beside : NOTHING_BESIDE)
     return end.actions.put(scope, shardedAction(action), outer, signal)
+  }
+
+  /** Blobs that do not lie beside the result are named where they lie: a server gives up first what nobody names. */
+  async #nameOthers(scope: Scope, action: ActionDigest, result: ActionResult, signal?: AbortSignal): Promise<void> {
+    if (this.#beside === undefined) return
+    const named = await namedBlobs(result, (digest) => readWhole(this.#blobs, scope, digest, signal))
+    const areBeside = new Set(digestsOf(besideOf(result)).map(nameOf))
+    const others = new Map<Shard, Digest[]>()
+    for (const digest of named?.digests ?? []) {
+      if (areBeside.has(nameOf(digest))) continue
+      for (const shard of this.#shards.of(digest.hash)) {
+        const there = others.get(shard)
+        if (there === undefined) others.set(shard, [digest])
+        else there.push(digest)
+      }
+    }
+    const name = ([{ end }, digests]: [Shard, Digest[]]) =>
+      end.actions.put(scope, keptBlobsAction(action), keptBlobs(digests), signal)
+    // One that could not be told keeps them for a while all the same.
+    await Promise.allSettled([...others].map(name))
   }
 
   /** False where one cannot be had. */

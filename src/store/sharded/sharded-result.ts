@@ -3,13 +3,22 @@ import { digestOf, sha256Hex } from '../../digest/sha256.ts'
 import { ActionResult, ExecutedActionMetadata } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { ShardedResult } from '../../proto/recue/v1/sharded.ts'
 import { outcomeBytes } from '../action-result-sameness.ts'
-import { type Beside, digestsOf } from './beside.ts'
+import { type Beside, digestsOf, numberedFile } from './beside.ts'
 
 const TYPE_URL = 'type.googleapis.com/recue.v1.ShardedResult'
 
 /** What a server is asked for in place of an action whose blobs lie on others. */
 export function shardedAction({ hash }: ActionDigest): ActionDigest {
   return asActionDigest(digestOf(Buffer.from(`recue sharded result of ${hash}`)))
+}
+
+/** What a server is told that some of the blobs of an action's result lie there: it keeps those that a result names. */
+export function keptBlobsAction({ hash }: ActionDigest): ActionDigest {
+  return asActionDigest(digestOf(Buffer.from(`recue sharded blobs of ${hash}`)))
+}
+
+export function keptBlobs(digests: readonly Digest[]): ActionResult {
+  return { ...ActionResult.decode(NOTHING), outputFiles: digests.map(numberedFile) }
 }
 
 /**
