@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
-import { crc32c, crc32cOfFew } from './crc32c.ts'
+import { crc32c, crc32cOfBoth, crc32cOfFew } from './crc32c.ts'
 
 describe('crc32c', () => {
   // RFC 3720, appendix B.4, and the check value of the CRC catalogue.
@@ -21,6 +21,17 @@ describe('crc32c', () => {
         expect(crc32c(b, crc32c(a))).toBe(crc32c(Buffer.concat([a, b])))
       }),
     )
+  })
+
+  test('of a key and the rest of its value is that of the two, also where the module cannot hold them', () => {
+    const bytes = Uint8Array.from({ length: 130_000 }, (_, i) => (i * 2654435761) >>> 24)
+    for (const keyBytes of [0, 1, 3, 4, 5, 32, 41])
+      for (const valueBytes of [4, 5, 40, 330, 122_847, 122_848, 122_884, 129_900])
+        for (const from of [0, 4]) {
+          const [key, value] = [bytes.subarray(0, keyBytes), bytes.subarray(50, 50 + valueBytes)]
+          const expected = crc32cOfFew(value, crc32cOfFew(key, 7), from)
+          expect(crc32cOfBoth(key, value, 7, from), `${keyBytes}, ${valueBytes} from ${from}`).toBe(expected)
+        }
   })
 
   test('is that of the definition, bit by bit, at every length and beyond what the module holds at once', () => {

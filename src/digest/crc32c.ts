@@ -55,6 +55,21 @@ export function crc32c(bytes: Uint8Array, seed = 0, from = 0): number {
 }
 
 /**
+ * Of the first and what follows `from` bytes of the second, as `crc32c(second, crc32c(first, seed), from)`: of a short key
+ * and its value, which are summed at once.
+ */
+export function crc32cOfBoth(first: Uint8Array, second: Uint8Array, seed: number, from: number): number {
+  const start = first.length - from
+  if (loaded === undefined || start < 0 || start + second.length > loaded.memory.length)
+    return crc32c(second, crc32c(first, seed), from)
+  const { crc, memory } = loaded
+  // The second first: what is left out of it lies where the first one ends.
+  memory.set(second, start)
+  memory.set(first)
+  return crc(seed, start + second.length) >>> 0
+}
+
+/**
  * The module pays when there is more than this: to load and compile it takes Bun 0.6 ms, on another thread that may have to
  * be waited for, in which it would have summed 30 KB without. Node compiles it in 0.3 ms on the same thread.
  */

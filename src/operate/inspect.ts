@@ -105,7 +105,7 @@ function endsOf(kept: IndexDb): ReadonlyMap<number, number> {
 }
 
 function accountsOf(kept: IndexDb, layout: Layout): string[] {
-  const generation = kept.sql("SELECT value FROM meta WHERE name='generation'").get()?.[0]
+  const generation = kept.sql('SELECT generation FROM state WHERE id=1').get()?.[0]
   const wrong = typeof generation === 'number' && generation >= 1 ? [] : ['the counter of removals is gone']
   return [...wrong, ...accountErrors(kept, layout, { files: false })]
 }

@@ -103,13 +103,13 @@ export async function mendReach(
 /** What the quota is reckoned by, and the counter that tells results of which blobs may have gone. */
 export async function mendCounters(index: IndexDb, faults: readonly Fault[]): Promise<void> {
   if (!faults.some(({ kind }) => kind === 'accounts')) return
+  await mendAccounts(index)
   await index.write(() => {
-    const generation = index.sql("SELECT value FROM meta WHERE name='generation'").get()?.[0]
+    const generation = index.sql('SELECT generation FROM state WHERE id=1').get()?.[0]
     const highest = Number(index.sql('SELECT max(generation) FROM actions').get()?.[0] ?? 0)
     const next = Math.max(typeof generation === 'number' && Number.isFinite(generation) ? generation : 0, highest) + 1
-    index.sql("INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?)").run(next)
+    index.sql('UPDATE state SET generation=? WHERE id=1').run(next)
   })
-  await mendAccounts(index)
 }
 
 const SELECT = {

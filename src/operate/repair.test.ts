@@ -99,8 +99,7 @@ it('accounts, generation and reach that say something else are counted anew', as
   const dir = await filled()
   const index = openIndexDb(layoutOf(dir).index, { readOnly: false, durability: 'fast' })
   await index.write(() => {
-    index.sql('UPDATE accounts SET actions=77').run()
-    index.sql("UPDATE meta SET value=NULL WHERE name='generation'").run()
+    index.sql('UPDATE state SET actions=77, generation=0').run()
     index.sql('UPDATE segments SET indexed=indexed+1').run()
   })
   index[Symbol.dispose]()

@@ -41,7 +41,7 @@ function randomOf(seed: number): (below: number) => number {
 function restart(folder: string): void {
   try {
     using index = openIndexDb(join(folder, 'index.db'), { readOnly: false, durability: 'fast' })
-    index.sql("UPDATE meta SET value='an earlier start' WHERE name='boot'").run()
+    index.sql("UPDATE state SET boot='an earlier start'").run()
   } catch {
     rmSync(join(folder, 'index.db-shm'), { force: true })
   }

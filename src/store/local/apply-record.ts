@@ -13,7 +13,7 @@ const PUT_BLOB = `
 INSERT INTO blobs (hash, place, touched, stored) VALUES (?, ?, ?, ?)
 ON CONFLICT (hash) DO UPDATE SET place=excluded.place, touched=excluded.touched, stored=excluded.stored`
 const PUT_ACTION = `
-INSERT INTO actions (key, value, touched, hits, generation, clock) VALUES (?, ?, ?, ?, ?, (SELECT clock FROM accounts WHERE id=1))
+INSERT INTO actions (key, value, touched, hits, generation, clock) VALUES (?, ?, ?, ?, ?, (SELECT clock FROM state WHERE id=1))
 ON CONFLICT (key) DO UPDATE SET value=excluded.value, touched=excluded.touched, hits=excluded.hits, generation=excluded.generation, clock=excluded.clock`
 
 /**

@@ -18,7 +18,7 @@ export function bootId(): string {
 
 /** Whether what the index says was written since the machine was last started, or checked since. */
 export function isOfThisBoot(index: IndexDb, id: string): boolean {
-  const kept = index.sql("SELECT value FROM meta WHERE name='boot'").get()?.[0]
+  const kept = index.sql('SELECT boot FROM state WHERE id=1').get()?.[0]
   if (kept === id) return true
   // Clocks are set; a minute either way is the same start.
   const [before, now] = [startMinute(String(kept)), startMinute(id)]
@@ -27,7 +27,7 @@ export function isOfThisBoot(index: IndexDb, id: string): boolean {
 
 /** Within a write transaction. */
 export function setBoot(index: IndexDb, id: string): void {
-  index.sql("INSERT OR REPLACE INTO meta (name, value) VALUES ('boot', ?)").run(id)
+  index.sql('UPDATE state SET boot=? WHERE id=1').run(id)
 }
 
 /**
@@ -36,6 +36,8 @@ export function setBoot(index: IndexDb, id: string): void {
  */
 export async function checkAfterBoot(index: IndexDb, layout: Layout, leases: Leases, id: string): Promise<boolean> {
   if (index.lookUp(() => index.sql('PRAGMA quick_check(1)').get()?.[0], 'damaged') !== 'ok') return false
+  // A page that was overwritten may read as one without the row: then no removal would be told of.
+  if (index.sql('SELECT 1 FROM state WHERE id=1').get() === undefined) return false
   const [{ verifySegment }, { hasLostSegments, verifyFiles }] = await Promise.all([
     import('./verify-segment.ts'),
     import('./verify-files.ts'),

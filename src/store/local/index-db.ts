@@ -26,7 +26,7 @@ export interface IndexDb extends Disposable {
    * Throws `store.busy` when other processes hold the write lock for {@link BUSY_LIMIT_MS}.
    */
   write<T>(work: () => T, signal?: AbortSignal): Promise<T>
-  /** The counter in `meta` that goes up whenever blobs may have gone: whoever removes rows of `blobs` must raise it in the same transaction. */
+  /** The counter that goes up whenever blobs may have gone: whoever removes rows of `blobs` must raise it in the same transaction. */
   generation(): number
   raiseGeneration(): void
   /** Another number once another process has written to the index, or this one has raised the generation; NaN when it cannot be told. */
@@ -177,7 +177,7 @@ class Index implements IndexDb {
   }
 
   generation(): number {
-    return Number(this.sql("SELECT value FROM meta WHERE name='generation'").get()?.[0] ?? 0)
+    return Number(this.sql('SELECT generation FROM state WHERE id=1').get()?.[0] ?? 0)
   }
 
   version(): number {
@@ -188,7 +188,7 @@ class Index implements IndexDb {
 
   raiseGeneration(): void {
     this.#raised++
-    this.sql("UPDATE meta SET value=value+1 WHERE name='generation'").run()
+    this.sql('UPDATE state SET generation=generation+1 WHERE id=1').run()
   }
 
   [Symbol.dispose](): void {

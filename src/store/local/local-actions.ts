@@ -38,7 +38,7 @@ export function localActions(options: LocalActionsOptions): ActionStore {
 }
 
 /** The row, and the index's generation in the same view. */
-const GET = `SELECT value, touched, generation, (SELECT value FROM meta WHERE name='generation') FROM actions WHERE key=?`
+const GET = `SELECT value, touched, generation, (SELECT generation FROM state WHERE id=1) FROM actions WHERE key=?`
 type Row = [value: Uint8Array, touchedMs: number, wholeAt: number, generation: number]
 
 class LocalActions implements ActionStore {

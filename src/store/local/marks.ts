@@ -64,7 +64,7 @@ export class Marks {
     const blob = this.#index.sql('UPDATE blobs SET touched=? WHERE hash=?')
     for (const hash of this.#blobs) blob.run(now, blobKey(hash))
     const action = this.#index.sql(
-      `UPDATE actions SET touched=?, hits=hits+?, generation=max(generation, ?), clock=(SELECT clock FROM accounts WHERE id=1)
+      `UPDATE actions SET touched=?, hits=hits+?, generation=max(generation, ?), clock=(SELECT clock FROM state WHERE id=1)
        WHERE key=?`,
     )
     for (const [key, { hits, generation }] of this.#actions) action.run(now, hits, generation, key)

@@ -63,6 +63,16 @@ it('after a restart of the machine what the power cut took is missing, and the r
   expect(await gives(store, lost)).toBe(true)
 })
 
+it('an index that has lost its counters is built anew', async () => {
+  const dir = await filled()
+  const index = openIndexDb(layoutOf(dir).index, { readOnly: false, durability: 'fast' })
+  await index.write(() => index.sql('DELETE FROM state').run())
+  index[Symbol.dispose]()
+  await expectAll(dir)
+  using again = openIndexDb(layoutOf(dir).index, { readOnly: true, durability: 'fast' })
+  expect(again.generation()).toBe(1)
+})
+
 it('opened for reading, nothing in the folder changes, with or without an index', async () => {
   const dir = await filled()
   const before = listing(dir)
@@ -116,7 +126,7 @@ async function expectAll(dir: string): Promise<void> {
 
 async function forgetBoot(dir: string): Promise<void> {
   const index = openIndexDb(layoutOf(dir).index, { readOnly: false, durability: 'fast' })
-  await index.write(() => index.sql("UPDATE meta SET value='another' WHERE name='boot'").run())
+  await index.write(() => index.sql("UPDATE state SET boot='another'").run())
   index[Symbol.dispose]()
 }
 

@@ -1,4 +1,4 @@
-import { crc32c } from '../../digest/crc32c.ts'
+import { crc32cOfBoth } from '../../digest/crc32c.ts'
 import type { Digest } from '../../digest/digest.ts'
 import type { Codec, RecordPlace } from './segment.ts'
 
@@ -232,7 +232,7 @@ function isIntact(table: Table, key: Uint8Array, value: Uint8Array, leastBytes: 
 }
 
 function rowCrc(table: Table, key: Uint8Array, row: Uint8Array): number {
-  return crc32c(row, crc32c(key, TABLE_SEEDS[table]), CRC_BYTES)
+  return crc32cOfBoth(key, row, TABLE_SEEDS[table], CRC_BYTES)
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -154,11 +154,11 @@ it('a stamp that does not check out is none, and the next is above the highest',
   expect(stampAfter(highest, highest + 5)).toBe(highest + 5)
   await index.write(() => raiseStamp(index, 77))
   expect(highestStamp(index)).toBe(77)
-  const kept = Buffer.from(index.sql("SELECT value FROM meta WHERE name='stamp'").get()?.[0] as Uint8Array)
+  const kept = Buffer.from(index.sql('SELECT stamp FROM state WHERE id=1').get()?.[0] as Uint8Array)
   for (let at = 0; at < kept.length; at++) {
     const flipped = Buffer.from(kept)
     flipped[at] = (flipped[at] as number) ^ 4
-    await index.write(() => index.sql("UPDATE meta SET value=? WHERE name='stamp'").run(flipped))
+    await index.write(() => index.sql('UPDATE state SET stamp=? WHERE id=1').run(flipped))
     expect(highestStamp(index)).toBe(0)
   }
 })

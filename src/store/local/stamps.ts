@@ -12,7 +12,7 @@ const VALUE_BYTES = 12
 
 /** That of the last commit; 0 when it is not known: then the clock alone orders. */
 export function highestStamp(index: IndexDb): number {
-  const value = index.sql("SELECT value FROM meta WHERE name='stamp'").get()?.[0]
+  const value = index.sql('SELECT stamp FROM state WHERE id=1').get()?.[0]
   if (!(value instanceof Uint8Array) || value.length !== VALUE_BYTES) return 0
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   return bytes.readUInt32LE(8) === crc32c(bytes.subarray(0, 8)) ? bytes.readDoubleLE(0) : 0
@@ -23,9 +23,7 @@ export function raiseStamp(index: IndexDb, stampMs: number): void {
   const bytes = Buffer.allocUnsafe(VALUE_BYTES)
   bytes.writeDoubleLE(stampMs, 0)
   bytes.writeUInt32LE(crc32c(bytes.subarray(0, 8)), 8)
-  index
-    .sql("INSERT INTO meta (name, value) VALUES ('stamp', ?) ON CONFLICT (name) DO UPDATE SET value=excluded.value")
-    .run(bytes)
+  index.sql('UPDATE state SET stamp=? WHERE id=1').run(bytes)
 }
 
 /** The next stamp when the highest is known. */

@@ -63,7 +63,7 @@ test('that are wrong are named, and mended', async () => {
   for (const name of ['a', 'b']) await saveEntry(store, name, LARGE)
   const index = opened(dir)
   const said = accountsOf(index)
-  await index.write(() => index.sql('UPDATE accounts SET actions=7, fileBytes=fileBytes+1').run())
+  await index.write(() => index.sql('UPDATE state SET actions=7, fileBytes=fileBytes+1').run())
   expect(accountErrors(index, layout, { files: true })).toEqual([
     'action results: the account says 7, counted are 2',
     expect.stringMatching(/^bytes of files that rows name: /),
@@ -73,7 +73,9 @@ test('that are wrong are named, and mended', async () => {
   expect(accountsOf(index)).toEqual(said)
   await index.write(() => index.sql('UPDATE blobs SET stored=stored+1').run())
   expect(accountErrors(index, layout, { files: false })).toEqual([expect.stringMatching(/^\d+ rows of blobs/)])
-  await index.write(() => index.sql('DELETE FROM accounts').run())
+  const generation = index.generation()
+  await index.write(() => index.sql('DELETE FROM state').run())
   await mendAccounts(index)
+  expect(index.generation()).toBe(generation + 1)
   expect(accountErrors(index, layout, { files: true })).toEqual([])
 })

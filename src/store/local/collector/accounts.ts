@@ -15,7 +15,7 @@ export interface Accounts {
 
 /** One row is read. */
 export function accountsOf(index: IndexDb): Accounts {
-  const [actions, fileBytes, age] = index.sql('SELECT actions, fileBytes, clock FROM accounts WHERE id=1').get() ?? []
+  const [actions, fileBytes, age] = index.sql('SELECT actions, fileBytes, clock FROM state WHERE id=1').get() ?? []
   return { actions: Number(actions ?? 0), fileBytes: Number(fileBytes ?? 0), age: Number(age ?? 0) }
 }
 
@@ -66,7 +66,9 @@ function count(index: IndexDb): { counted: { actions: number; fileBytes: number 
 /** Counts afresh and writes that down, in one transaction that goes through the whole index: for repair. */
 export function mendAccounts(index: IndexDb): Promise<void> {
   return index.write(() => {
-    index.sql('INSERT INTO accounts VALUES (1, 0, 0, 0) ON CONFLICT (id) DO NOTHING').run()
+    // Under a generation that no result was seen whole in.
+    const generation = '1 + coalesce(max(generation), 0)'
+    index.sql(`INSERT OR IGNORE INTO state (id, generation) SELECT 1, ${generation} FROM actions`).run()
     const blobs = index.sql('SELECT hash, place FROM blobs WHERE hash>? ORDER BY hash LIMIT 2000')
     const put = index.sql('UPDATE blobs SET stored=? WHERE hash=?')
     for (let rows = blobs.all(NOTHING); rows.length > 0; rows = blobs.all(rows.at(-1)?.[0] as Uint8Array))
@@ -76,7 +78,7 @@ export function mendAccounts(index: IndexDb): Promise<void> {
       }
     const actions = '(SELECT count(*) FROM actions)'
     const bytes = '(SELECT coalesce(sum(stored), 0) FROM blobs)'
-    index.sql(`UPDATE accounts SET actions=${actions}, fileBytes=${bytes} WHERE id=1`).run()
+    index.sql(`UPDATE state SET actions=${actions}, fileBytes=${bytes} WHERE id=1`).run()
   })
 }
 

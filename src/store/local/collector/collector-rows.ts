@@ -100,7 +100,7 @@ export async function removeActions(
   }
   if (options.isDry) return index.read(() => take(options.nowMs))
   const gone = await index.write(() => {
-    index.sql('UPDATE accounts SET clock=max(clock, ?)').run(options.age)
+    index.sql('UPDATE state SET clock=max(clock, ?)').run(options.age)
     // Of now: what is put again before the removals are in the journal comes after them.
     return take(takeStamp(index, options.nowMs))
   })
