@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { crc32cOfFew } from '../../digest/crc32c.ts'
 import type { BreakerState } from './breaker.ts'
 import { breakerFile } from './breaker-file.ts'
 
@@ -81,6 +82,20 @@ test('what does not check out is as nothing known, whatever it is', () => {
   )
   expect(memory.save(state)).toBe('saved')
   expect(memory.load()).toEqual(state)
+})
+
+test('what has more or fewer numbers is of another version, and as nothing known', () => {
+  const dir = newDir()
+  const memory = breakerFile(dir, 'there')
+  memory.save(state)
+  for (const [line, isKnown] of [
+    ['1 2 3 4', false],
+    ['1 2 3 4 5', true],
+    ['1 2 3 4 5 6', false],
+  ] as const) {
+    writeFileSync(fileIn(dir), `${line} ${crc32cOfFew(Buffer.from(line))}\n`)
+    expect(memory.load() !== undefined, line).toBe(isKnown)
+  }
 })
 
 test('where no file can be, nothing is known and nothing is thrown', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Breaker, type BreakerMemory, BREAKER_LIMITS as LIMITS } from './breaker.ts'
+import { Breaker, type BreakerMemory, type BreakerState, BREAKER_LIMITS as LIMITS } from './breaker.ts'
 import { breakerInMemory } from './breaker-file.ts'
 import { VirtualClock } from './virtual-clock.fixture.ts'
 
@@ -168,6 +168,32 @@ test('what many wait for at the same time is lost once', () => {
   clock.skip(100)
   breaker.lost(gone, 0)
   expect(told).toEqual(['opened'])
+})
+
+test('what is lost now and then is forgotten', () => {
+  const clock = new VirtualClock()
+  const { breaker, told } = open(clock)
+  breaker.answered()
+  for (let i = 0; i < 100; i++) {
+    const sinceMs = clock.elapsedMs()
+    clock.skip(LIMITS.mostLostMs - 10)
+    breaker.lost(gone, sinceMs)
+    clock.skip(LIMITS.mostLostMs * LIMITS.coolDownPerLostMs)
+  }
+  expect(told).toEqual([])
+})
+
+test('two processes that find it gone at the same time save that once', () => {
+  const clock = new VirtualClock()
+  const memory = breakerInMemory()
+  const [one, other] = [open(clock, memory).breaker, open(clock, memory).breaker]
+  for (const breaker of [one, other]) expect(breaker.admit()).toBe('closed')
+  one.failed(gone)
+  const saved = memory.load()
+  other.failed(gone)
+  expect(memory.load()).toEqual(saved)
+  expect(other.admit()).toBe('open')
+  expect(memory.save({ ...(saved as BreakerState), trips: 9 })).toBe('overtaken')
 })
 
 test('it is told once when it opens and once when it is back, with how long it is left alone', () => {

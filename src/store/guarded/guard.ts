@@ -85,7 +85,7 @@ export class Guard implements Disposable {
   }
 
   kindOf(error: unknown): FaultKind {
-    return error instanceof Error && this.#others.has(error) ? 'ours' : faultKind(error)
+    return this.#others.has(error as object) ? 'ours' : faultKind(error)
   }
 
   /** It may be right to ask again, and to ask for less at a time. */

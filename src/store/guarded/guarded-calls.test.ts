@@ -149,6 +149,29 @@ test.each<[ErrorCode, number]>([
   expect(blob.end.asked).toHaveLength(code === 'remote.timed-out' ? 2 : times)
 })
 
+test('what broke off is not asked again for who has left meanwhile', async () => {
+  using told = events()
+  const control = new AbortController()
+  const { clock, end, blobs } = setUp(async () => {
+    control.abort(new Error('left'))
+    throw fault('remote.unreachable')
+  })
+  await expect(clock.until(blobs.write(scope, digestOf(small), small, control.signal))).rejects.toThrow('left')
+  expect([end.asked, told.kinds, clock.elapsedMs()]).toEqual([['write'], [], 0])
+})
+
+test('each time it is asked again twice as long is waited at most', async () => {
+  const waits: number[] = []
+  const { clock, blobs } = setUp(async () => {
+    waits.push(clock.elapsedMs())
+    throw fault('remote.unreachable')
+  }, TIRELESS)
+  clock.random = () => 1
+  await expect(clock.until(blobs.write(scope, digestOf(small), small))).rejects.toThrow('unreachable')
+  const [first = 0, second = 0, third = 0] = waits
+  expect([second - first, third - second]).toEqual([GUARD_LIMITS.retryMs, 2 * GUARD_LIMITS.retryMs])
+})
+
 test('what broke off is asked again after a while by chance, and nobody hears of it', async () => {
   using told = events()
   const { clock, actions } = setUp(async (_what, _signal, number) => {

@@ -103,9 +103,10 @@ test('a container is lent some, and shows its token', async () => {
     code: 'remote.denied',
     message: expect.stringContaining('TOKEN_FILE cannot be read (ENOENT)'),
   })
-  await expect(sourceOf({ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://127.0.0.1:9/' }).get()).rejects.toMatchObject({
-    code: 'remote.unreachable',
-  })
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '[::1]'])
+    await expect(sourceOf({ AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://${host}:9/` }).get()).rejects.toMatchObject({
+      code: 'remote.unreachable',
+    })
 })
 
 test.each([
@@ -202,6 +203,7 @@ describe('a role', () => {
     [400, 'ExpiredTokenException', 'remote.denied', /ExpiredTokenException \(HTTP 400\)/],
     [403, 'AccessDenied', 'remote.denied', /AccessDenied \(HTTP 403\)/],
     [503, '', 'remote.unreachable', /: HTTP 503/],
+    [429, 'Throttling', 'remote.unreachable', /Throttling \(HTTP 429\)/],
     [200, '', 'remote.denied', /: HTTP 200/],
   ])('that is not given (HTTP %i %s) is told with why, and with no secret', async (status, code, kind, message) => {
     const words = code && `<Error><Code>${code}</Code><Message>a.web.token</Message></Error>`
