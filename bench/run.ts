@@ -41,6 +41,7 @@ const benchmarks: readonly (() => Promise<Benchmark>)[] = [
   async () => (await import('./grpc-unary.ts')).grpcUnary,
   async () => (await import('./sharded.ts')).sharded,
   async () => (await import('./remote-link.ts')).remoteLink,
+  async () => (await import('./left-outputs.ts')).leftOutputs,
   async () => (await import('./availability.ts')).availability,
   async () => (await import('./faulty-remote.ts')).faultyRemote,
   async () => (await import('./s3.ts')).s3,
