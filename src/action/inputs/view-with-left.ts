@@ -28,10 +28,14 @@ export class ViewWithLeft implements FileView {
   /** Of folders: by which path they are reached without links. */
   readonly #places = new Map<string, string | undefined>()
 
-  /** `root` is an absolute real path. Throws {@link Unsure} where two entries would be in each other's way. */
-  constructor(root: string, entries: Iterable<LeftEntry>) {
+  /**
+   * `root` is an absolute real path; what `isReplaced` is as if it were not there. Throws {@link Unsure} where two entries would
+   * be in each other's way.
+   */
+  constructor(root: string, entries: Iterable<LeftEntry>, isReplaced?: (path: string) => boolean) {
     this.#root = root
-    this.#disk = filesOnDisk(root.endsWith('/') ? root : `${root}/`)
+    const disk = filesOnDisk(root.endsWith('/') ? root : `${root}/`)
+    this.#disk = isReplaced === undefined ? disk : without(disk, isReplaced)
     for (const entry of entries) this.#add(entry)
   }
 
@@ -133,6 +137,14 @@ export class ViewWithLeft implements FileView {
       if (systemCode(error) === 'ENOTDIR') return undefined
       throw error
     }
+  }
+}
+
+function without(files: FileView, isReplaced: (path: string) => boolean): FileView {
+  return {
+    lstat: (path) => (isReplaced(path) ? undefined : files.lstat(path)),
+    readdir: (folder) => files.readdir(folder).filter(({ name }) => !isReplaced(joined(folder, name))),
+    readlink: (path) => files.readlink(path),
   }
 }
 

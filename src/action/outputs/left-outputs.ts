@@ -25,12 +25,22 @@ export async function leftOutputs(
   result: ActionResult,
   signal?: AbortSignal,
 ): Promise<LeftOutputs | undefined> {
+  const left = await wouldStand(workspace, outputs, result, signal)
+  if (left === undefined || !isVacant(workspace.root, left)) return undefined
+  const objection = await objectionToResult(workspace, outputs, left.entries, readMounts())
+  return objection === undefined ? left : undefined
+}
+
+/** The same, whatever stands in its place. */
+export async function wouldStand(
+  workspace: Workspace,
+  outputs: readonly OutputDeclaration[],
+  result: ActionResult,
+  signal?: AbortSignal,
+): Promise<LeftOutputs | undefined> {
   const flat = await flatResult(workspace, result, signal)
   if (flat.kind !== 'flat' || flat.entries.some(({ path }) => isTelling(path))) return undefined
-  const left = { outputs, entries: flat.entries }
-  if (!isVacant(workspace.root, left)) return undefined
-  const objection = await objectionToResult(workspace, outputs, flat.entries, readMounts())
-  return objection === undefined ? left : undefined
+  return { outputs, entries: flat.entries }
 }
 
 /** Whether nothing stands in the place of any of it, and its folders, as far as they are there, are spelled as they are. */

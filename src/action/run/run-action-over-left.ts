@@ -1,11 +1,6 @@
-import { isCacheError, systemCode } from '../../errors.ts'
-import { Unsure, ViewWithLeft } from '../inputs/view-with-left.ts'
-import { keyOf } from '../key/key.ts'
-import type { KeyedAction, OutputDeclaration } from '../key/keyed-action.ts'
-import { isVacant, type LeftOutputs } from '../outputs/left-outputs.ts'
-import { clashingOutputs } from '../outputs/output-declarations.ts'
-import { unfinishedRestores } from '../outputs/restore-record.ts'
+import type { LeftOutputs } from '../outputs/left-outputs.ts'
 import type { RunNotice, RunOutcome } from '../run-outcome.ts'
+import { keyOverLeft } from './key-over-left.ts'
 import { ActiveRun } from './run-action-active.ts'
 import { replayHit } from './run-action-hit.ts'
 import { look } from './run-action-look.ts'
@@ -20,7 +15,7 @@ export async function replayOverLeft(given: ActiveRun, left: readonly LeftOutput
   // What goes wrong here goes wrong again, or not at all.
   const notice = (said: RunNotice) => void (said.kind === 'waiting' ? given.options.notice(said) : held.push(said))
   const run = new ActiveRun(given.request, given.engine, { ...given.options, notice }, given.means)
-  const action = await keyOver(run, left)
+  const action = await keyOverLeft(run.request, run.workspace, left, { signal: run.options.signal })
   if (action === undefined) return undefined
   const found = await look(run, action)
   if (found.kind === 'miss') return undefined
@@ -28,33 +23,4 @@ export async function replayOverLeft(given: ActiveRun, left: readonly LeftOutput
   if (end.kind !== 'replayed') return undefined
   for (const said of held) given.options.notice(said)
   return end.outcome
-}
-
-async function keyOver(run: ActiveRun, left: readonly LeftOutputs[]): Promise<KeyedAction | undefined> {
-  const { request, engine, workspace, options } = run
-  const { records, cacheDir, home } = engine
-  // What a tool's command prints may depend on what is not here.
-  if (Object.keys(request.tools).length > 0) return undefined
-  try {
-    if (unfinishedRestores(workspace).length > 0) return undefined
-    if (!left.every((outputs) => isVacant(workspace.root, outputs))) return undefined
-    const entries = left.flatMap((outputs) => outputs.entries)
-    const files = new ViewWithLeft(workspace.root, entries)
-    const keyed = await keyOf(request, {
-      ...{ records, cacheDir, home, files },
-      ...(options.signal && { signal: options.signal }),
-    })
-    if (keyed.kind === 'unkeyable' || (await meets(keyed.action.outputs, left))) return undefined
-    return keyed.action
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    if (isCacheError(error) || error instanceof Unsure || systemCode(error) !== undefined) return undefined
-    throw error
-  }
-}
-
-/** What it writes itself would lie where others' outputs are to come. */
-async function meets(outputs: readonly OutputDeclaration[], left: readonly LeftOutputs[]): Promise<boolean> {
-  const others = left.flatMap((one) => one.outputs)
-  return (await clashingOutputs(outputs, others)) !== undefined
 }
