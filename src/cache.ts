@@ -378,10 +378,10 @@ function remoteWork(tier: TieredStore, { usual, thing, label }: RemoteWork): Pic
   const about = async () => {
     const [own, name] = await Promise.all([usual(), thing()])
     const knownMs = own.knownMs ?? tier.usualMs(DEFAULT_SCOPE, name)
-    const { likelyMs, guessMs } = knownMs === undefined ? own : { likelyMs: knownMs, guessMs: knownMs }
-    return { thing: name, knownMs, likelyMs, guessMs }
+    return { thing: name, knownMs, likelyMs: knownMs ?? own.likelyMs, guessMs: own.guessMs }
   }
   return {
+    // By runs of this machine: what others say comes no sooner than what is looked up.
     actions: tier.actionsFor(async () => (await about()).guessMs),
     fleet: {
       label,
