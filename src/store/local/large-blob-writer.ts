@@ -5,6 +5,7 @@ import type { Digest } from '../../digest/digest.ts'
 import { streamDigest } from '../../digest/sha256.ts'
 import type { Bytes } from '../contracts.ts'
 import { indexFile, isFileInPlace } from './apply-record.ts'
+import { BLOCK_BYTES, BlockWriter } from './block-writer.ts'
 import type { Compression, Encoded } from './compression.ts'
 import { type Checksum, checksumOf } from './content-checksum.ts'
 import { explained, isDiskFull } from './explained.ts'
@@ -174,25 +175,31 @@ async function writeChunks(
   compression: Compression,
   signal: AbortSignal | undefined,
 ): Promise<StagedContent> {
-  const chunkBytes = blobsUnderWay < MANY_BLOBS ? CHUNK_BYTES : SMALL_CHUNK_BYTES
+  const areFew = blobsUnderWay < MANY_BLOBS
+  const chunkBytes = areFew ? CHUNK_BYTES : SMALL_CHUNK_BYTES
   blobsUnderWay++
+  const writer = new BlockWriter(file, {
+    // Of many, each is written as soon as it can be, so that an upload that stands still for a while holds none of it.
+    blockBytes: areFew ? BLOCK_BYTES : 1,
+    timer: mediumTimer,
+    onWrote: (written, ms) => compression.wrote(written, ms),
+  })
   const whole = streamDigest()
   const chunks: { storedBytes: number; crc: number }[] = []
   const underWay: Promise<void>[] = []
   let last: Promise<void> | undefined
   let codec: Codec | undefined
-  const write = async (encoded: Promise<Encoded>, before: Promise<void> | undefined, free: () => void) => {
+  const write = async (encoded: Promise<Encoded>, before: Promise<void> | undefined, chunk: StreamChunk) => {
     try {
       const { stored } = await encoded
       await before
       chunks.push({ storedBytes: stored.length, crc: checksumOf(CHECKSUM, stored) })
-      const tookMs = mediumTimer()
-      await writeFully(file, stored)
-      compression.wrote(stored.length, tookMs())
+      const isChunk = stored === chunk.bytes
+      if (!isChunk) chunk.free()
+      await writer.write(stored, isChunk ? chunk.free : () => undefined)
     } finally {
       chunksUnderWay--
     }
-    free()
   }
   try {
     const source = bytes instanceof Uint8Array ? slices(bytes, chunkBytes) : streamChunks(bytes, chunkBytes)
@@ -200,8 +207,7 @@ async function writeChunks(
       signal?.throwIfAborted()
       chunksUnderWay++
       const encoded = compression.encode(chunk.bytes, codec)
-      // As soon as it can be, so that an upload that stands still for a while holds none of it.
-      last = write(encoded, last, chunk.free)
+      last = write(encoded, last, chunk)
       last.catch(() => undefined)
       underWay.push(last)
       whole.update(chunk.bytes)
@@ -211,6 +217,7 @@ async function writeChunks(
       if (chunksUnderWay > MOST_CHUNKS_AT_ONCE) await last
     }
     await last
+    await writer.end()
   } finally {
     await Promise.allSettled(underWay)
     blobsUnderWay--
@@ -239,11 +246,6 @@ async function* contentOf(file: FileHandle): AsyncGenerator<Uint8Array> {
     yield buffer.subarray(0, bytesRead)
     at += bytesRead
   }
-}
-
-async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  let written = 0
-  while (written < bytes.length) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten
 }
 
 /** What is in memory already stays as it is until it is written. */

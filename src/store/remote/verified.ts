@@ -96,8 +96,8 @@ export async function spooled(source: AsyncIterable<Uint8Array>, tmpDir?: string
   }
 }
 
-/** What comes over a network comes in pieces of some KiB. */
-const WRITE_BYTES = 1 << 20
+/** What comes over a network comes in pieces of some KiB; of less than this the kernel makes small pieces, too (`block-writer.ts`). */
+const WRITE_BYTES = 2 << 20
 
 async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
   for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten

@@ -111,3 +111,17 @@ test('from a frame of more than a chunk on, all is compressed anew', async () =>
   expectRight(found)
   expect(found.chunks).toHaveLength(3)
 })
+
+test('memory of a frame’s content goes back once the next is asked for, of other content it stays', async () => {
+  const bytes = 256 << 10
+  const frames = Buffer.concat([frameOf(content(bytes, 1)), frameOf(content(bytes, 2)), unsized(content(bytes, 3))])
+  const given = givenFrames(new FrameReader(once(frames)), bytes, compressionOf(1))
+  const pieces: Uint8Array[] = []
+  for await (const piece of given.content) {
+    expect(piece.length).toBeGreaterThan(0)
+    pieces.push(piece)
+  }
+  const [first, second, ...others] = pieces
+  expect([first?.length, second?.length]).toEqual([0, 0])
+  expect(Buffer.concat(others).equals(content(bytes, 3))).toBe(true)
+})

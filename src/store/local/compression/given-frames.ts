@@ -25,10 +25,22 @@ type Queue = { readonly start: number; readonly contentBytes: number; readonly f
 async function* contentOf(frames: FrameReader, chunkBytes: number, given: Queue): AsyncGenerator<Uint8Array> {
   let start = 0
   for await (const { content, frame } of partsOf(frames, chunkBytes)) {
-    if (frame !== undefined && content.length > 0) given.push({ start, contentBytes: content.length, frame })
-    start += content.length
+    const contentBytes = content.length
+    const isGiven = frame !== undefined && contentBytes > 0
+    if (isGiven) given.push({ start, contentBytes, frame })
+    start += contentBytes
     yield content
+    if (isGiven) letGo(content)
   }
+}
+
+/**
+ * Of a frame that was decompressed alone: nobody else has these bytes. Where a GiB of them waits for the garbage collector, that takes
+ * as much of the processor as to hash them.
+ */
+function letGo({ buffer, length }: Uint8Array): void {
+  const isAll = buffer.byteLength <= length + 1
+  if (isAll && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
 /** A part of some content. */
