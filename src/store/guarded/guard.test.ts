@@ -73,3 +73,19 @@ test('an end that says nothing to whoever looks whether it is back is left alone
   await clock.pass(GUARD_LIMITS.probeMs)
   expect(guard.breaker.openError().context.forMs).toBeGreaterThanOrEqual(2 * GUARD_LIMITS.coolDownMs)
 })
+
+test('a fault of ours says nothing of whether an end is back: it is looked for again at once', async () => {
+  const { clock, guard } = setUp()
+  guard.failed('read', fault('remote.timed-out'))
+  clock.skip(Number(guard.breaker.openError().context.forMs))
+  let asked = 0
+  const probe = async () => {
+    asked++
+    throw new Error('a mistake')
+  }
+  for (let i = 0; i < 3; i++) {
+    expect(() => guard.admit('read', probe)).toThrow('left alone')
+    await clock.pass(0)
+  }
+  expect(asked).toBe(3)
+})

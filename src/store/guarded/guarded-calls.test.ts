@@ -233,6 +233,23 @@ test('a second question is asked for few of what takes long, and the first answe
   expect(end.givenUp).toHaveLength(extra)
 })
 
+test('what takes a few milliseconds is asked once, however quick the others were', async () => {
+  const { clock, actions, end } = setUp((_what, _signal, number) => clock.sleep(number < 20 ? 1 : 4), TIRELESS)
+  await seen(actions, clock, 30)
+  expect(end.asked).toHaveLength(30)
+})
+
+test('a look at a great many is not asked for twice: it takes as long as it takes', async () => {
+  const { clock, actions, blobs, end } = setUp(
+    (_what, _signal, number) => clock.sleep(number < 20 ? 10 : 100),
+    TIRELESS,
+  )
+  await seen(actions, clock, 20)
+  const many = Array.from({ length: 100 }, (_, i) => digestOf(Buffer.from(`${i}`)))
+  expect(await clock.until(blobs.missing(scope, many))).toHaveLength(100)
+  expect(end.asked).toHaveLength(21)
+})
+
 test('a second question that fails leaves the first one to be answered', async () => {
   const { clock, actions, end } = setUp(async (_what, _signal, number) => {
     if (number === 21) throw fault('remote.unreachable')

@@ -82,7 +82,6 @@ class Attempt<T> {
   readonly #startMs: number
   #arrivedBytes: number
   #timer: Disposable | undefined
-  #isOver = false
 
   constructor(guard: Guard, lookUp: LookUp<T>, latencies: Latencies) {
     this.#guard = guard
@@ -108,7 +107,6 @@ class Attempt<T> {
       this.#ask()
       return await this.#answer.promise
     } finally {
-      this.#isOver = true
       this.#timer?.[Symbol.dispose]()
       signal?.removeEventListener('abort', leave)
       for (const control of this.#asked) {
@@ -151,7 +149,7 @@ class Attempt<T> {
     const p95 = isFirst || moreMs > 0 ? undefined : this.#latencies.quantile(0.95)
     if (p95 === undefined) return undefined
     return this.#guard.clock.after(Math.max(LEAST_HEDGE_MS, p95), () => {
-      if (!this.#isOver && this.#guard.hedged(what)) this.#ask()
+      if (this.#guard.hedged(what)) this.#ask()
     })
   }
 

@@ -73,6 +73,12 @@ test('a program that the profile names is asked, and what it prints in vain is n
   expect(`${told.message} ${told.hint} ${told.cause}`).not.toMatch(/a secret|printf/)
 })
 
+test('an end that cannot be read is none', async () => {
+  await using server = await faultyHttp((_, response) => response.end(lent('task', { Token: '', Expiration: 'soon' })))
+  const task = { ...key('task'), sessionToken: undefined, expiresMs: undefined }
+  expect(await sourceOf({ AWS_CONTAINER_CREDENTIALS_FULL_URI: server.address }).get()).toEqual(task)
+})
+
 test('where there are none that is said, with what to do', async () => {
   const none = sourceOf()
   const told = {
