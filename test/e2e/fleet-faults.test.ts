@@ -47,7 +47,7 @@ async function build(
   machine: string,
   address: string,
   text: string,
-  cache = 'local:rw,remote:rw',
+  { cache = 'local:rw,remote:rw', uploadWait = '20s' } = {},
 ): Promise<Report> {
   const folder = path.join(box.folder, machine)
   const project = path.join(folder, `project-${text}`)
@@ -61,10 +61,10 @@ async function build(
     HOME: folder,
     RECUE_CACHE_DIR: path.join(folder, 'cache'),
     RECUE_REMOTE: address,
-    RECUE_REMOTE_TIMEOUT: '10s',
+    RECUE_REMOTE_TIMEOUT: '20s',
   }
   const command = ['-i', 'src', '-o', 'out', '--', 'sh', '-c', 'mkdir -p out; cp src/a out/b']
-  const words = [...before, 'run', '--report', report, '--upload-wait', '5s', '--cache', cache, ...command]
+  const words = [...before, 'run', '--report', report, '--upload-wait', uploadWait, '--cache', cache, ...command]
   const child = spawn(program, words, { cwd: project, env, stdio: ['ignore', 'ignore', 'pipe'] })
   const [said, [code]] = await Promise.all([child.stderr.toArray(), once(child, 'exit')])
   expect([code, Buffer.concat(said).toString()]).toEqual([0, expect.stringMatching(/^recue: (hit|miss)/m)])
@@ -74,7 +74,7 @@ async function build(
 
 /** By a machine that puts nothing there itself. A miss shows its reason. */
 async function expectHit(box: Sandbox, runtime: Runtime, machine: string, address: string, text: string) {
-  const report = await build(box, runtime, `${machine}-${text}`, address, text, 'local:rw,remote:r')
+  const report = await build(box, runtime, `${machine}-${text}`, address, text, { cache: 'local:rw,remote:r' })
   const { status, source, reason } = report
   expect({ status, source, reason: reason ?? null }).toEqual({ status: 'hit', source: 'remote', reason: null })
 }
@@ -130,7 +130,7 @@ describe.each(runtimes)('a fleet: $name', (runtime) => {
 
       await hurt(fleet)
       const kept = await putMany(one.http, 30)
-      expect((await build(box, runtime, 'second', one.grpc, 'during')).status).toBe('miss')
+      expect((await build(box, runtime, 'second', one.grpc, 'during', { uploadWait: '2s' })).status).toBe('miss')
       // Of the bucket, what is on the server's disk and was seen there a while ago needs nobody; of the Redis nothing is known.
       if (part === 'the S3 server') await expectHit(box, runtime, 'newcomer', one.grpc, 'before')
       for (const { http } of [one, other]) {
