@@ -34,6 +34,10 @@ const needless = [
   /\/(remote-access|remote-choice|credentials-file|moving-line|proxy|tunnel|grpc-channel|http-client|breaker-file)\.ts$/,
 ]
 
+/** What a hit that is repeated may load: nothing that knows of commands, settings, keys or the index. */
+const repeating =
+  /^(node:(fs|path)|.*\/(main|repeat-(run|check|record)|key-version|stream-(sink|order)|tree-snapshot|stat-identity|crc32c|crc32c-module|message-digest|sha256|errors|version|frame|ledger-files|boot|layout|small-file|cache-dir|index-stamp|failure|output|run-line|duration|size|terminal)\.ts)$/
+
 function run(variables: NodeJS.ProcessEnv = {}): { said: string; loaded: readonly string[] } {
   const args = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, entry]
   const command = ['run', '-i', 'src', '-o', 'dist', '--', process.execPath, 'build.mjs']
@@ -77,4 +81,14 @@ test('a hit with its outputs in place loads nothing that only a miss needs', () 
   expect(withRemote.said.split('\n')).toHaveLength(hit.said.split('\n').length)
   expect(withRemote.loaded.some((name) => name.endsWith('/tiered.ts'))).toBe(true)
   expect(withRemote.loaded.filter((name) => needless.some((pattern) => pattern.test(name)))).toEqual([])
+})
+
+test('a hit that is repeated loads next to nothing', () => {
+  const withoutRemote = { XDG_CONFIG_HOME: join(folder, 'no-config') }
+  let hit = run(withoutRemote)
+  // The index has to be left alone for a second before it is trusted to be.
+  for (let round = 0; round < 50 && hit.loaded.some((name) => name.endsWith('/command-line.ts')); round++)
+    hit = run(withoutRemote)
+  expect(hit.said).toContain('hit')
+  expect(hit.loaded.filter((name) => !repeating.test(name))).toEqual([])
 })

@@ -51,7 +51,8 @@ function groundsOf({ inputs, outputs, places, followed, startedMs }: HitWitness,
   const absent = new Set<string>()
   const folders: string[] = []
   const programs: RepeatProgram[] = []
-  for (const snapshot of [inputs, outputs]) {
+  // Outputs are what is deleted most often.
+  for (const snapshot of [outputs, inputs]) {
     snapshot?.paths.forEach((path, i) => {
       const identity = snapshot.identity(i)
       if (identity === undefined) absent.add(resolve(root, path))

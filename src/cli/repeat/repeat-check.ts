@@ -35,7 +35,8 @@ export function standingRepeat(question: RepeatQuestion): RepeatFacts | undefine
   const asked = askedFor(argv, cwd)
   const record = readRepeat(repeatPath(cacheDir, asked))
   if (record === undefined || record.facts.asked !== asked) return undefined
-  return isSameQuestion(record.facts, question) && isSameStore(record.facts, question) && isSameTree(record, cwd)
+  // The tree first: where outputs were deleted, or an input was edited, the rest would be looked at in vain.
+  return isSameTree(record, cwd) && isSameQuestion(record.facts, question) && isSameStore(record.facts, question)
     ? record.facts
     : undefined
 }

@@ -23,7 +23,7 @@ import { worksAsked } from '../work.ts'
 import { HitWitness } from './hit-witness.ts'
 import { keepRepeat } from './keep-repeat.ts'
 import { type RepeatQuestion, standingRepeat } from './repeat-check.ts'
-import { askedFor, decodeRepeat, repeatPath } from './repeat-record.ts'
+import { askedFor, decodeRepeat, encodeRepeat, repeatPath } from './repeat-record.ts'
 import { repeatableAt } from './repeatable.ts'
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'recue-repeat-')))
@@ -36,12 +36,13 @@ const outer = join(folder, 'outer')
 const project = join(outer, 'project')
 const cacheDir = join(folder, 'cache')
 const environment = {
-  PATH: `${folder}/first:${folder}/second:/usr/bin:/bin`,
+  PATH: `${folder}/no-folder:${folder}/first:${folder}/second:/usr/bin:/bin`,
   HOME: join(folder, 'home'),
   XDG_CONFIG_HOME: join(folder, 'config'),
   LANG: 'C',
   ASKED: 'one',
   WITHHELD: 'anything',
+  RECUE_SALT: 'one',
   CI: 'anything',
 }
 const argv = ['node', 'recue', 'run', '-i', 'src', '-o', 'out', '-e', 'ASKED', '--', 'tool']
@@ -61,6 +62,7 @@ beforeAll(() => {
   write(join(project, 'src/b/c'), 'c')
   write(join(folder, 'first/interpreter'), '#!/bin/sh\nexec /bin/sh "$@"\n', 0o755)
   write(join(folder, 'second/tool'), `#!${folder}/first/interpreter\nmkdir -p out; cp src/a out/a; echo said\n`, 0o755)
+  write(join(folder, 'no-folder'), 'a file')
   process.chdir(project)
 })
 
@@ -92,7 +94,7 @@ async function run({ flags: more = new Map(), use }: Asked = {}) {
     keepRepeat(work, outcome, witness, { argv, environment, cwd: project, cacheDir, colours: false, index })
   await use?.(cache)
   await cache.close()
-  return { outcome, witness, settings: work.settings }
+  return { outcome, witness, work }
 }
 
 /** Runs until a repeat is kept that holds: what is as young as its record is looked at again. */
@@ -161,6 +163,12 @@ describe('no hit is repeated after', () => {
     'git was ended above': () => rmSync(join(outer, '.git'), { recursive: true }),
     'the user got a config': () => write(join(folder, 'config/recue/config.json'), '{ "salt": "x" }'),
     'the program was edited': () => appendFileSync(join(folder, 'second/tool'), '# more\n'),
+    'the program was written anew with its old size and time': () => {
+      const tool = join(folder, 'second/tool')
+      const { atime, mtime } = statSync(tool)
+      writeFileSync(tool, readFileSync(tool, 'utf8').replace('more', 'less'))
+      utimesSync(tool, atime, mtime)
+    },
     'its interpreter was edited': () => appendFileSync(join(folder, 'first/interpreter'), '# more\n'),
     'another program came before it': () =>
       write(join(folder, 'first/tool'), '#!/bin/sh\nmkdir -p out; echo 1 >out/a\n', 0o755),
@@ -180,6 +188,25 @@ describe('no hit is repeated after', () => {
   test.each(Object.entries(changes))('%s', async (_, change) => {
     await keep()
     change()
+    expect(standingRepeat(question())).toBeUndefined()
+  })
+
+  test('another recue kept it, or another start of the system, or for another question of the same checksum', async () => {
+    await keep()
+    const bytes = readFileSync(repeatPath(cacheDir, askedFor(argv, project)))
+    const record = decodeRepeat(bytes)
+    if (record === undefined) throw new Error('no record')
+    for (const other of [{ version: '0' }, { boot: '0' }, { asked: '0' }])
+      expect(holds(encodeRepeat({ ...record, facts: { ...record.facts, ...other } }))).toBe(false)
+    expect(holds(encodeRepeat(record))).toBe(true)
+  })
+
+  test('a program was so young that it may have been written again unseen', async () => {
+    await keep()
+    const { work, outcome, witness } = await run()
+    const { ctimeMs } = statSync(join(folder, 'second/tool'))
+    const young: HitWitness = Object.create(witness, { startedMs: { value: ctimeMs } })
+    keepRepeat(work, outcome, young, { ...question(), index: indexStamp(cacheDir)?.text ?? '' })
     expect(standingRepeat(question())).toBeUndefined()
   })
 
@@ -223,6 +250,7 @@ describe('no hit is repeated after', () => {
     ['a variable less', { environment: { ...environment, ASKED: undefined } }],
     ['the search path', { environment: { ...environment, PATH: '/bin' } }],
     ["recue's own variables", { environment: { ...environment, RECUE_SALT: 'x' } }],
+    ['variables of its own that were not set', { environment: { ...environment, RECUE_QUIET: '1' } }],
     ['arguments', { argv: [...argv, 'more'] }],
     ['the recue', { argv: ['node', 'other', ...argv.slice(2)] }],
     ['the folder', { cwd: outer }],
@@ -246,9 +274,13 @@ describe('no hit is kept for repeating', () => {
 
   test('where a link leads to what was read', async () => {
     rmSync(inProject('package.json'), { force: true })
-    write(join(folder, 'elsewhere.json'), '{}')
-    symlinkSync(join(folder, 'elsewhere.json'), inProject('package.json'))
-    expect((await run()).witness.isSure).toBe(false)
+    write(inProject('elsewhere.json'), '{}')
+    symlinkSync('elsewhere.json', inProject('package.json'))
+    let hit = await run()
+    for (let round = 0; round < 30 && hit.witness.inputs === undefined; round++) hit = await run()
+    expect(hit.outcome.status).toBe('hit')
+    expect(hit.witness.inputs).toBeDefined()
+    expect(hit.witness.isSure).toBe(false)
     rmSync(inProject('package.json'))
   })
 
@@ -262,7 +294,7 @@ describe('no hit is kept for repeating', () => {
 
   test('by other settings, in another folder, or while the index is written to', async () => {
     await keep()
-    const { settings } = await run()
+    const { settings } = (await run()).work
     const cache = { dir: cacheDir, readOnly: false }
     const at = { environment: { RECUE_CACHE_DIR: cacheDir }, startedMs: Date.now() + 10_000 }
     expect(repeatableAt(cache, settings, at)).toBe(indexStamp(cacheDir)?.text)
