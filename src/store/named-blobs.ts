@@ -1,9 +1,9 @@
 import type { Digest } from '../digest/digest.ts'
-import { type ActionResult, Directory } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import type { ActionResult } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { RunDetail } from '../proto/recue/v1/recue.ts'
 import type { BlobStore, Scope } from './contracts.ts'
 import { readWhole } from './read-whole.ts'
-import { treeFileDigests } from './tree-digests.ts'
+import { directoryDigests, treeFileDigests } from './tree-digests.ts'
 
 /** Reads a small blob whole; undefined when it is not there. */
 export type ReadBlob = (digest: Digest) => Promise<Uint8Array | undefined>
@@ -70,24 +70,16 @@ async function addBelow(root: Digest, read: ReadBlob, found: Digest[]): Promise<
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (seen.has(next.hash)) continue
     seen.add(next.hash)
-    const directory = directoryIn(await read(next))
-    if (directory === undefined) return false
-    for (const { digest } of directory.files) if (digest !== undefined) found.push(digest)
-    for (const { digest } of directory.directories) {
-      if (digest === undefined) continue
+    const bytes = await read(next)
+    const named = bytes && directoryDigests(bytes)
+    if (named === undefined) return false
+    for (const digest of named.files) found.push(digest)
+    for (const digest of named.directories) {
       found.push(digest)
       waiting.push(digest)
     }
   }
   return true
-}
-
-function directoryIn(bytes: Uint8Array | undefined): Directory | undefined {
-  try {
-    return bytes && Directory.decode(bytes)
-  } catch {
-    return undefined
-  }
 }
 
 /** Content bytes of what the result names itself, without what its trees name: for those who cannot read them. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Digest } from '../digest/digest.ts'
-import { type Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
-import { treeFileDigests } from './tree-digests.ts'
+import { Directory, Tree } from '../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { directoryDigests, treeFileDigests } from './tree-digests.ts'
 
 const name = fc.string({ unit: 'grapheme' })
 const digest = fc.record({
@@ -40,6 +40,18 @@ test('finds the digests of all files, as the generated code does', () => {
       expect(treeFileDigests(bytes)).toEqual(digestsOf(Tree.decode(bytes)))
     }),
   )
+})
+
+test('finds what a directory names itself, as the generated code does', () => {
+  fc.assert(
+    fc.property(directory, (message) => {
+      const bytes = Directory.encode(message).finish()
+      const { files, directories } = Directory.decode(bytes)
+      const named = (nodes: readonly { digest?: Digest | undefined }[]) => nodes.flatMap(({ digest }) => digest ?? [])
+      expect(directoryDigests(bytes)).toEqual({ files: named(files), directories: named(directories) })
+    }),
+  )
+  expect(directoryDigests(Uint8Array.of(10, 5, 10))).toBeUndefined()
 })
 
 test('what was cut off or changed is none, or one that differs: never an error', () => {

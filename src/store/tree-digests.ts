@@ -6,29 +6,56 @@ import { Digest as DigestMessage } from '../proto/build/bazel/remote/execution/v
  * making the messages, of which there are two for each file: a put of 10,000 outputs waits for this.
  */
 export function treeFileDigests(tree: Uint8Array): Digest[] | undefined {
-  const bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.byteLength)
-  const digests: Digest[] = []
-  try {
-    const directories = new Fields(bytes, 0, bytes.length)
+  return walked(tree, (directories, bytes) => {
+    const digests: Digest[] = []
     while (directories.next()) {
       // 1 is the root, 2 a child.
-      if (directories.isMessage(1) || directories.isMessage(2)) addFiles(directories.inner(), bytes, digests)
+      if (!directories.isMessage(1) && !directories.isMessage(2)) continue
+      const nodes = directories.inner()
+      while (nodes.next()) if (nodes.isMessage(FILES)) addDigest(nodes, bytes, digests)
     }
     return digests
+  })
+}
+
+/** What a Directory names itself. */
+export interface DirectoryDigests {
+  readonly files: readonly Digest[]
+  readonly directories: readonly Digest[]
+}
+
+/** The same of an encoded Directory. */
+export function directoryDigests(directory: Uint8Array): DirectoryDigests | undefined {
+  return walked(directory, (nodes, bytes) => {
+    const files: Digest[] = []
+    const directories: Digest[] = []
+    while (nodes.next()) {
+      if (nodes.isMessage(FILES)) addDigest(nodes, bytes, files)
+      else if (nodes.isMessage(DIRECTORIES)) addDigest(nodes, bytes, directories)
+    }
+    return { files, directories }
+  })
+}
+
+/** Of a Directory. The nodes of both have their digest as field 2. */
+const FILES = 1
+const DIRECTORIES = 2
+
+function walked<T>(message: Uint8Array, walk: (fields: Fields, bytes: Buffer) => T): T | undefined {
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+  try {
+    return walk(new Fields(bytes, 0, bytes.length), bytes)
   } catch (error) {
     if (error instanceof NoMessage) return undefined
     throw error
   }
 }
 
-function addFiles(nodes: Fields, bytes: Buffer, digests: Digest[]): void {
-  while (nodes.next()) {
-    if (!nodes.isMessage(1)) continue
-    const file = nodes.inner()
-    let digest: Digest | undefined
-    while (file.next()) if (file.isMessage(2)) digest = digestAt(bytes, file.start, file.end)
-    if (digest !== undefined) digests.push(digest)
-  }
+function addDigest(nodes: Fields, bytes: Buffer, digests: Digest[]): void {
+  const node = nodes.inner()
+  let digest: Digest | undefined
+  while (node.next()) if (node.isMessage(2)) digest = digestAt(bytes, node.start, node.end)
+  if (digest !== undefined) digests.push(digest)
 }
 
 const HASH_CHARACTERS = 64

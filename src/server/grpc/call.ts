@@ -1,4 +1,5 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { boundedReader } from '../../grpc/bounded-reader.ts'
 import { MessagePart } from '../../grpc/message-parser.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
 import type { Access } from '../access.ts'
@@ -86,8 +87,10 @@ export class Call implements GrpcCall {
       this.#setDeadline(timeoutMsOf(this.headers))
       const request = definition.requestStream ? this.#requests(definition) : await this.#request(definition)
       const answer = handler(request as never, this)
-      if (definition.responseStream) await this.#answerAll(answer as AsyncIterable<unknown>, definition)
-      else this.#answer(await answer, definition)
+      const given = await answer
+      if (definition.responseStream && !(given instanceof EncodedMessage))
+        await this.#answerAll(given as AsyncIterable<unknown>, definition)
+      else this.#answer(given, definition)
     } catch (error) {
       this.#fail(error)
     }
@@ -108,8 +111,9 @@ export class Call implements GrpcCall {
   #decoded({ requestType }: Definition, message: Uint8Array): unknown {
     let request: unknown
     try {
-      request = requestType.decode(message)
-    } catch {
+      request = requestType.decode(boundedReader(message))
+    } catch (error) {
+      if (error instanceof GrpcStatus) throw error
       throw new GrpcStatus(GrpcCode.INTERNAL, 'A message is not of the type that the method takes.')
     }
     if (this.#instance === '') this.#instance = instanceIn(request)

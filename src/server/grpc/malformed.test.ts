@@ -113,6 +113,16 @@ describe.each(['node', 'bun'] as const)('served on %s', (runtime) => {
     expect(headers[':status']).toBe(status)
   })
 
+  test('a message of more fields than anybody needs is refused, and the connection goes on', async () => {
+    const fields = Buffer.alloc(1_300_000, Buffer.from([0x7a, 0]))
+    for (const path of [QUERY, WRITE]) {
+      const { status, headers } = await ask(path, [framed(fields)])
+      expect([status, headers['grpc-message']]).toEqual([8, 'A message has more fields than are read.'])
+    }
+    const fewer = Buffer.alloc(690_000, Buffer.from([0x7a, 1, 0]))
+    expect((await ask(QUERY, [framed(Buffer.concat([fewer, query('abc')]))])).status).toBe(0)
+  })
+
   test('another method of HTTP is refused', async () => {
     for (const method of ['GET', 'PUT'])
       expect((await ask(QUERY, [], { ':method': method })).headers[':status']).toBe(405)

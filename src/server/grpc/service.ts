@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { BoundedReader } from '../../grpc/bounded-reader.ts'
 import type { Divide } from '../../grpc/message-parser.ts'
 import type { Access } from '../access.ts'
 
@@ -26,7 +27,7 @@ export type NeededAccess = Access
 /** A message's two directions, as generated code has them. */
 interface Codec {
   encode(message: never): { finish(): Uint8Array }
-  decode(bytes: Uint8Array): unknown
+  decode(message: Uint8Array | BoundedReader): unknown
   /** Of a stream's requests: several that follow each other stand for a large one. */
   readonly divide?: Divide
 }
@@ -53,12 +54,15 @@ type Response<M extends MethodDefinition> = MessageOf<M['responseType']> | Encod
 
 /**
  * Answers a method's calls; to fail one, throw a `GrpcStatus`. A stream of requests need not be read to its end: who
- * answers before has answered, and what the client still sends is thrown away.
+ * answers before has answered, and what the client still sends is thrown away. A stream of one message may be given as that, which
+ * leaves with its status in one piece.
  */
 export type Handler<M extends MethodDefinition> = (
   request: Requests<M>,
   call: GrpcCall,
-) => M['responseStream'] extends true ? AsyncIterable<Response<M>> : Promise<Response<M>>
+) => M['responseStream'] extends true
+  ? AsyncIterable<Response<M>> | Promise<AsyncIterable<Response<M>> | EncodedMessage>
+  : Promise<Response<M>>
 
 /** One method, bound. */
 export interface GrpcMethod {

@@ -1,5 +1,6 @@
 import { asActionDigest, type Digest, UNKNOWN_BYTES } from '../../digest/digest.ts'
 import { isCacheError } from '../../errors.ts'
+import { boundedReader } from '../../grpc/bounded-reader.ts'
 import { ActionResult } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import { bytesOf } from '../artifacts.ts'
 import {
@@ -110,7 +111,7 @@ async function resultIn({ body, headers }: ProtocolRequest): Promise<ActionResul
   if (/^application\/json\b/.test(headers['content-type'] ?? ''))
     return (await import('./action-result-json.ts')).actionResultFromJson(bytes.toString())
   try {
-    return ActionResult.decode(bytes)
+    return ActionResult.decode(boundedReader(bytes))
   } catch {
     return undefined
   }

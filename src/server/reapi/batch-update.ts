@@ -15,6 +15,9 @@ import { type OnFault, refusalOf, tellFault } from './faults.ts'
 import { MAX_BATCH_BYTES } from './limits.ts'
 import { scopeOf } from './scope.ts'
 
+/** As many as fit into a message with a digest each; to refuse each of more by itself took a minute and gigabytes. */
+const MOST_BLOBS = 1 << 16
+
 type Store = Pick<Served, 'blobs' | 'frames'> & { readonly onFault: OnFault }
 
 /** Keeps what it can of the blobs, all at once, and says of each what came of it. */
@@ -25,6 +28,11 @@ export async function batchUpdate(
 ): Promise<BatchUpdateBlobsResponse> {
   checkDigestFunction(digestFunction)
   const scope = scopeOf(instanceName)
+  if (requests.length > MOST_BLOBS)
+    throw new GrpcStatus(
+      GrpcCode.INVALID_ARGUMENT,
+      `The batch has ${requests.length} blobs; ${MOST_BLOBS} is the most.`,
+    )
   const bytes = requests.reduce((sum, { data }) => sum + data.length, 0)
   if (bytes > MAX_BATCH_BYTES)
     throw new GrpcStatus(GrpcCode.INVALID_ARGUMENT, `The batch has ${bytes} bytes; ${MAX_BATCH_BYTES} is the most.`)

@@ -164,6 +164,9 @@ describe('BatchUpdateBlobs', () => {
     expect(await update([...wrong, plain(good)])).toEqual([...wrong.map(() => GrpcCode.INVALID_ARGUMENT), 0])
     expect(await isKept(good)).toBe(true)
     expect(await cache.blobs.missing(scope, [digestOf(bad)])).toHaveLength(1)
+    // Not each by itself, which would take longer the more there are.
+    const many = Array.from({ length: 65_537 }, () => ({ digest: undefined, data: new Uint8Array(0) }))
+    expect(await codeOf(update(many))).toBe(GrpcCode.INVALID_ARGUMENT)
   })
 
   it('refuses a batch that is over the limit', async () => {

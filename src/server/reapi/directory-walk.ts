@@ -1,7 +1,7 @@
 import type { Digest } from '../../digest/digest.ts'
 import { GrpcCode, GrpcStatus } from '../../grpc/status.ts'
-import { Directory } from '../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
 import type { BlobStore, Scope } from '../../store/contracts.ts'
+import { directoryDigests } from '../../store/tree-digests.ts'
 import { digestArgument } from './digest-argument.ts'
 
 export interface FoundDirectory {
@@ -105,12 +105,8 @@ function isReadable(digest: Digest): boolean {
 
 function directoryIn(digest: Digest, bytes: Uint8Array | undefined): Found {
   if (bytes === undefined) return { kind: 'absent', digest }
-  try {
-    const { directories } = Directory.decode(bytes)
-    const children = directories.flatMap((directory) => directory.digest ?? [])
-    // A copy: it is valid until the next one is read.
-    return { kind: 'directory', digest, bytes: new Uint8Array(bytes), children }
-  } catch {
-    return { kind: 'other', digest }
-  }
+  const named = directoryDigests(bytes)
+  if (named === undefined) return { kind: 'other', digest }
+  // A copy: it is valid until the next one is read.
+  return { kind: 'directory', digest, bytes: new Uint8Array(bytes), children: named.directories }
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '../../digest/digest.ts'
+import type { BoundedReader } from '../../grpc/bounded-reader.ts'
 import { FindMissingBlobsRequest } from '../../proto/build/bazel/remote/execution/v2/cache_services.ts'
 
 /** With digests that are known to be well-formed, where that was seen while they were read. */
@@ -25,10 +26,11 @@ for (const character of Buffer.from('0123456789abcdef')) IS_HEX[character] = 1
  */
 export const findMissingRequest: {
   encode: typeof FindMissingBlobsRequest.encode
-  decode(bytes: Uint8Array): FindMissingRequest
+  decode(message: Uint8Array | BoundedReader): FindMissingRequest
 } = {
   encode: FindMissingBlobsRequest.encode,
-  decode: (bytes) => usual(bytes) ?? FindMissingBlobsRequest.decode(bytes),
+  decode: (message) =>
+    usual(message instanceof Uint8Array ? message : message.message) ?? FindMissingBlobsRequest.decode(message),
 }
 
 function usual(message: Uint8Array): FindMissingRequest | undefined {

@@ -11,12 +11,12 @@ const DATA_TAG = 0x52
 /** Reads as generated code does, but leaves the data where they are in the message: uploads are mostly that. */
 export const writeRequest: {
   readonly encode: typeof WriteRequest.encode
-  decode(bytes: Uint8Array): WriteRequest
+  decode(message: Uint8Array | BinaryReader): WriteRequest
   readonly divide: Divide
 } = {
   encode: WriteRequest.encode,
-  decode(bytes) {
-    const reader = new BinaryReader(bytes)
+  decode(message) {
+    const reader = message instanceof BinaryReader ? message : new BinaryReader(message)
     const request: WriteRequest = { resourceName: '', writeOffset: 0, finishWrite: false, data: NOTHING }
     while (reader.pos < reader.len) {
       const tag = reader.uint32()

@@ -1,11 +1,8 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Digest } from '../../../digest/digest.ts'
-import {
-  Action,
-  ActionResult,
-  Directory,
-  Tree,
-} from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { boundedReader } from '../../../grpc/bounded-reader.ts'
+import { Action, ActionResult } from '../../../proto/build/bazel/remote/execution/v2/remote_execution.ts'
+import { directoryDigests, treeFileDigests } from '../../tree-digests.ts'
 import type { Census } from './collector-census.ts'
 
 /** The content of a small blob without counting as a use of it; undefined when it is not there or damaged. */
@@ -166,31 +163,25 @@ function referencesOf({ action, result }: LiveAction): Reference[] {
 }
 
 const NAMED_IN: Readonly<Record<Naming, (bytes: Uint8Array) => Reference[]>> = {
-  tree: inTree,
+  tree: (bytes) => as('leaf', treeFileDigests(bytes)),
   directory: (bytes) => foldersIn(bytes, 'directory'),
-  outputs: (bytes) => [...leaves(Directory.decode(bytes).files), ...foldersIn(bytes, 'outputs')],
+  outputs: (bytes) => [...as('leaf', directoryDigests(bytes)?.files), ...foldersIn(bytes, 'outputs')],
   action: inAction,
-}
-
-function inTree(bytes: Uint8Array): Reference[] {
-  const { root, children } = Tree.decode(bytes)
-  return [...(root === undefined ? [] : [root]), ...children].flatMap(({ files }) => leaves(files))
 }
 
 /** Files of an input tree are not kept with a result; those of an output tree are. */
 function foldersIn(bytes: Uint8Array, role: 'directory' | 'outputs'): Reference[] {
-  const { directories } = Directory.decode(bytes)
-  return directories.flatMap(({ digest }): Reference[] => (digest === undefined ? [] : [[role, digest]]))
+  return as(role, directoryDigests(bytes)?.directories)
 }
 
 function inAction(bytes: Uint8Array): Reference[] {
-  const { commandDigest, inputRootDigest } = Action.decode(bytes)
+  const { commandDigest, inputRootDigest } = Action.decode(boundedReader(bytes))
   const found: Reference[] = []
   if (commandDigest !== undefined) found.push(['leaf', commandDigest])
   if (inputRootDigest !== undefined) found.push(['directory', inputRootDigest])
   return found
 }
 
-function leaves(files: readonly { readonly digest?: Digest | undefined }[]): Reference[] {
-  return files.flatMap(({ digest }): Reference[] => (digest === undefined ? [] : [['leaf', digest]]))
+function as(role: Role, digests: readonly Digest[] = []): Reference[] {
+  return digests.map((digest) => [role, digest])
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '../../../digest/digest.ts'
+import { MOST_TREE_BYTES } from '../../named-blobs.ts'
 import { placeOf } from '../blob-place.ts'
 import { decode } from '../compression.ts'
 import type { IndexDb } from '../index-db.ts'
@@ -17,6 +18,8 @@ export function peeking(index: IndexDb, layout: Layout): PeekBlob {
     const key = blobKey(digest.hash)
     const place = placeOf(index, key)
     if (place === undefined || place.sizeBytes !== digest.sizeBytes) return undefined
+    // Named by a client as what it is not.
+    if (digest.sizeBytes > MOST_TREE_BYTES) return undefined
     try {
       if (place.kind !== 'chunked') return await contentAt(layout, digest, place, packs)
       return await joined(decodeDigests(place.chunkList), peek)
