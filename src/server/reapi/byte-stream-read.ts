@@ -21,13 +21,42 @@ const DATA_TAG = 0x52
 const EMPTY = new Uint8Array(0)
 
 /** ByteStream.Read: a blob, or a part of it, as it is or as zstd. What is damaged on the disk is not found. */
-export async function* readBlob(
+export async function readBlob(
   source: BlobSource,
-  { resourceName, readOffset: offset, readLimit: limit }: ReadRequest,
+  { resourceName, readOffset, readLimit }: ReadRequest,
   { signal }: GrpcCall,
-): AsyncGenerator<EncodedMessage> {
+): Promise<EncodedMessage | AsyncIterable<EncodedMessage>> {
   const resource = blobResource(resourceName)
-  refuseRange(resource, offset, limit)
+  refuseRange(resource, readOffset, readLimit)
+  const { digest, compressor } = resource
+  const isWhole = readOffset === 0 && (readLimit === 0 || readLimit >= digest.sizeBytes)
+  const isOneMessage = digest.sizeBytes > 0 && digest.sizeBytes <= MESSAGE_BYTES
+  const range = { offset: readOffset, limit: readLimit, signal }
+  return isWhole && isOneMessage && compressor === 'identity'
+    ? wholeBlob(source, resource, signal)
+    : messages(source, resource, range)
+}
+
+/** Most that are read are small: a build reads one for each output. */
+async function wholeBlob(
+  { blobs, onFault }: BlobSource,
+  { instance, digest }: BlobResource,
+  signal: AbortSignal,
+): Promise<EncodedMessage> {
+  try {
+    for await (const { bytes } of blobs.readBatch(scopeOf(instance), [digest], signal))
+      if (bytes !== undefined) return new EncodedMessage(fieldHeader(DATA_TAG, bytes.length), bytes)
+    throw absent(digest)
+  } catch (error) {
+    throw missOf(error, `Blob ${digest.hash}`, signal, onFault)
+  }
+}
+
+async function* messages(
+  source: BlobSource,
+  resource: BlobResource,
+  { offset, limit, signal }: Range,
+): AsyncGenerator<EncodedMessage> {
   try {
     const isWhole = resource.compressor === 'identity'
     const end = limit > 0 ? Math.min(resource.digest.sizeBytes, offset + limit) : resource.digest.sizeBytes
@@ -77,9 +106,12 @@ async function opened(
   if (offset === digest.sizeBytes && (await blobs.missing(scope, [digest], signal)).length === 0)
     return compressor === 'zstd' ? compressed(openBytes(EMPTY)) : openBytes(EMPTY)
   const content = await blobs.read(scope, digest, { offset, signal, ...(limit > 0 && { length: limit }) })
-  if (content === undefined)
-    throw new GrpcStatus(GrpcCode.NOT_FOUND, `Blob ${digest.hash} of ${digest.sizeBytes} bytes is not here.`)
+  if (content === undefined) throw absent(digest)
   return compressor === 'zstd' ? compressed(content) : content
+}
+
+function absent({ hash, sizeBytes }: BlobResource['digest']): GrpcStatus {
+  return new GrpcStatus(GrpcCode.NOT_FOUND, `Blob ${hash} of ${sizeBytes} bytes is not here.`)
 }
 
 function compressed(content: OpenBytes): OpenBytes {

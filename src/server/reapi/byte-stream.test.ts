@@ -189,16 +189,21 @@ describe('Read', () => {
 
   it('tells a fault of ours as a miss, and us what it was', async () => {
     const fault = new Error('the disk is on fire')
-    const blobs = { ...cache.blobs, missing: async () => [], read: async () => Promise.reject(fault) }
+    const readBatch = () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(fault) }) })
+    const blobs = { ...cache.blobs, missing: async () => [], read: () => Promise.reject(fault), readBatch }
     const failing = new Called(
       byteStreamService(
         { frames: cache.frames, blobs: blobs as never },
         { uploads, room, onFault: (error) => faults.push(error) },
       ),
     )
-    const reading = failing.all('/Read', { resourceName: name(digestOf(content(9, 1))), readOffset: 0, readLimit: 0 })
-    await expect(reading).rejects.toMatchObject({ code: GrpcCode.NOT_FOUND })
-    expect(faults.splice(0)).toEqual([fault])
+    const resourceName = name(digestOf(content(9, 1)))
+    // As one message, and as a stream.
+    for (const readOffset of [0, 1]) {
+      const reading = failing.all('/Read', { resourceName, readOffset, readLimit: 0 })
+      await expect(reading).rejects.toMatchObject({ code: GrpcCode.NOT_FOUND })
+      expect(faults.splice(0)).toEqual([fault])
+    }
   })
 })
 

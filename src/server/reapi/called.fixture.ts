@@ -23,7 +23,8 @@ export class Called {
 
   async *stream<T>(path: string, request: unknown, call: Partial<GrpcCall> = {}): AsyncGenerator<T> {
     const { handler, definition } = this.#method(path)
-    for await (const message of handler(request as never, { ...CALL, ...call }) as AsyncIterable<unknown>)
+    const answer: unknown = await handler(request as never, { ...CALL, ...call })
+    for await (const message of answer instanceof EncodedMessage ? [answer] : (answer as AsyncIterable<unknown>))
       yield decoded(message, definition.responseType) as T
   }
 
