@@ -142,6 +142,46 @@ describe('the key of work whose inputs were left elsewhere is that of the files 
   }, 60_000)
 })
 
+test.each([
+  ['by a link in the middle', { patterns: ['node_modules/lib/dist/[z].js'] }],
+  ['by a link in the middle, for a folder', { patterns: ['node_modules/lib/dist'] }],
+  ['by a link in the middle, for a glob', { patterns: ['node_modules/*', 'node_modules/lib/**/*.js'] }],
+  ['by a link that was left itself', { patterns: ['lib/dist/current/[z].js'] }],
+])('what was left is reached %s', async (_, inputs) => {
+  using checkout = new Checkout({ 'lib/package.json': '{}', 'node_modules/other/x': '' })
+  put(checkout, { kind: 'link', path: 'node_modules/lib', target: '../lib' })
+  const left: readonly Thing[] = [
+    { kind: 'file', path: 'lib/dist/[z].js', text: 'left' },
+    { kind: 'file', path: 'lib/dist/z.js', text: 'left, too' },
+    { kind: 'link', path: 'lib/dist/current', target: '.' },
+  ]
+  const over = await keyedOver(checkout, left, { inputs })
+  for (const thing of left) put(checkout, thing)
+  const inPlace = await checkout.keyed({ inputs })
+  expect(over && treePaths(over.inputs)).toEqual(treePaths(inPlace.inputs))
+  expect(over?.key).toEqual(inPlace.key)
+})
+
+test('what lies behind a link out of the root cannot be told where it leads back in', async () => {
+  using checkout = new Checkout({ 'lib/k': '' })
+  using outside = new Checkout()
+  put(checkout, { kind: 'link', path: 'back', target: 'ROOT/lib' })
+  put(checkout, { kind: 'link', path: 'out', target: outside.root })
+  const over = (pattern: string) =>
+    keyedOver(checkout, [{ kind: 'file', path: 'lib/x', text: 'left' }], {
+      inputs: { patterns: [pattern], allowLinks: ['.'], allowEmpty: true },
+    })
+  expect(await over('back/x')).toBe(undefined)
+  expect(await over('out/x')).not.toBe(undefined)
+})
+
+test('files that come to stand there meanwhile are not taken for what was left, nor beside it', async () => {
+  using checkout = new Checkout({ 'lib/dist/x': 'of the user', 'src/a': 'a' })
+  const left = [{ kind: 'file', path: 'lib/dist/x', text: 'left' }] as const
+  expect(await keyedOver(checkout, left, { inputs: { patterns: ['lib/**'] } })).toBe(undefined)
+  expect(await keyedOver(checkout, left, { inputs: { patterns: ['src'] } })).not.toBe(undefined)
+})
+
 describe('a program is looked for', () => {
   const tool = (path: string) => ({ kind: 'file', path, text: '#!/bin/sh\n', isExecutable: true }) as const
   /** A checkout whose command is found at the end of PATH, outside of it. */
@@ -199,8 +239,11 @@ describe('a program is looked for', () => {
     }
     using one = withTool([])
     symlinkSync(one.checkout.root, one.outside.path('in'))
-    const asked = { argv: [one.outside.path('in/lib/tool')], inputs: { patterns: ['src'] } }
-    expect(await keyedOver(one.checkout, [tool('lib/tool')], asked)).toBe(undefined)
+    symlinkSync(one.checkout.path('lib'), one.outside.path('to-come'))
+    for (const program of ['in/lib/tool', 'to-come/tool', 'to-come/deep/tool']) {
+      const asked = { argv: [one.outside.path(program)], inputs: { patterns: ['src'] } }
+      expect(await keyedOver(one.checkout, [tool('lib/tool'), tool('lib/deep/tool')], asked)).toBe(undefined)
+    }
   })
 
   test('and is no hindrance where it is found before all that', async () => {
