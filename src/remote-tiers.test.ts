@@ -294,7 +294,7 @@ describe('several remotes', () => {
       const shown = servers.map((each) => [...each.shown])
       for (const [i, tokens] of shown.entries()) expect(tokens).toEqual(tokens.map(() => `Bearer for-${i}`))
       const holders = servers.filter(({ kept }) => [...kept.keys()].some((url) => url.startsWith('/ac/')))
-      expect(holders).toHaveLength(2)
+      expect(holders.length).toBeGreaterThan(1)
       holders[0]?.kept.clear()
       await using b = await machine('b', { remote: { address, access } })
       expect(await works(b)).toBe(false)

@@ -155,6 +155,11 @@ test('of those that were overtaken it is found out whether they are there, withi
   expect(await dead.ms(() => dead.actions.get(scope, key))).toBe(50)
   expect(await dead.ms(() => dead[Symbol.asyncDispose]())).toBe(100)
   expect(dead.first.givenUp).toEqual(['get'])
+  const many = fleet()
+  await many.blobs.write(scope, digest, bytes)
+  many.paces[many.firstOf(digest)] = 'never'
+  expect(await many.ms(() => many.blobs.missing(scope, [digest]))).toBe(50)
+  expect(await many.ms(() => many[Symbol.asyncDispose]())).toBe(100)
   const quick = await withResult(1)
   await quick.ms(() => quick.actions.get(scope, key))
   expect(await quick.ms(() => quick[Symbol.asyncDispose]())).toBe(0)
@@ -174,4 +179,39 @@ test('who leaves takes with it all that it asked', async () => {
   const ends = await all.clock.until(Promise.allSettled(asked))
   for (const end of ends) expect(end).toMatchObject({ status: 'rejected', reason: { message: 'enough' } })
   expect(all.ends.map(({ underWay }) => underWay.now)).toEqual([0, 0])
+})
+
+test('how long much takes says nothing of how long little does', async () => {
+  const all = fleet()
+  const contents = Array.from({ length: 10 }, (_, i) => content(65 << 10, i))
+  for (const each of [...contents, bytes]) await all.blobs.write(scope, digestOf(each), each)
+  all.paces.fill(20)
+  for (const each of contents) expect(await all.ms(() => readWhole(all.blobs, scope, digestOf(each)))).toBe(20)
+  all.paces.fill(0)
+  all.paces[all.firstOf(digest)] = 'never'
+  expect(await all.ms(() => readWhole(all.blobs, scope, digest))).toBe(50)
+})
+
+test('what was opened too late is closed', async () => {
+  const all = fleet()
+  await all.blobs.write(scope, digest, bytes)
+  const late = all.ends[all.firstOf(digest)] as ScriptedEnd
+  const { read } = late.blobs
+  let isClosed = false
+  const slow: typeof read = async (...asked) => {
+    const found = await read(...asked)
+    return (
+      found && {
+        [Symbol.asyncIterator]: () => found[Symbol.asyncIterator](),
+        async [Symbol.asyncDispose]() {
+          isClosed = true
+        },
+      }
+    )
+  }
+  Object.assign(late.blobs, { read: slow })
+  all.paces[all.firstOf(digest)] = 70
+  expect(await all.ms(() => readWhole(all.blobs, scope, digest))).toBe(50)
+  await all.clock.pass(30)
+  expect(isClosed).toBe(true)
 })

@@ -51,7 +51,7 @@ export class ShardedActions implements ActionStore {
         this.#beside?.homes.note(found.shard, beside)
         if (await this.#isWhole(scope, found.value, signal)) {
           this.#repair(scope, action, found.value, ends.lacking)
-          return { kind: 'hit', result, encoded, resultDigest: digestOf(encoded) }
+          return { kind: 'hit', result, encoded, resultDigest: digestOf(encoded), place: found.shard.name }
         }
         miss = { kind: 'miss', why: 'incomplete' }
         ends.lacks(found.shard)

@@ -107,6 +107,19 @@ test('a blob is fetched from the next end where one has it not or breaks off, an
   }
 })
 
+test('an end whose bytes are others is given the right ones', async () => {
+  const bytes = content(5000, 1)
+  const digest = digestOf(bytes)
+  const ends = [0, 1, 2].map(fetchingEnd)
+  const [first] = inTurn(ends, digest) as [ReturnType<typeof fetchingEnd>]
+  const all = sharded(members(ends))
+  await all.blobs.write(scope, digest, bytes)
+  first.fetches.fetchInto = async () => Promise.reject(new CacheError('store.corrupt', 'others'))
+  expect(await all.fetches?.fetchInto(scope, digest, memoryStore())).toBe(true)
+  await all[Symbol.asyncDispose]()
+  expect(first.asked.filter((name) => name === 'write')).toHaveLength(2)
+})
+
 test('what no end has is not fetched; where none answers, or there is no room here, that is told', async () => {
   const ends = [0, 1].map(fetchingEnd)
   await using all = sharded(members(ends))
