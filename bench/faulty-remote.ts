@@ -48,21 +48,18 @@ async function measure(folder: string, options: BenchOptions): Promise<Row[]> {
     if (one.made !== made) throw new Error('a build made other outputs than one that met no fault')
     return one
   }
-  const rows: Row[] = []
-  let before = right(build.build())
+  const found: [string, Built][] = []
+  const before = right(build.build())
   for (const [what, faults] of Object.entries(BAD)) {
     await using empty = serve(path.join(folder, `empty ${what}`))
-    const ours: [string, Built][] = []
     for (const [has, port] of Object.entries({ nothing: await portOf(empty), all: filledPort })) {
       await using line = await badLine(port, faults)
-      ours.push([`a remote that has ${has} and ${what}`, right(build.build(addressOf(line)))])
+      found.push([`a build with a remote that has ${has} and ${what}`, right(build.build(addressOf(line)))])
     }
-    const after = right(build.build())
-    // Both, since the machine may have become slower or faster meanwhile.
-    const withoutMs = (before.ms + after.ms) / 2
-    for (const [remote, one] of ours) rows.push(rowOf(`a build with ${remote}`, one, withoutMs))
-    before = after
   }
+  // Both, since the machine may have become slower or faster meanwhile.
+  const withoutMs = (before.ms + right(build.build()).ms) / 2
+  const rows = found.map(([what, one]) => rowOf(what, one, withoutMs))
   return [...rows, ...(await hole(build, filledPort, scaled(HOLE_ROUNDS, options, 3)))]
 }
 
