@@ -4,6 +4,7 @@ import { breakerInMemory } from './breaker-file.ts'
 import { Guard } from './guard.ts'
 import { GUARD_LIMITS } from './guard-limits.ts'
 import { fault } from './scripted-end.fixture.ts'
+import { Transfers } from './transfer.ts'
 import { VirtualClock } from './virtual-clock.fixture.ts'
 
 function setUp() {
@@ -88,4 +89,18 @@ test('a fault of ours says nothing of whether an end is back: it is looked for a
     await clock.pass(0)
   }
   expect(asked).toBe(3)
+})
+
+test.each<[ErrorCode, boolean]>([
+  ['remote.unreachable', true],
+  ['remote.failed', false],
+])('a transfer that ends in %s makes fewer be under way at once: %s', async (code, isFewer) => {
+  const { clock, guard } = setUp()
+  const kind = { what: 'write', side: 'write', isRepeatable: false, isAwaited: false } as const
+  const transfer = { ...kind, bytes: 1, probe: async () => undefined, signal: undefined }
+  const failing = async () => {
+    throw fault(code)
+  }
+  await expect(clock.until(new Transfers(guard).run(transfer, failing))).rejects.toMatchObject({ code })
+  expect(guard.transfers.limit < GUARD_LIMITS.transfers.first).toBe(isFewer)
 })

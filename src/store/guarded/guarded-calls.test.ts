@@ -153,10 +153,10 @@ test('what broke off is not asked again for who has left meanwhile', async () =>
   using told = events()
   const control = new AbortController()
   const { clock, end, blobs } = setUp(async () => {
-    control.abort(new Error('left'))
+    control.abort(fault('remote.timed-out'))
     throw fault('remote.unreachable')
   })
-  await expect(clock.until(blobs.write(scope, digestOf(small), small, control.signal))).rejects.toThrow('left')
+  await expect(clock.until(blobs.write(scope, digestOf(small), small, control.signal))).rejects.toThrow('timed-out')
   expect([end.asked, told.kinds, clock.elapsedMs()]).toEqual([['write'], [], 0])
 })
 
@@ -239,15 +239,27 @@ test('what takes a few milliseconds is asked once, however quick the others were
   expect(end.asked).toHaveLength(30)
 })
 
-test('a look at a great many is not asked for twice: it takes as long as it takes', async () => {
+test('a look at a great many is not asked for twice, and nothing is learnt from how long it takes', async () => {
   const { clock, actions, blobs, end } = setUp(
-    (_what, _signal, number) => clock.sleep(number < 20 ? 10 - number / 4 : 100),
+    (what, _signal, number) => clock.sleep(what === 'missing' ? 100 : number < 20 ? 10 - number / 4 : 60),
     TIRELESS,
   )
   await seen(actions, clock, 20)
   const many = Array.from({ length: 100 }, (_, i) => digestOf(Buffer.from(`${i}`)))
-  expect(await clock.until(blobs.missing(scope, many))).toHaveLength(100)
-  expect(end.asked).toHaveLength(21)
+  for (let i = 0; i < 30; i++) expect(await clock.until(blobs.missing(scope, many))).toHaveLength(100)
+  expect(end.asked).toHaveLength(50)
+  await clock.until(actions.get(scope, action('slow')))
+  expect(end.asked).toHaveLength(52)
+})
+
+test('bytes of ours that are not the blob are no fault of the end', async () => {
+  const { clock, actions, blobs, end } = setUp(async (what) => {
+    if (what === 'write') throw fault('store.corrupt')
+  })
+  for (let i = 0; i < 5; i++)
+    await expect(clock.until(blobs.write(scope, digestOf(small), small))).rejects.toThrow('corrupt')
+  expect(await clock.until(actions.get(scope, action('a')))).toEqual(missed)
+  expect(end.asked).toHaveLength(6)
 })
 
 test('a second question that fails leaves the first one to be answered', async () => {
