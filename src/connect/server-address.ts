@@ -1,6 +1,7 @@
 import type { RequestOptions } from 'node:https'
 import { CacheError } from '../errors.ts'
 import { shownAddress } from '../store/remote/shown-address.ts'
+import { splitAddress } from '../store/remote/split-address.ts'
 
 /** A recue somewhere, and what is shown to it. */
 export interface ServerAddress {
@@ -23,13 +24,6 @@ export interface TlsFiles {
 
 const INSTANCE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const HINT = 'Write it as http://HOST:8377, https://HOST, grpc://HOST:8377, grpcs://HOST or unix:/run/recue.sock.'
-const SCHEMES: Readonly<Record<string, string>> = {
-  'http:': 'http:',
-  'https:': 'https:',
-  'grpc:': 'http:',
-  'grpcs:': 'https:',
-}
-
 /** Throws `usage`. A token in the address (`http://any:TOKEN@HOST`) is taken where none is given. */
 export function parseServerAddress(
   text: string,
@@ -43,28 +37,19 @@ export function parseServerAddress(
     throw new CacheError('usage', `--instance: "${instance}" is no name of an instance.`, {
       hint: 'Letters, digits, dots, dashes and underscores; a letter or a digit first.',
     })
-  if (text.startsWith('unix:') && text.length > 'unix:'.length) {
-    const socketPath = text.slice('unix:'.length)
-    return { url: new URL('http://localhost'), socketPath, instance, tls, ...(token !== undefined && { token }) }
-  }
-  const { url, ownToken } = parsed(text)
-  const shown = token ?? ownToken
-  return { url, instance, tls, ...(shown !== undefined && { token: shown }) }
-}
-
-function parsed(text: string): { url: URL; ownToken: string | undefined } {
-  const [, scheme = '', rest = ''] = /^([a-z]+:)\/\/(.+)$/i.exec(text) ?? []
-  const known = SCHEMES[scheme.toLowerCase()]
-  if (known === undefined || !URL.canParse(`${known}//${rest}`))
+  const address = splitAddress(text)
+  if (address === undefined)
     throw new CacheError('usage', `--server: "${shownAddress(text)}" is no address of a server.`, { hint: HINT })
-  const url = new URL(`${known}//${rest}`)
-  const ownToken = url.password === '' ? undefined : decodeURIComponent(url.password)
-  url.username = ''
-  url.password = ''
-  url.search = ''
-  url.hash = ''
+  const { url, socketPath, token: ownToken } = address
   url.pathname = url.pathname.replace(/\/+$/, '')
-  return { url, ownToken }
+  const shown = token ?? ownToken
+  return {
+    url,
+    instance,
+    tls,
+    ...(socketPath !== undefined && { socketPath }),
+    ...(shown !== undefined && { token: shown }),
+  }
 }
 
 /** For messages: where it is, without a secret. */

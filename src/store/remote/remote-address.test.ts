@@ -18,6 +18,7 @@ test('a socket is one, for gRPC', () => {
 
 test('a token is shown as a bearer’s: one that is given, or the one in the address, which is said nowhere', () => {
   const own = parseRemote('grpc://any:its%20own@cache')
+  expect(parseRemote('grpc://any:100%@cache').headers).toEqual({ authorization: 'Bearer 100%' })
   expect(own.headers).toEqual({ authorization: 'Bearer its own' })
   expect(`${own.place} ${own.url}`).not.toContain('own')
   expect(parseRemote('grpc://any:its-own@cache', { token: 'given' }).headers.authorization).toBe('Bearer given')

@@ -2,6 +2,7 @@ import { CacheError } from '../../errors.ts'
 import type { RemoteServer, RemoteTls } from './remote-server.ts'
 import type { S3Access } from './s3/s3-address.ts'
 import { shownAddress } from './shown-address.ts'
+import { splitAddress } from './split-address.ts'
 
 export interface RemoteAccess {
   /** Sent as a bearer token. */
@@ -19,33 +20,20 @@ export interface RemoteAccess {
 
 export type RemoteAddress = RemoteServer & { readonly protocol: 'reapi' | 'http' }
 
-const SCHEMES = {
-  'grpc:': { protocol: 'reapi', http: 'http:' },
-  'grpcs:': { protocol: 'reapi', http: 'https:' },
-  'http:': { protocol: 'http', http: 'http:' },
-  'https:': { protocol: 'http', http: 'https:' },
-} as const
-
 /**
  * `grpc://HOST:PORT`, `grpcs://HOST`, `unix:/path` (REAPI), `http://HOST/path`, `https://HOST` (Bazel's HTTP layout). Throws
  * `usage`, with no secret in it. A token may stand in the address as a password, unless another is given.
  */
 export function parseRemote(text: string, access: RemoteAccess = {}): RemoteAddress {
   const { token, headers = {}, tls = {}, freshHeaders, proxy } = access
-  if (text.startsWith('unix:') && text.length > 'unix:'.length) {
-    const socketPath = text.slice('unix:'.length)
-    const url = new URL('http://localhost')
-    return { protocol: 'reapi', url, socketPath, place: text, headers: shown(headers, token), freshHeaders, tls }
-  }
-  const [, scheme = '', rest = ''] = /^([a-z]+:)\/\/(.+)$/i.exec(text) ?? []
-  const known = SCHEMES[scheme.toLowerCase() as keyof typeof SCHEMES]
-  if (known === undefined || !URL.canParse(`${known.http}//${rest}`)) throw noAddress(text)
-  const url = new URL(`${known.http}//${rest}`)
-  const ownToken = url.password === '' ? undefined : decodeURIComponent(url.password)
-  url.username = url.password = url.search = url.hash = ''
-  if (known.protocol === 'reapi' && url.pathname !== '/') throw noAddress(text)
-  const place = `${scheme.toLowerCase()}//${url.host}${url.pathname.replace(/\/+$/, '')}`
-  return { protocol: known.protocol, url, place, headers: shown(headers, token ?? ownToken), freshHeaders, tls, proxy }
+  const address = splitAddress(text)
+  if (address === undefined) throw noAddress(text)
+  const { scheme, url, socketPath, token: ownToken } = address
+  const common = { url, headers: shown(headers, token ?? ownToken), freshHeaders, tls }
+  if (socketPath !== undefined) return { ...common, protocol: 'reapi', socketPath, place: text }
+  const protocol = scheme === 'http:' || scheme === 'https:' ? 'http' : 'reapi'
+  if (protocol === 'reapi' && url.pathname !== '/') throw noAddress(text)
+  return { ...common, protocol, place: `${scheme}//${url.host}${url.pathname.replace(/\/+$/, '')}`, proxy }
 }
 
 function shown(headers: Readonly<Record<string, string>>, token: string | undefined): Record<string, string> {

@@ -201,7 +201,8 @@ function heldBack() {
     async hold(scope, action, options) {
       asked.push(options)
       await word.pass()
-      return inner.hold(scope, action, options)
+      // Who has left by then is given it all the same, as it may be on its way.
+      return inner.hold(scope, action, { ...options, signal: undefined })
     },
   }
   return { asked, word }
@@ -266,17 +267,32 @@ test('who does not wait for the answer has the lease when it comes: others wait,
   expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
 })
 
-test('who is at it when another one has the lease goes on, and takes nothing from it', async () => {
+test('who is at it when another one has the lease goes on, hears nothing of it, and takes nothing from it', async () => {
   const lease = await leads(machine().tier)
   const { tier } = machine()
-  const turn = await tier.hold(scope, work, { label: 'other' })
+  let heard = 0
+  const turn = await tier.hold(scope, work, { label: 'other', onWait: () => heard++ })
   if (turn?.kind !== 'held') throw new Error('not held')
   await new Promise(setImmediate)
+  expect(heard).toBe(0)
   turn.lease.end('nothing')
   await turn.lease[Symbol.asyncDispose]()
   const waiting = await waits(machine().tier)
   lease.end('found')
   expect(await waiting.turn).toEqual({ kind: 'ended', isKept: true })
+})
+
+test('who is at it when the holder dies has the lease from then on', async () => {
+  const lease = await leads(machine().tier)
+  const { tier } = machine()
+  const turn = await tier.hold(scope, work, { label: 'other' })
+  if (turn?.kind !== 'held') throw new Error('not held')
+  await new Promise(setImmediate)
+  const waiting = await waits(machine().tier)
+  await lease[Symbol.asyncDispose]()
+  await new Promise(setImmediate)
+  turn.lease.end('nothing')
+  expect(await waiting.turn).toEqual({ kind: 'ended', isKept: false })
 })
 
 test.each(['end', 'leave'])('a lease that comes after the %s of the work is for another one', async (how) => {

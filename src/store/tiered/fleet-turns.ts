@@ -84,13 +84,16 @@ export class FleetTurns {
     }
   }
 
-  /** Of work that goes on meanwhile. It has no lease where another one has it, and where it ends before there is an answer. */
+  /**
+   * Of work that goes on meanwhile. It has no lease as long as another one has it, which may have begun at the same time, and where
+   * it ends before there is an answer.
+   */
   #askMeanwhile(scope: Scope, action: ActionDigest, asked: FleetHoldOptions): WorkLease {
     const leaving = new AbortController()
     const leave = () => leaving.abort()
     let lease: WorkLease | undefined
     const signal = eitherSignal(leaving.signal, asked.signal)
-    this.#ask(scope, action, { ...asked, isAwaited: false, signal, onWait: leave }).then(
+    this.#ask(scope, action, { ...asked, isAwaited: false, signal, onWait: () => undefined }).then(
       (turn) => {
         if (turn?.kind !== 'held') return
         if (leaving.signal.aborted) void turn.lease[Symbol.asyncDispose]()
