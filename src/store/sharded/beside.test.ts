@@ -6,11 +6,13 @@ import { action, result } from '../action-store.contract.ts'
 import { content } from '../content.fixture.ts'
 import { DEFAULT_SCOPE as scope } from '../contracts.ts'
 import { readWhole } from '../read-whole.ts'
-import { besideOf, digestsOf, Homes, WrittenBlobs } from './beside.ts'
+import { besideOf, digestsOf } from './beside.ts'
 import { type FaultyEnd, faultyEnd } from './faulty-end.fixture.ts'
+import { Homes } from './homes.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { sharded } from './sharded.ts'
 import { keptBlobsAction } from './sharded-result.ts'
+import { WrittenBlobs } from './written-blobs.ts'
 
 const KEY = action('a')
 const CONTENTS = Array.from({ length: 12 }, (_, i) => content(1000 + i, i))

@@ -1,7 +1,7 @@
 import { CacheError } from '../../errors.ts'
 import { type Clock, SYSTEM_CLOCK } from '../guarded/clock.ts'
 import type { RemoteEnd } from '../remote/remote-end.ts'
-import { Homes, WrittenBlobs } from './beside.ts'
+import { Homes } from './homes.ts'
 import { Patience } from './patience.ts'
 import { Rendezvous } from './rendezvous.ts'
 import { Repairs } from './repairs.ts'
@@ -12,6 +12,7 @@ import { ShardedFrames } from './sharded-frames.ts'
 import { ShardedLeases } from './sharded-leases.ts'
 import { ShardedNames } from './sharded-names.ts'
 import { type Shard, Shards } from './shards.ts'
+import { WrittenBlobs } from './written-blobs.ts'
 
 export interface ShardedEndsOptions {
   /** In how many ends each key is; 2 unless said, and never more than there are. */
