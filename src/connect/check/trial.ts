@@ -41,7 +41,7 @@ export async function tryTool(options: TrialOptions): Promise<Finding> {
     const second = await build()
     if (second.failure !== undefined)
       return finding(tool, 'fail', `the second build failed: ${second.failure}`, ending(second.said))
-    const words = trial.hit.exec(second.said)?.[0].trim().split('\n').at(-1)?.trim()
+    const words = trial.hit.exec(second.said)?.[0].trim().split('\n').at(-1)?.trim().replace(/\s+/g, ' ')
     if (!trial.hit.test(second.said))
       return finding(tool, 'fail', 'built twice, and the second build was no hit', ending(second.said))
     return finding(tool, 'ok', `built twice with the real tool: the second was a hit${words ? ` (${words})` : ''}`)
