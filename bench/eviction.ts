@@ -61,14 +61,21 @@ async function compare(name: Recorded): Promise<Row[]> {
   for (const other of [...OTHERS, 'belady'])
     rows.push({ ...row(what, mean('gdsf'), other, mean(other)), ...(other === 'lru' ? { bar: BAR } : {}) })
   const first = firstCost(trace) / all
+  rows.push({
+    ...row(`${name}: what is asked for first, which no policy saves`, first, 'lru', mean('lru')),
+    ours: `any policy ${shown(first)}`,
+  })
   rows.push(row(`${name}: without what is asked for first`, mean('gdsf') - first, 'lru', mean('lru') - first))
   return rows
 }
 
 /** Costs as shares of what everything would take without a cache. */
 function row(what: string, ours: number, name: string, theirs: number): Row {
-  const shown = (cost: number) => `${(100 * cost).toFixed(2)} %`
   return { what, ours: `gdsf ${shown(ours)}`, theirs: `${name} ${shown(theirs)}`, ratio: ours / theirs }
+}
+
+function shown(cost: number): string {
+  return `${(100 * cost).toFixed(2)} %`
 }
 
 /** What no cache can save. */
