@@ -6,7 +6,7 @@ import { MessageParser } from '../../grpc/message-parser.ts'
 import { HoldRequest, HoldResponse } from '../../proto/recue/v1/leases.ts'
 import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { fleetLeasesContract } from '../../store/fleet-leases.contract.ts'
-import type { FleetLeases } from '../../store/fleet-leases.ts'
+import { type FleetLeases, MOST_THINGS } from '../../store/fleet-leases.ts'
 import { memoryFleetLeases } from '../../store/memory/memory-fleet-leases.ts'
 import { begin, faultyGrpc, HASTY, PATIENT, refuse, say } from '../../store/remote/fault-servers.fixture.ts'
 import { openRemote } from '../../store/remote/open-remote.ts'
@@ -84,6 +84,7 @@ test('it asks for a token that may write, since whoever holds a lease is to keep
   await expect(leasesOf(reader).hold(DEFAULT_SCOPE, ACTION, { label: '' })).rejects.toMatchObject({
     code: 'remote.denied',
   })
+  expect(await leasesOf(reader).usual(DEFAULT_SCOPE, ['a thing'])).toEqual([undefined])
   await using writer = await endOf(server.url, 'writes-and-reads')
   expect((await leasesOf(writer).hold(DEFAULT_SCOPE, ACTION, { label: '' })).kind).toBe('held')
 })
@@ -150,6 +151,21 @@ test.each([
 ])('%s is refused', async (_, requests) => {
   const called = new Called(leasesService(memoryFleetLeases()).methods)
   expect(await codeOf(called.all('/Hold', requests))).toBe(3)
+})
+
+test('a name that is too long is forgotten, and so is one that says nothing; too many at once are refused', async () => {
+  await using server = await temporaryServer()
+  await using end = await endOf(server.url)
+  const names = ['a', 'b'.repeat(100), 'c'.repeat(101), '']
+  for (const thing of names) {
+    const turn = await leasesOf(end).hold(DEFAULT_SCOPE, ACTION, { label: '', thing })
+    if (turn.kind === 'held') await turn.lease.end(true)
+  }
+  const known = await leasesOf(end).usual(DEFAULT_SCOPE, names)
+  expect(known.map((ms) => ms !== undefined)).toEqual([true, true, false, false])
+  const many = (length: number) => leasesOf(end).usual(DEFAULT_SCOPE, Array.from({ length }, String))
+  expect(await many(MOST_THINGS)).toHaveLength(MOST_THINGS)
+  await expect(many(MOST_THINGS + 1)).rejects.toMatchObject({ code: 'remote.failed' })
 })
 
 function askOf() {
