@@ -468,6 +468,12 @@ describe('in parts', () => {
     expect(aborted()).toBe(1)
   })
 
+  test('nothing is sent where the store gives the upload no name', async () => {
+    const { blobs, asked } = await bucket((_, response) => response.end('<R></R>'))
+    await expect(blobs.write(scope, blob, huge)).rejects.toMatchObject({ code: 'remote.incompatible' })
+    expect(asked.map((line) => line.split(' ')[0])).toEqual(['POST'])
+  })
+
   test('no more is taken than a few parts before they are there, and nothing more once one was refused', async () => {
     const [total, control] = [25, new AbortController()]
     const piece = randomBytes(4 << 20)
