@@ -210,6 +210,7 @@ describe('a program is looked for', () => {
   test.each([
     ['elsewhere', ['ROOT/bin'], 'lib/tool'],
     ['beside another', ['ROOT/bin'], 'bin/other'],
+    ['below a file', ['ROOT/src/a'], 'lib/tool'],
     ['below a folder that is nowhere', ['/nowhere/bin', 'ROOT/none/bin', ''], 'lib/tool'],
   ])('past what was left %s', async (_, searchPath, left) => {
     using one = withTool(searchPath)
@@ -268,13 +269,14 @@ describe('nothing stands in the place of what was left', () => {
   })
 
   test('but not where either is, or a folder is a link or a file', () => {
-    using checkout = new Checkout({ 'a/dist/own': '', 'a/c/2.x': '', file: '' })
+    using checkout = new Checkout({ 'a/dist/own': '', 'a/c/2.x': '', 'a/b/other': '', file: '' })
     symlinkSync('a', checkout.path('l'))
     symlinkSync('nowhere', checkout.path('a/m'))
     expect(isFree(checkout, dist, file('a/dist/x'))).toBe(false)
     expect(isFree(checkout, globs, file('a/b/1.x'), file('a/c/2.x'))).toBe(false)
     expect(isFree(checkout, [{ kind: 'path', path: 'l/new' }], file('l/new'))).toBe(false)
     expect(isFree(checkout, [{ kind: 'path', path: 'l/deep/new' }], file('l/deep/new'))).toBe(false)
+    expect(isFree(checkout, [{ kind: 'path', path: 'l/b/new' }], file('l/b/new'))).toBe(false)
     expect(isFree(checkout, [{ kind: 'path', path: 'a/m' }], file('a/m'))).toBe(false)
     expect(isFree(checkout, [{ kind: 'path', path: 'file/new' }], file('file/new'))).toBe(false)
   })

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ActionDigest } from '../../digest/digest.ts'
 import { DEFAULT_SCOPE } from '../../store/contracts.ts'
 import { openLocalStore } from '../../store/local/local-store.ts'
 import { type MemoryStore, memoryStore } from '../../store/memory/memory-store.ts'
@@ -191,4 +192,16 @@ test.each([
   const found = await here.run(lib, { leaves: true })
   expect(found).toMatchObject({ status: expect.stringMatching(/hit|uncached/), isLeft: false, left: undefined })
   expect(readFileSync(join(here.root, 'lib/a'), 'utf8')).toBe('content')
+})
+
+test('a result that has more than was declared is not left, as it would not be restored', async () => {
+  const made = await new Machine('maker').run(LIB)
+  const key = made.key as ActionDigest
+  const found = await far.actions.get(DEFAULT_SCOPE, key)
+  if (found.kind === 'miss') throw new Error('nothing is kept')
+  const outputSymlinks = [{ path: 'src/b', target: 'a', nodeProperties: undefined }]
+  await far.actions.put(DEFAULT_SCOPE, key, { ...found.result, outputSymlinks })
+  const here = new Machine('here')
+  const ran = await here.run(LIB, { leaves: true })
+  expect([ran.status, ran.left, existsSync(join(here.root, 'src/b'))]).toEqual(['uncached', undefined, false])
 })
