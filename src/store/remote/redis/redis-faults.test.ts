@@ -290,6 +290,18 @@ test('an action result that is none, or another’s, is a miss', async () => {
   expect(await end.actions.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'corrupt' })
 })
 
+test('an action result of another action with the same hash is a miss', async () => {
+  let kept: Buffer | undefined
+  const end = await faulty(([name, , value = '']) => {
+    if (name === 'SET') kept = Buffer.from(value, 'latin1')
+    return name === 'SET' ? '+OK\r\n' : kept === undefined ? NONE : bulk(kept)
+  })
+  await end.actions.put(scope, action('a'), result([]))
+  expect(await end.actions.get(scope, action('a'))).toMatchObject({ kind: 'hit' })
+  const other = { ...action('a'), sizeBytes: action('a').sizeBytes + 1 }
+  expect(await end.actions.get(scope, other)).toEqual({ kind: 'miss', why: 'absent' })
+})
+
 test('what is larger than a blob may be is not asked for, and refused with what to do', async () => {
   const end = await faulty(() => undefined, HASTY)
   const large = content((1 << 20) + 1, 1)
