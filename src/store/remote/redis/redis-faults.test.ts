@@ -290,6 +290,11 @@ test('an action result that is none, or another’s, is a miss', async () => {
   expect(await end.actions.get(scope, action('a'))).toEqual({ kind: 'miss', why: 'corrupt' })
 })
 
+test('a result that there is no memory for is not taken for kept', async () => {
+  const end = await faulty(([name]) => (name === 'SET' ? '-OOM command not allowed\r\n' : NONE))
+  await expect(end.actions.put(scope, action('a'), result([]))).rejects.toMatchObject({ code: 'store.full' })
+})
+
 test('an action result of another action with the same hash is a miss', async () => {
   let kept: Buffer | undefined
   const end = await faulty(([name, , value = '']) => {
