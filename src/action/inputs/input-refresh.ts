@@ -27,7 +27,7 @@ export async function refreshInputs(
   const changes = new Map(survey.changes)
   const isSame = await hashChanged(known, survey.files, changes, place)
   const cost = survey.cost + survey.files.length * HASH_COST + (areAllRacy(changes) ? 0 : LOADING_COST)
-  const isWorthKeeping = cost > KEEP_COST + known.snapshot.paths.length * KEEP_PATH_COST
+  const isWorthKeeping = cost > KEEP_COST
   const updated = { ...known, changes, isWorthKeeping }
   return isSame ? updated : { ...updated, rootDigest: treeOf(updated).rootDigest, isWorthKeeping: true }
 }
@@ -45,7 +45,6 @@ const NAME_COST = 0.5
 const INDEX_COST = 500
 /** Writing a snapshot down takes some hundred microseconds. */
 const KEEP_COST = 200
-const KEEP_PATH_COST = 0.5
 
 interface Survey {
   /** Files to be hashed. */
