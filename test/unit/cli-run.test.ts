@@ -165,7 +165,9 @@ describe('a command line', () => {
     ]
     expect(recue(chance).stderr).toContain('(it was forced)')
     const { stderr } = recue(chance)
-    expect(stderr).toContain('another result than the one kept for the same key (out/pid): it reads what is not in its key')
+    expect(stderr).toContain(
+      'another result than the one kept for the same key (out/pid): it reads what is not in its key',
+    )
     expect(stderr).not.toContain('as it was')
   })
 
