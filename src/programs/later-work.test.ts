@@ -46,3 +46,23 @@ test('out of time: what is under way is aborted, what waits is left out, and nei
 test('with nothing to do there is nothing to wait for', async () => {
   expect(await laterWork({ atOnce: 1, onFault: () => undefined }).finish(LONG)).toBe(true)
 })
+
+test('pieces of one name are done in their order, others beside them, and one that fails holds up nobody', async () => {
+  const done: string[] = []
+  const work = laterWork({ atOnce: 4, onFault: () => undefined })
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+  const piece = (says: string, ready?: Promise<void>) => async () => {
+    await ready
+    done.push(says)
+    if (says === 'a1') throw new Error('no')
+  }
+  work.add(piece('a1', opened), 'a')
+  work.add(piece('a2'), 'a')
+  work.add(async () => {
+    done.push('b1')
+    open()
+  }, 'b')
+  work.add(piece('a3'), 'a')
+  expect(await work.finish(LONG)).toBe(true)
+  expect(done).toEqual(['b1', 'a1', 'a2', 'a3'])
+})

@@ -1,13 +1,18 @@
+type Piece = (signal: AbortSignal) => Promise<void>
+
 /** Work that nobody waits for until the end, so many pieces at once. What fails is told and not tried again. */
 export interface LaterWork {
   readonly isIdle: boolean
-  add(piece: (signal: AbortSignal) => Promise<void>): void
+  /** Pieces of the same name are done one after the other, in the order in which they were added. */
+  add(piece: Piece, name?: string): void
   /** Done with all of it, or out of time: then what is under way is aborted and the rest left out. True: all was done. */
   finish(withinMs: number): Promise<boolean>
 }
 
 export function laterWork(options: { readonly atOnce: number; onFault(error: unknown): void }): LaterWork {
-  const waiting: ((signal: AbortSignal) => Promise<void>)[] = []
+  const waiting: Piece[] = []
+  /** By name, the end of the last piece. */
+  const ends = new Map<string, Promise<void>>()
   const end = new AbortController()
   let underWay = 0
   let onIdle: (() => void) | undefined
@@ -31,8 +36,8 @@ export function laterWork(options: { readonly atOnce: number; onFault(error: unk
     get isIdle() {
       return underWay === 0
     },
-    add(piece) {
-      waiting.push(piece)
+    add(piece, name) {
+      waiting.push(name === undefined ? piece : inTurn(piece, name, ends))
       next()
     },
     async finish(withinMs) {
@@ -48,5 +53,21 @@ export function laterWork(options: { readonly atOnce: number; onFault(error: unk
       clearTimeout(timer)
       return !end.signal.aborted
     },
+  }
+}
+
+function inTurn(piece: Piece, name: string, ends: Map<string, Promise<void>>): Piece {
+  const before = ends.get(name)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  ends.set(name, promise)
+  return async (signal) => {
+    // It was added before, and so it has begun.
+    await before
+    try {
+      await piece(signal)
+    } finally {
+      resolve()
+      if (ends.get(name) === promise) ends.delete(name)
+    }
   }
 }

@@ -43,7 +43,7 @@ test('results are chosen by key and by when they were used', async () => {
   expect(await bench.json(['export', file, '--used', '0'])).toMatchObject({ actions: 0 })
   expect(await bench.recue(['export', file, 'unheard-of'])).toMatchObject({
     code: 125,
-    stderr: expect.stringMatching(/^recue: Nothing called unheard-of was ever run\.\n/),
+    stderr: expect.stringMatching(/^recue: No task unheard-of was run here, and no key begins so\.\n/),
   })
 })
 

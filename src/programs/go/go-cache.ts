@@ -84,7 +84,7 @@ class StoredGoCache implements GoCache {
     const { server } = this.#parts
     this.#own.set(action, output)
     this.#keep(action, output)
-    if (server !== undefined) this.#sending.add((signal) => server.put(action, output, signal))
+    if (server !== undefined) this.#sending.add((signal) => server.put(action, output, signal), action)
     return output
   }
 
@@ -156,6 +156,6 @@ class StoredGoCache implements GoCache {
         { tool: 'go', key: action, headers: { time: new Date(madeMs).toISOString() } },
         signal,
       )
-    })
+    }, action)
   }
 }

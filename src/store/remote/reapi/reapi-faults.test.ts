@@ -281,12 +281,12 @@ test('a server that has no room says so of what it is to keep, small, large or a
   const handlers = { BatchUpdateBlobs: full, Write: full, UpdateActionResult: full }
   const { actions, blobs } = await faulty({ ...handlers, GetActionResult: (stream) => refuse(stream, 5) })
   const [one, many] = [content(100, 1), content(5_000_000, 2)]
-  for (const kept of [
-    blobs.write(scope, digestOf(one), one),
-    blobs.write(scope, digestOf(many), many),
-    actions.put(scope, action('a'), result([])),
+  for (const keep of [
+    () => blobs.write(scope, digestOf(one), one),
+    () => blobs.write(scope, digestOf(many), many),
+    () => actions.put(scope, action('a'), result([])),
   ])
-    await expect(kept).rejects.toMatchObject({
+    await expect(keep()).rejects.toMatchObject({
       code: 'store.full',
       message: expect.stringMatching(/^grpc:.* has no room for more: the disk is full/),
       context: { server: expect.stringContaining('grpc://') },
