@@ -149,7 +149,9 @@ export class Guard implements Disposable {
 
   timedOut(ms: number): CacheError {
     const { place } = this
-    return new CacheError('remote.timed-out', `${place} did not answer within ${Math.round(ms)} ms.`, {
+    // Of 150 ms one may have gone by before anything was asked.
+    const shownMs = Number(ms.toPrecision(2))
+    return new CacheError('remote.timed-out', `${place} did not answer within ${shownMs} ms.`, {
       hint: 'Does it still run, and does a firewall swallow what goes there?',
       context: { server: place, ms: Math.round(ms) },
     })
