@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 const HASH = '3327693c43ba9014'
 const REDS_OWN = '49133fe00c93f49c'
@@ -18,7 +18,7 @@ interface Entry {
 
 /** One hash in two instances, and one in an instance alone. */
 async function brought(bench: Bench): Promise<void> {
-  const main = join(import.meta.dirname, '../../src/cli/main.ts')
+  const main = join(import.meta.dirname, '../../../src/cli/main.ts')
   const { PATH, NODE_COMPILE_CACHE } = process.env
   const server = spawn(process.execPath, [main, 'serve', '--http', '0', '--json'], {
     env: { PATH, NODE_COMPILE_CACHE, HOME: join(bench.base, 'home'), RECUE_CACHE_DIR: bench.cacheDir },

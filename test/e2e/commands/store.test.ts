@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 interface Entry {
   readonly key: string

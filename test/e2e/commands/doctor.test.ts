@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 interface Report {
   readonly status: string

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Bench, BUILD } from '../fixtures/commands.ts'
+import { Bench, BUILD } from '../../fixtures/commands.ts'
 
 const KEY = ['-i', 'src', '-o', 'dist', '--', 'sh', '-c', BUILD]
 

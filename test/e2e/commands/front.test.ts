@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
-import { gateOf } from '../../src/server/access.ts'
-import { temporaryServer } from '../../src/server/temporary-server.fixture.ts'
+import { gateOf } from '../../../src/server/access.ts'
+import { temporaryServer } from '../../../src/server/temporary-server.fixture.ts'
 
-const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const entry = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'recue-front-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
