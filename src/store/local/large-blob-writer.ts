@@ -23,6 +23,8 @@ export const CHUNK_BYTES = 1 << 20
 /** Of blobs that come beside so many others: each holds the chunk that it is filling. */
 const SMALL_CHUNK_BYTES = 1 << 18
 const MANY_BLOBS = 24
+/** Beside fewer, each is written in whole blocks: an upload that stands still holds up to one. */
+const FEW_BLOBS = 8
 const CHECKSUM: Checksum = 'crc32'
 /** Chunks of one blob being compressed while the next is read and hashed, */
 const CHUNKS_AT_ONCE = 3
@@ -175,12 +177,11 @@ async function writeChunks(
   compression: Compression,
   signal: AbortSignal | undefined,
 ): Promise<StagedContent> {
-  const areFew = blobsUnderWay < MANY_BLOBS
-  const chunkBytes = areFew ? CHUNK_BYTES : SMALL_CHUNK_BYTES
+  const chunkBytes = blobsUnderWay < MANY_BLOBS ? CHUNK_BYTES : SMALL_CHUNK_BYTES
+  const blockBytes = blobsUnderWay < FEW_BLOBS ? BLOCK_BYTES : 1
   blobsUnderWay++
   const writer = new BlockWriter(file, {
-    // Of many, each is written as soon as it can be, so that an upload that stands still for a while holds none of it.
-    blockBytes: areFew ? BLOCK_BYTES : 1,
+    blockBytes,
     timer: mediumTimer,
     onWrote: (written, ms) => compression.wrote(written, ms),
   })
