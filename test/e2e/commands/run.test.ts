@@ -14,9 +14,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { REPORT_SCHEMA } from '../../src/cli/run-report-schema.ts'
+import { REPORT_SCHEMA } from '../../../src/cli/run-report-schema.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
 let folder: string
 let root: string
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 /** Where TypeScript and Zod would be: a compiler that copies. */
 function installed(bench: Bench): void {

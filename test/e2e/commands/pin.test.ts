@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 interface Entry {
   readonly key: string

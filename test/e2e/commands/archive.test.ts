@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench } from '../fixtures/commands.ts'
+import { Bench } from '../../fixtures/commands.ts'
 
 /** Another cache, for the same project. */
 const elsewhere = (bench: Bench) => ({ RECUE_CACHE_DIR: join(bench.base, 'other-cache') })
